@@ -1,0 +1,145 @@
+"""What flows through the engine: pictures, masks, regions, styles, settings, progress."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from engine.errors import InputError, SettingsError
+from engine.shapes import check_shapes
+
+ColorMode = Literal["style", "luminance", "match"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+Progress = Callable[[float, str], None]
+"""Called with the share done in [0, 1] and a short message. It may raise ``Cancelled``; methods call it between
+layers, so that stopping never waits for a whole picture."""
+
+
+def silent(_share: float, _message: str) -> None:
+    """The Progress that tells nobody."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pixels, sRGB-encoded.
+
+    Args:
+        rgb: (3, H, W) float32, nominally [0, 1]; a float layer may exceed it.
+        alpha: (H, W) float32 in [0, 1]; None = opaque.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_shapes(rgb=(self.rgb, "3 H W"), alpha=(self.alpha, "H W"))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.rgb.shape[1], self.rgb.shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A soft selection.
+
+    Args:
+        weight: (H, W) float32 in [0, 1]; 0 = outside.
+        label: what it selects, for messages.
+    """
+
+    weight: Tensor
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        check_shapes(weight=(self.weight, "H W"))
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of the content and the part of the style that feeds it."""
+
+    content: Mask
+    style: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A look: a picture, or what our style encoder said of one (a style code).
+
+    Args:
+        name: shown to the user.
+        picture: the style picture, or None if only its code is known.
+        code: (D,) float32 style code of the any-style network, or None if the picture must be encoded.
+        weight: share in a blend, > 0; shares need not sum to 1.
+    """
+
+    name: str
+    picture: Picture | None = None
+    code: Tensor | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.picture is None and self.code is None:
+            raise InputError(f"The style {self.name!r} has neither a picture nor a style code.")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise SettingsError(f"The weight of style {self.name!r} must be above 0, not {self.weight}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to stylize. Valid once built.
+
+    Args:
+        method: name of a registered method.
+        strength: 0 (content) to 1 (style).
+        color: "style" (the style's colors), "luminance" (only lightness is painted, the content's chroma stays),
+            "match" (the style is recolored to the content's colors first).
+        photoreal: amount of photorealistic smoothing, 0 to 1.
+        style_size_px: longest side at which the style is looked at; None = the method's own.
+        size_px: longest side at which the content is computed; None = its own.
+        backbone: "embedded", "vgg19", or the path of a .safetensors file with VGG-19 weights.
+        device: "auto", "cpu" or "cuda".
+        seed: for methods that draw random numbers.
+        composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    method: str = "anystyle"
+    strength: float = 1.0
+    color: ColorMode = "style"
+    photoreal: float = 0.0
+    style_size_px: int | None = None
+    size_px: int | None = None
+    backbone: str = "embedded"
+    device: DeviceName = "auto"
+    seed: int = 0
+    composite: bool = True
+
+    def __post_init__(self) -> None:
+        _check_range("strength", self.strength, 0, 1)
+        _check_range("photoreal", self.photoreal, 0, 1)
+        _check_name("color", self.color, get_args(ColorMode))
+        _check_name("device", self.device, get_args(DeviceName))
+        if self.style_size_px is not None:
+            _check_range("style_size_px", self.style_size_px, 32, 8192)
+        if self.size_px is not None:
+            _check_range("size_px", self.size_px, 16, 8192)
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingsError(f"{name} must be from {low} to {high}, not {value}.")
+
+
+def _check_name(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingsError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
