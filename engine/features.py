@@ -1,0 +1,143 @@
+"""What the networks see in a picture: feature backbones behind one interface.
+
+Every backbone answers for the names of VGG-19's activations (``relu1_1`` ... ), so that a method written for one
+runs on any. ``embedded`` ships with the package; ``vgg19`` is torchvision's; a path names a safetensors file with
+torchvision's parameter names (the whole network or any prefix of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.errors import SettingsError, WeightsError
+from engine.shapes import check_shapes
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# torchvision's index of each VGG-19 convolution -> the name of the activation behind it (Simonyan & Zisserman 2015)
+VGG19_CONVS = {
+    0: "relu1_1", 2: "relu1_2",
+    5: "relu2_1", 7: "relu2_2",
+    10: "relu3_1", 12: "relu3_2", 14: "relu3_3", 16: "relu3_4",
+    19: "relu4_1", 21: "relu4_2", 23: "relu4_3", 25: "relu4_4",
+    28: "relu5_1", 30: "relu5_2", 32: "relu5_3", 34: "relu5_4",
+}  # fmt: skip
+VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+
+
+def block_of(layer: str) -> int:
+    """1 to 5: the VGG block of an activation's name; its resolution is 2^(block - 1) times coarser."""
+    return int(layer[4])
+
+
+class Backbone(nn.Module):
+    """A feature extractor. Call it with pictures and the names of the layers wanted.
+
+    Attributes:
+        layers: names it can answer for, shallow first.
+    """
+
+    layers: tuple[str, ...] = ()
+
+    def forward(self, rgb: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Features of pictures.
+
+        Args:
+            rgb: (B, 3, H, W), sRGB-encoded, [0, 1].
+            layers: names out of ``self.layers``.
+
+        Returns:
+            name -> (B, C, H', W') after the ReLU; H', W' are halved (rounded down) once per block.
+
+        Raises:
+            SettingsError: a layer that this backbone does not have.
+        """
+        check_shapes(rgb=(rgb, "B 3 H W"))
+        wanted = set(layers)
+        missing = sorted(wanted - set(self.layers))
+        if missing:
+            raise SettingsError(
+                f"This feature network has no {', '.join(missing)}; it goes up to {self.layers[-1]}. "
+                "Choose shallower layers, or a backbone with the deeper ones (vgg19)."
+            )
+        mean = rgb.new_tensor(IMAGENET_MEAN)[:, None, None]
+        std = rgb.new_tensor(IMAGENET_STD)[:, None, None]
+        return self._features((rgb - mean) / std, wanted)
+
+    def _features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+
+class Vgg19(Backbone):
+    """VGG-19's convolutions, or a prefix of them, from a torchvision state dict.
+
+    Source: Simonyan & Zisserman 2015; parameters named ``features.{0,2,5,...}.{weight,bias}``.
+    """
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        indices = []
+        for index in VGG19_CONVS:
+            if f"features.{index}.weight" not in state:
+                break
+            indices.append(index)
+        if not indices:
+            raise WeightsError("These are no VGG-19 weights: features.0.weight is missing.")
+        self.convs = nn.ModuleDict()
+        n_in = 3
+        for index in indices:
+            n_out = VGG19_CHANNELS[block_of(VGG19_CONVS[index])]
+            self.convs[VGG19_CONVS[index]] = self._conv(state, index, n_in, n_out)
+            n_in = n_out
+        self.layers = tuple(self.convs)
+        self.requires_grad_(False)
+        self.eval()
+
+    @staticmethod
+    def _conv(state: dict[str, Tensor], index: int, n_in: int, n_out: int) -> nn.Conv2d:
+        conv = nn.Conv2d(n_in, n_out, 3, padding=1)
+        weight, bias = state[f"features.{index}.weight"], state.get(f"features.{index}.bias")
+        if weight.shape != conv.weight.shape or bias is None or bias.shape != (n_out,):
+            raise WeightsError(
+                f"features.{index} has the shape {tuple(weight.shape)}; VGG-19 has {tuple(conv.weight.shape)}."
+            )
+        if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+            raise WeightsError(f"features.{index} holds values that are not numbers: the file is damaged.")
+        conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+        return conv
+
+    def _features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        block = 1
+        for name, conv in self.convs.items():
+            if block_of(name) != block:
+                block = block_of(name)
+                x = F.max_pool2d(x, 2)  # (B, C, H/2, W/2)
+            x = F.relu(conv(x))
+            if name in wanted:
+                found[name] = x
+            if len(found) == len(wanted):
+                break
+        return found
+
+
+def load_vgg19_file(path: Path) -> Vgg19:
+    """VGG-19 or a prefix of it from a safetensors file.
+
+    Raises:
+        WeightsError: no such file, not safetensors, or not VGG-19.
+    """
+    try:
+        return Vgg19(load_file(path))
+    except FileNotFoundError as error:
+        raise WeightsError(f"There is no file {path}.") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path.name} is not a readable safetensors file.") from error

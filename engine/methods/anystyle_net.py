@@ -1,0 +1,251 @@
+"""The any-style network: one forward pass paints any content in any style.
+
+A content picture is first recolored to the style by a closed-form transport of its color moments. The network
+then works at 1/2, 1/4 and 1/8 resolution and predicts what paint adds to that: at the bottleneck the content's
+features are whitened and colored with the style's (second order), then residual blocks are modulated by a style
+code (first order), and bilinear upsampling leads back, so that no transposed convolution can leave its grid.
+
+Statistics over the whole picture are passed around explicitly (``Statistics``): measured once on a few evenly
+spread crops, then frozen, they make every tile of a large picture see the same normalization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HALF_CHANNELS = 24
+QUARTER_CHANNELS = 64
+EIGHTH_CHANNELS = 96
+COLORING_CHANNELS = 32
+LATENT_SIZE = 192
+N_BLOCKS = 3
+MARGIN_PX = 160  # receptive field to one side, in pixels, rounded up to the network's stride
+STRIDE_PX = 8
+RGB_MOMENTS = 3 + 9
+CODE_SIZE = RGB_MOMENTS + COLORING_CHANNELS + COLORING_CHANNELS**2 + LATENT_SIZE
+EPS = 1e-5
+
+
+@dataclass
+class Statistics:
+    """Moments over the whole picture, by the name of the place that uses them.
+
+    Args:
+        frozen: False: measure and remember. True: answer what was remembered.
+        table: name -> tensors.
+    """
+
+    frozen: bool = False
+    table: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    def get(self, name: str, measure: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """The moments called ``name``, measured now unless frozen."""
+        if not self.frozen:
+            self.table[name] = measure()
+        return self.table[name]
+
+
+def mean_std(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over batch-of-crops positions: (B, C, H, W) -> two (B, C, 1, 1), float32."""
+    wide = features.float()
+    var, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)  # (B, C, 1, 1)
+    return mean, (var + EPS).sqrt()
+
+
+def covariance(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, C, 1) and covariance (B, C, C) over positions, float32."""
+    flat = features.float().flatten(2)  # (B, C, H*W)
+    mean = flat.mean(2, keepdim=True)
+    centered = flat - mean
+    return mean, centered @ centered.transpose(1, 2) / flat.shape[2]
+
+
+def inverse_root(cov: Tensor, n_steps: int = 6) -> tuple[Tensor, Tensor]:
+    """Square root and inverse square root of (B, C, C) covariances by coupled Newton-Schulz iterations.
+
+    No eigenvectors, so gradients stay finite where eigenvalues meet. The covariance is loaded with a hundredth of
+    its mean variance: directions the picture does not have are damped, not amplified.
+    """
+    n = cov.shape[-1]
+    eye = torch.eye(n, dtype=cov.dtype, device=cov.device)
+    trace = cov.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]  # (B, 1, 1)
+    loaded = cov + (1e-2 / n * trace + EPS) * eye
+    scale = loaded.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+    y, z = loaded / scale, eye.expand_as(cov)
+    for _ in range(n_steps):
+        t = 0.5 * (3 * eye - z @ y)
+        y, z = y @ t, t @ z
+    return y * scale.sqrt(), z / scale.sqrt()
+
+
+def rgb_moments(rgb: Tensor) -> Tensor:
+    """(B, 3, H, W) -> (B, 12): mean and covariance of the colors."""
+    mean, cov = covariance(rgb)
+    return torch.cat([mean.flatten(1), cov.flatten(1)], 1)
+
+
+def transport_colors(rgb: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Map colors so that moments ``source`` become ``target`` (both (B, 12)) by the optimal-transport map."""
+    with torch.no_grad():
+        cov_s = source[:, 3:].reshape(-1, 3, 3).double()
+        cov_t = target[:, 3:].reshape(-1, 3, 3).double()
+        eye = torch.eye(3, dtype=torch.float64, device=rgb.device)
+        cov_s, cov_t = cov_s + 1e-4 * eye, cov_t + 1e-4 * eye
+        root = _root(cov_s)
+        inverse = torch.linalg.inv(root)
+        matrix = inverse @ _root(root @ cov_t @ root) @ inverse  # (B, 3, 3)
+        offset = target[:, :3, None].double() - matrix @ source[:, :3, None].double()
+        matrix, offset = matrix.to(rgb.dtype), offset.to(rgb.dtype)
+    flat = torch.baddbmm(offset, matrix, rgb.flatten(2))  # (B, 3, H*W)
+    return flat.reshape(rgb.shape)
+
+
+def _root(matrix: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp_min(0).sqrt()[:, None] @ vectors.transpose(1, 2)
+
+
+def conv(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that sees a mirrored picture beyond the border, so that no frame appears there."""
+    return nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, padding_mode="reflect" if kernel > 1 else "zeros")
+
+
+class Modulation(nn.Module):
+    """Instance normalization whose scale and shift come from the style's latent."""
+
+    def __init__(self, name: str, n_channels: int) -> None:
+        super().__init__()
+        self.name = name
+        self.affine = nn.Linear(LATENT_SIZE, 2 * n_channels)
+        nn.init.normal_(self.affine.weight, std=0.02)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
+        mean, std = statistics.get(self.name, lambda: mean_std(x))
+        scale, shift = self.affine(latent)[:, :, None, None].float().chunk(2, 1)  # (B, C, 1, 1)
+        gain = (1 + scale) / std
+        return torch.addcmul((shift - mean * gain).to(x.dtype), x, gain.to(x.dtype))
+
+
+class StyledBlock(nn.Module):
+    """Residual block: two modulated convolutions."""
+
+    def __init__(self, name: str, n_channels: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = conv(n_channels, n_channels), conv(n_channels, n_channels)
+        self.mod1, self.mod2 = Modulation(f"{name}.1", n_channels), Modulation(f"{name}.2", n_channels)
+
+    def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
+        y = F.relu(self.mod1(self.conv1(x), latent, statistics))
+        return x + self.mod2(self.conv2(y), latent, statistics)
+
+
+class PlainBlock(nn.Module):
+    """Residual block without normalization, for the encoders."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = conv(n_channels, n_channels), conv(n_channels, n_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class Encoder(nn.Module):
+    """RGB (B, 3, H, W), H and W divisible by 8 -> features at 1/2, 1/4 and 1/8 resolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(12, HALF_CHANNELS)
+        self.quarter = conv(HALF_CHANNELS, QUARTER_CHANNELS, stride=2)
+        self.quarter_block = PlainBlock(QUARTER_CHANNELS)
+        self.eighth = conv(QUARTER_CHANNELS, EIGHTH_CHANNELS, stride=2)
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        half = F.relu(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
+        quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
+        return half, quarter, self.eighth(F.relu(quarter))  # (B, 96, H/8, W/8)
+
+
+class AnyStyle(nn.Module):
+    """The whole network. ``encode_style`` once per style, then ``forward`` per picture or tile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = Encoder()
+        self.style = Encoder()
+        self.style_block = PlainBlock(EIGHTH_CHANNELS)
+        self.style_project = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
+        n_moments = 2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS**2 + RGB_MOMENTS
+        self.latent = nn.Sequential(nn.Linear(n_moments, LATENT_SIZE), nn.SiLU(), nn.Linear(LATENT_SIZE, LATENT_SIZE))
+        self.compress = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
+        self.expand = conv(COLORING_CHANNELS, EIGHTH_CHANNELS, 1)
+        self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
+        self.up_quarter = conv(EIGHTH_CHANNELS, QUARTER_CHANNELS, 1)
+        self.skip_quarter = Modulation("quarter.skip", QUARTER_CHANNELS)
+        self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(2))
+        self.up_half = conv(QUARTER_CHANNELS, HALF_CHANNELS)
+        self.skip_half = Modulation("half.skip", HALF_CHANNELS)
+        self.mix_half = conv(2 * HALF_CHANNELS, 32)
+        self.mod_half = Modulation("half.mix", 32)
+        self.paint = conv(32, 12)
+        with torch.no_grad():  # the four phases of the pixel shuffle start equal (ICNR), and small
+            kernel = self.paint.weight[::4] * 0.2
+            self.paint.weight.copy_(kernel.repeat_interleave(4, 0))
+            self.paint.bias.zero_()
+
+    def encode_style(self, rgb: Tensor) -> Tensor:
+        """(B, 3, H, W), H and W divisible by 8 -> style codes (B, CODE_SIZE)."""
+        half, quarter, eighth = self.style(rgb)
+        eighth = self.style_block(eighth)
+        _, cov = covariance(self.style_project(eighth))
+        texture, _ = inverse_root(cov)
+        colors = rgb_moments(rgb)
+        moments = [torch.cat([m, s.log()], 1).flatten(1) for m, s in map(mean_std, (half, quarter, eighth))]
+        latent = self.latent(torch.cat([*moments, texture.flatten(1), colors], 1))
+        own_mean, own_cov = covariance(self.compress(self.content(rgb)[2]))
+        coloring, _ = inverse_root(own_cov)
+        return torch.cat([colors, own_mean.flatten(1), coloring.flatten(1), latent.float()], 1)
+
+    def forward(self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Paint (B, 3, H, W), H and W divisible by 8, with codes (B, CODE_SIZE) -> (B, 3, H, W), not clamped."""
+        statistics = Statistics() if statistics is None else statistics
+        colors, mean, coloring, latent = code.split(
+            [RGB_MOMENTS, COLORING_CHANNELS, COLORING_CHANNELS**2, LATENT_SIZE], 1
+        )
+        (own_colors,) = statistics.get("rgb", lambda: (rgb_moments(rgb),))
+        base = transport_colors(rgb, own_colors, colors)
+        half, quarter, eighth = self.content(base)
+        x = self._recolor(eighth, mean[:, :, None], coloring.reshape(-1, COLORING_CHANNELS, COLORING_CHANNELS), statistics)
+        for block in self.blocks:
+            x = block(x, latent, statistics)
+        x = F.relu(self._up(self.up_quarter(x)) + self.skip_quarter(quarter, latent, statistics))  # (B, 64, H/4, W/4)
+        for block in self.quarter_blocks:
+            x = block(x, latent, statistics)
+        x = self._up(self.up_half(x))  # (B, 24, H/2, W/2)
+        x = torch.cat([x, self.skip_half(half, latent, statistics)], 1)
+        x = F.relu(self.mod_half(self.mix_half(x), latent, statistics))
+        return base + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+
+    def _recolor(self, features: Tensor, mean: Tensor, coloring: Tensor, statistics: Statistics) -> Tensor:
+        """Whiten the content's compressed features and color them with the style's."""
+        small = self.compress(features)
+
+        def measure() -> tuple[Tensor, ...]:
+            own_mean, cov = covariance(small)
+            return own_mean, inverse_root(cov)[1]
+
+        own_mean, whitening = statistics.get("coloring", measure)
+        matrix = coloring @ whitening  # (B, 32, 32)
+        offset = mean - matrix @ own_mean
+        colored = torch.baddbmm(offset.to(small.dtype), matrix.to(small.dtype), small.flatten(2))  # (B, 32, h*w)
+        return self.expand(colored.reshape(small.shape))
+
+    @staticmethod
+    def _up(x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -1,0 +1,215 @@
+"""Train the any-style network: ``impasto train anystyle PHOTOS ART --features VGG19.safetensors -o RUN``.
+
+The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets and
+the averaged weights as ``anystyle.safetensors``. Source of the objective: Gatys 2016 (Gram matrices), Huang &
+Belongie 2017 (channel moments), instance-normalized content after Li 2017.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.features import Backbone, load_vgg19_file
+from engine.methods.anystyle_net import AnyStyle
+from engine.train import objective
+from engine.train.data import PictureFolder
+from engine.train.preview import save_sheet
+
+WEIGHTS = {"content": 1.0, "style": 5.0, "identity": 20.0, "variation": 0.5, "range": 50.0}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result of a run, beside the data.
+
+    Args:
+        steps: optimizer steps in all; the learning rate falls linearly to 0 over the last ``decay`` share of them.
+        batch: contents a step.
+        sharing: contents that share one style, which saves the loss network its most costly pass.
+        size_px: side of the content crops.
+        style_px: side of the style crops.
+        rate: Adam's learning rate.
+        decay: share of the steps with falling rate.
+        average: factor of the moving average of the weights that is shipped.
+        identity: share of steps whose styles are the contents themselves.
+        style_weight: weight of the style term against the content term.
+        seed: of weights and crops.
+        is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
+    """
+
+    steps: int = 20_000
+    batch: int = 4
+    sharing: int = 2
+    size_px: int = 192
+    style_px: int = 256
+    rate: float = 1e-3
+    decay: float = 0.25
+    average: float = 0.998
+    identity: float = 0.08
+    style_weight: float = 5.0
+    seed: int = 0
+    is_bf16: bool = True
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: short warm-up, constant, linear fall."""
+        left = (self.steps - step) / max(1, self.steps * self.decay)
+        return self.rate * min(1.0, (step + 1) / 100, left)
+
+
+class Training:
+    """A run: network, its average, optimizer, random numbers."""
+
+    def __init__(self, recipe: Recipe, backbone: Backbone, photos: PictureFolder, art: PictureFolder) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.backbone, self.photos, self.art = recipe, backbone, photos, art
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = AnyStyle().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = deepcopy(self.net).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
+        self.rng = np.random.default_rng(recipe.seed)
+        self.step = 0
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
+        recipe = self.recipe
+        n_styles = recipe.batch // recipe.sharing
+        content = [self.photos.crop(self.rng, recipe.size_px, (0.5, 1.0)) for _ in range(recipe.batch)]
+        style = [self.art.crop(self.rng, recipe.style_px, (0.5, 1.0)) for _ in range(n_styles)]
+        last = torch.channels_last
+        return torch.stack(content).contiguous(memory_format=last), torch.stack(style).contiguous(memory_format=last)
+
+    def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """Named loss terms, each (B,)."""
+        sharing = self.recipe.sharing
+        is_identity = bool(self.rng.random() < self.recipe.identity)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.is_bf16):
+            if is_identity:
+                painted = self.net(content, self.net.encode_style(content))
+                return {"identity": (painted.float() - content).abs().mean((1, 2, 3))}
+            painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
+            seen = objective.pyramid(self.backbone, painted)
+            with torch.no_grad():
+                style_seen = objective.style_targets(objective.pyramid(self.backbone, style), sharing)
+                content_seen = self.backbone(content, [objective.CONTENT_LAYER])
+        layer = objective.CONTENT_LAYER
+        return {
+            "content": objective.content_distance(seen[0][layer], content_seen[layer]),
+            "style": objective.style_loss(seen, style_seen),
+            "variation": objective.total_variation(painted.float()),
+            "range": objective.out_of_range(painted.float()),
+        }
+
+    def advance(self) -> dict[str, float]:
+        """One optimizer step; the loss terms as numbers."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate_at(self.step)
+        terms = self.losses(*self.batch())
+        loss = objective.weighted_sum(terms, WEIGHTS | {"style": self.recipe.style_weight})
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(value, 1 - keep)
+        return {"loss": float(loss.detach()), **{name: float(value.detach().mean()) for name, value in terms.items()}}
+
+    def state(self) -> dict[str, object]:
+        """Everything to go on from, bit for bit."""
+        return {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "torch_rng": torch.get_rng_state(),
+            "step": self.step,
+        }
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        torch.set_rng_state(state["torch_rng"])
+        self.step = state["step"]
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
+        torch.save(self.state(), folder / "checkpoint.tmp")
+        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+        half = {name: value.half().contiguous() for name, value in self.average.state_dict().items()}
+        save_file(half, folder / "anystyle.tmp", {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))})
+        os.replace(folder / "anystyle.tmp", folder / "anystyle.safetensors")
+
+    @torch.no_grad()
+    def preview(self, path: Path) -> None:
+        """A sheet of fixed contents and styles, painted by the averaged network."""
+        rng = np.random.default_rng(1)
+        contents = [self.photos.crop(rng, 256, (0.5, 0.8), i) for i in rng.integers(len(self.photos), size=4)]
+        styles = [self.art.crop(rng, 256, (0.5, 0.8), i) for i in rng.integers(len(self.art), size=6)]
+        codes = [self.average.encode_style(s[None]) for s in styles]
+        rows = [[self.average(c[None], code)[0] for code in codes] for c in contents]
+        save_sheet(path, contents, styles, rows)
+
+
+def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 500) -> None:
+    """Train until the recipe's last step, logging and saving on the way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe, began, first = training.recipe, time.monotonic(), training.step
+    sums: dict[str, list[float]] = {}
+    while training.step < recipe.steps:
+        for name, value in training.advance().items():
+            sums.setdefault(name, []).append(value)
+        if training.step % 20 == 0:
+            pace = (time.monotonic() - began) / (training.step - first)
+            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
+            line = {"step": training.step, "seconds_per_step": round(pace, 3), **means}
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            left_h = pace * (recipe.steps - training.step) / 3600
+            print(f"step {training.step}/{recipe.steps}  {left_h:.1f} h left  {means}", flush=True)
+            sums = {}
+        if training.step % save_every == 0 or training.step == recipe.steps:
+            training.save(folder)
+        if training.step % preview_every == 0 or training.step == recipe.steps:
+            training.preview(folder / f"preview-{training.step:06d}.png")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="impasto train anystyle", description="Train the any-style network.")
+    parser.add_argument("photos", type=Path, help="folder of content pictures")
+    parser.add_argument("art", type=Path, help="folder of style pictures")
+    parser.add_argument("--features", type=Path, required=True, help="VGG-19 (prefix) as safetensors")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
+    for name, value in asdict(Recipe()).items():
+        if not isinstance(value, bool):
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    args = parser.parse_args(argv)
+    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
+    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
+    training = Training(recipe, load_vgg19_file(args.features), PictureFolder(args.photos), PictureFolder(args.art))
+    if (args.out / "checkpoint.pt").exists():
+        training.restore(args.out / "checkpoint.pt")
+    run(training, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

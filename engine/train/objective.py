@@ -1,0 +1,121 @@
+"""What a style network is trained for: distances between feature maps, all relative, so that no weight needs tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.features import Backbone
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
+CONTENT_LAYER = "relu3_1"
+SCALES = (1.0, 0.5, 0.25)
+
+Features = list[dict[str, Tensor]]
+
+
+def pyramid(backbone: Backbone, rgb: Tensor, layers: tuple[str, ...] = STYLE_LAYERS) -> Features:
+    """Features of (B, 3, H, W) at every scale, finest first."""
+    return [backbone(rgb if s == 1 else _scaled(rgb, s), layers) for s in SCALES]
+
+
+def _scaled(rgb: Tensor, factor: float) -> Tensor:
+    return F.interpolate(rgb.float(), scale_factor=factor, mode="bilinear", antialias=True, align_corners=False)
+
+
+def gram(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, C), mean over positions, float32."""
+    flat = features.flatten(2)  # (B, C, H*W)
+    return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]
+
+
+@dataclass(frozen=True)
+class LayerTarget:
+    """What a style asks of one layer: Gram matrix (B, C, C), channel means and standard deviations (B, C)."""
+
+    gram: Tensor
+    mean: Tensor
+    std: Tensor
+
+
+Targets = list[dict[str, LayerTarget]]
+
+
+def layer_target(features: Tensor) -> LayerTarget:
+    """The statistics of (B, C, H, W) that the style terms compare."""
+    var, mean = torch.var_mean(features.float(), (2, 3), correction=0)
+    return LayerTarget(gram(features), mean, (var + 1e-4).sqrt())
+
+
+def style_targets(style: Features, sharing: int = 1) -> Targets:
+    """The targets of style features; each is repeated for ``sharing`` contents."""
+
+    def repeated(target: LayerTarget) -> LayerTarget:
+        parts = (target.gram, target.mean, target.std)
+        return LayerTarget(*(part.repeat_interleave(sharing, 0) for part in parts))
+
+    return [{name: repeated(layer_target(features)) for name, features in level.items()} for level in style]
+
+
+def gram_distance(result: Tensor, target: LayerTarget) -> Tensor:
+    """Relative squared Gram distance per picture: (B,). 0 = same texture, about 1 = unrelated."""
+    difference = (gram(result) - target.gram).square().sum((1, 2))
+    return difference / target.gram.square().sum((1, 2)).clamp_min(1e-8)
+
+
+def moment_distance(result: Tensor, target: LayerTarget) -> Tensor:
+    """Relative squared distance of channel means and standard deviations: (B,)."""
+    var, mean = torch.var_mean(result.float(), (2, 3), correction=0)
+    distance = (mean - target.mean).square().sum(1) + ((var + 1e-4).sqrt() - target.std).square().sum(1)
+    return distance / (target.mean.square().sum(1) + target.std.square().sum(1)).clamp_min(1e-8)
+
+
+def normalized(features: Tensor) -> Tensor:
+    """Instance-normalized features, float32: what is where, without contrast and color."""
+    return F.instance_norm(features.float(), eps=1e-3)
+
+
+def content_distance(result: Tensor, content: Tensor) -> Tensor:
+    """Mean squared difference of instance-normalized features per picture: (B,). Unrelated pictures have about 2."""
+    return (normalized(result) - normalized(content)).square().mean((1, 2, 3))
+
+
+def style_distance(result: Features, style: Targets) -> Tensor:
+    """Mean over layers and scales of the relative squared Gram distance (the S of the quality bench): (B,)."""
+    terms = [gram_distance(r[k], s[k]) for r, s in zip(result, style, strict=True) for k in STYLE_LAYERS]
+    return torch.stack(terms).mean(0)
+
+
+def style_loss(result: Features, style: Targets) -> Tensor:
+    """The training form of the style distance: (B,).
+
+    Roots of the distances, so that a style with a weak Gram matrix does not drown the batch and a nearly matched
+    layer still pulls; channel moments beside the Gram matrices, because their gradient is steadier early on.
+    """
+    terms = []
+    for r, s in zip(result, style, strict=True):
+        for k in STYLE_LAYERS:
+            terms.append((gram_distance(r[k], s[k]) + 1e-4).sqrt())
+            terms.append((moment_distance(r[k], s[k]) + 1e-4).sqrt())
+    return torch.stack(terms).mean(0)
+
+
+def total_variation(rgb: Tensor) -> Tensor:
+    """Mean absolute difference of neighbors per picture: (B,)."""
+    dy = (rgb[:, :, 1:] - rgb[:, :, :-1]).abs().mean((1, 2, 3))
+    dx = (rgb[:, :, :, 1:] - rgb[:, :, :, :-1]).abs().mean((1, 2, 3))
+    return dx + dy
+
+
+def out_of_range(rgb: Tensor) -> Tensor:
+    """How far values leave [0, 1], mean square per picture: (B,). Clamping them would lose color."""
+    return (rgb - rgb.clamp(0, 1)).square().mean((1, 2, 3))
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The scalar loss: sum over terms of weight times batch mean."""
+    return torch.stack([weights[name] * value.mean() for name, value in terms.items()]).sum()
