@@ -1,0 +1,234 @@
+"""The private Python environment that carries the engine: made, filled, checked, kept up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.installer import pip_output, places
+from scripts.installer.changes import Changes
+from scripts.installer.programs import ask, succeeds
+from scripts.installer.voice import SetupError
+
+NEEDED_BYTES = 2_000_000_000
+
+
+class Environment:
+    """``.venv`` in the checkout.
+
+    Args:
+        root: the checkout.
+        changes: does, or in a dry run only says, what changes.
+        torch_index: where pip takes torch from; None = pip's own configuration.
+    """
+
+    def __init__(self, root: Path, changes: Changes, torch_index: str | None = None) -> None:
+        self.root = root
+        self.folder = root / ".venv"
+        self.log = self.folder / "install.log"
+        self._stamp = self.folder / "impasto.json"
+        self._changes = changes
+        self._voice = changes.voice
+        self._torch_index = torch_index
+
+    def program(self, name: str) -> Path:
+        return places.venv_program(sys.platform, self.folder, name)
+
+    def is_ours(self) -> bool:
+        """Whether the set-up made the folder (and so may take it away)."""
+        return bool(self._read_stamp().get("is_made_here"))
+
+    def ensure(self, extras: Sequence[str] = ()) -> None:
+        """Have the environment hold the engine with these extras; nothing is done where it does already.
+
+        Raises:
+            SetupError: something is missing or failed; the message says what to do.
+        """
+        stamp = self._read_stamp()
+        wanted = sorted({*stamp.get("extras", []), *extras})
+        if self._is_current(stamp, wanted):
+            self._voice.say(f"  The engine's environment is complete: {self.folder}")
+            return
+        if self._changes.is_dry:
+            self._voice.say(
+                f"  would make or update {self.folder} with pip: torch, then the engine {_brackets(wanted)}"
+            )
+            return
+        self._check_disk()
+        if not self._works():
+            self._make()
+            stamp = {"is_made_here": True}
+        self._write_stamp({**stamp, "is_complete": False})
+        self._install("PyTorch", [_pinned_torch(self.root), *self._index_options()])
+        self._install("the engine", ["--editable", f".{_brackets(wanted)}"])
+        self._check_torch()
+        self._write_stamp({**stamp, **self._fingerprint(), "extras": wanted, "is_complete": True})
+
+    def _index_options(self) -> list[str]:
+        return ["--index-url", self._torch_index] if self._torch_index else []
+
+    def _fingerprint(self) -> dict[str, str]:
+        """What the environment was made from; another one means that pip has to look again."""
+        settings = (self.root / "pyproject.toml").read_bytes()
+        return {"pyproject": hashlib.sha256(settings).hexdigest(), "root": str(self.root)}
+
+    def _is_current(self, stamp: dict[str, Any], extras: list[str]) -> bool:
+        return (
+            bool(stamp.get("is_complete"))
+            and stamp.get("extras") == extras
+            and self._fingerprint().items() <= stamp.items()
+            and self._works()
+            and self.program("impasto").exists()
+        )
+
+    def _read_stamp(self) -> dict[str, Any]:
+        try:
+            stamp = json.loads(self._stamp.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}  # none yet, or cut off by a full disk: then pip looks again
+        return stamp if isinstance(stamp, dict) else {}
+
+    def _write_stamp(self, stamp: dict[str, Any]) -> None:
+        self._changes.write(self._stamp, json.dumps(stamp, indent=2).encode())
+
+    def _works(self) -> bool:
+        """Whether the environment's Python starts and belongs to this folder (a moved checkout breaks it)."""
+        if not (self.folder / "pyvenv.cfg").is_file():
+            return False
+        stamp = self._read_stamp()
+        if stamp.get("root", str(self.root)) != str(self.root):
+            return False
+        return succeeds([self.program("python"), "-m", "pip", "--version"])
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free < NEEDED_BYTES and not self._read_stamp().get("is_complete"):
+            raise SetupError(
+                f"Impasto needs about {NEEDED_BYTES / 1e9:.0f} GB of disk space, and {self.root} has "
+                f"{free / 1e9:.1f} GB free: make room and run this again."
+            )
+
+    def _make(self) -> None:
+        if self.folder.exists():
+            if not self.is_ours():
+                raise SetupError(
+                    f"{self.folder} exists, was not made by this set-up and has no working pip: "
+                    "remove it or give it pip, and run this again."
+                )
+            shutil.rmtree(self.folder)
+        with self._voice.step(f"made the environment {self.folder}"):
+            for attempt in (self._make_with_ensurepip, self._make_with_our_pip, self._make_with_virtualenv):
+                if attempt():
+                    return
+                shutil.rmtree(self.folder, ignore_errors=True)
+            version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            raise SetupError(
+                "This Python can make no environment, for it has neither ensurepip nor pip nor virtualenv: "
+                f"install them (on Debian and Ubuntu: sudo apt install python{version}-venv) and run this again."
+            )
+
+    def _make_with_ensurepip(self) -> bool:
+        has_parts = all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
+        return has_parts and succeeds([sys.executable, "-m", "venv", self.folder])
+
+    def _make_with_our_pip(self) -> bool:
+        """Debian ships venv without ensurepip; the pip of this Python can then fill the new environment."""
+        has_parts = all(importlib.util.find_spec(name) for name in ("venv", "pip"))
+        return (
+            has_parts
+            and succeeds([sys.executable, "-m", "venv", "--without-pip", self.folder])
+            and succeeds([sys.executable, "-m", "pip", "--python", self.program("python"), "install", "pip"])
+        )
+
+    def _make_with_virtualenv(self) -> bool:
+        program = shutil.which("virtualenv")
+        return program is not None and succeeds([program, "-p", sys.executable, self.folder])
+
+    def _install(self, title: str, arguments: list[str]) -> None:
+        """One pip run: its state on a live line, all of it in the log.
+
+        Raises:
+            SetupError: pip failed; the message tells why and where the log is.
+        """
+        command = [
+            str(self.program("python")),
+            "-u",
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            *self._bar_options(),
+            *arguments,
+        ]
+        environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
+        lines: list[str] = []
+        started = time.monotonic()
+        with (
+            self._voice.step(f"installed {title}"),
+            self.log.open("a", encoding="utf-8") as log,
+            subprocess.Popen(
+                command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            ) as pip,
+        ):  # fmt: skip
+            log.write(f"$ {' '.join(command)}\n")
+            task = ""
+            for line in pip.stdout or ():
+                log.write(line)
+                lines.append(line)
+                state = pip_output.describe(line) or ""
+                if pip_output.is_large_download(state):
+                    self._voice.say(f"    {state}")
+                is_share = state.endswith("%")
+                task = task if is_share or not state else state
+                self._voice.show(f"{title}: {task}{' ' + state if is_share else ''}", started)
+            if pip.wait() != 0:
+                reason = pip_output.explain_failure("".join(lines))
+                raise SetupError(f"Installing {title} failed. {reason} The whole log: {self.log}")
+
+    def _bar_options(self) -> list[str]:
+        """pip prints its progress for other programs from 24.1 on."""
+        answer = ask([self.program("python"), "-m", "pip", "--version"])
+        found = re.match(r"pip (\d+)\.(\d+)", answer.stdout)
+        is_new = found is not None and (int(found[1]), int(found[2])) >= (24, 1)
+        return ["--progress-bar", "raw" if is_new else "off"]
+
+    def _check_torch(self) -> None:
+        with self._voice.step("torch starts"):
+            code = "import torch, torchvision; torch.ones(2, 2) @ torch.ones(2, 2)"
+            answer = ask([self.program("python"), "-c", code])
+            if answer.returncode == 0:
+                return
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(answer.stderr)
+            advice = (
+                "install the Microsoft Visual C++ Redistributable (x64) and run this again"
+                if sys.platform == "win32"
+                else "remove the folder .venv and run this again"
+            )
+            last = (answer.stderr.strip().splitlines() or ["it was ended by the system"])[-1]
+            raise SetupError(
+                f"PyTorch is installed but does not start ({last}): {advice}. The whole log: {self.log}"
+            )
+
+
+def _pinned_torch(root: Path) -> str:
+    """The torch requirement of pyproject.toml. It goes in first, so that nothing else pulls another."""
+    found = re.search(r'"(torch==[^"]+)"', (root / "pyproject.toml").read_text("utf-8"))
+    if found is None:
+        raise SetupError("pyproject.toml pins no torch: this checkout is damaged; fetch it again.")
+    return found[1]
+
+
+def _brackets(extras: Sequence[str]) -> str:
+    return f"[{','.join(extras)}]" if extras else ""

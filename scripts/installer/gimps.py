@@ -1,0 +1,125 @@
+"""The GIMPs of this computer: what is installed, where the profiles are, whether they know our filter."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from scripts.installer import places
+from scripts.installer.programs import ask
+
+PROCEDURE = "impasto-stylize"
+START_TIMEOUT_S = 180
+"""GIMP's first start looks at every plug-in and font of the system."""
+
+_KNOWN, _UNKNOWN = "impasto procedure is known", "impasto procedure is unknown"
+
+
+@dataclass(frozen=True)
+class Gimp:
+    """A GIMP 3 that can be started without a window.
+
+    Args:
+        command: starts it.
+        version: names its profile: "3.0".
+    """
+
+    command: places.Command
+    version: str
+
+    @property
+    def is_sandboxed(self) -> bool:
+        """Whether it runs in Flatpak's sandbox, with an environment of its own."""
+        return self.command[0] == "flatpak"
+
+    def run_batch(
+        self, code: str, env: Mapping[str, str] | None = None, timeout_s: float = START_TIMEOUT_S
+    ) -> str:
+        """Run Python code inside GIMP, without a window, brushes or fonts.
+
+        Returns:
+            All that was printed.
+
+        Raises:
+            OSError, subprocess.TimeoutExpired: GIMP does not start or does not end.
+        """
+        options = ("-i", "-d", "-f", "--batch-interpreter", "python-fu-eval", "-b", code, "--quit")
+        answer = ask([*self.command, *options], env, timeout_s)
+        return answer.stderr + answer.stdout
+
+
+def find_gimps(commands: Iterable[places.Command]) -> list[Gimp]:
+    """The GIMP 3 behind these commands, one per version and kind, newest first as the commands are."""
+    found: dict[tuple[bool, str], Gimp] = {}
+    for command in commands:
+        version = _ask_version(command)
+        if version is not None:
+            gimp = Gimp(command, version)
+            found.setdefault((gimp.is_sandboxed, version), gimp)
+    return list(found.values())
+
+
+def _ask_version(command: places.Command) -> str | None:
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        answer = ask([*command, "--version"], timeout_s=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None  # a program that cannot be started is no GIMP for us
+    return places.version_of(answer.stdout) if answer.returncode == 0 else None
+
+
+def find_profiles(roots: Iterable[PurePath]) -> list[Path]:
+    """The profiles of GIMP 3 that exist in these folders, each once (folders may be links to each other)."""
+    found: dict[Path, Path] = {}
+    for root in map(Path, roots):
+        children = sorted(root.iterdir()) if root.is_dir() else []
+        for folder in children:
+            if places.is_profile_name(folder.name) and folder.is_dir():
+                found.setdefault(folder.resolve(), folder)
+    return list(found.values())
+
+
+def start_once(gimp: Gimp) -> None:
+    """Have a GIMP that was never started make its own profile.
+
+    A folder made by us would pass for a profile: GIMP would then neither fill it nor take over an older
+    version's settings.
+    """
+    try:
+        gimp.run_batch("pass")
+    except (OSError, subprocess.TimeoutExpired):
+        return  # the caller looks whether the profile is there now
+
+
+def why_unregistered(gimp: Gimp, profile: Path) -> str | None:
+    """Ask a GIMP, started for this with a profile, for our procedure.
+
+    Returns:
+        None if it knows the procedure, else one sentence about why not.
+    """
+    code = (
+        f"known = Gimp.get_pdb().lookup_procedure({PROCEDURE!r}); "
+        f"print({_KNOWN!r} if known is not None else {_UNKNOWN!r}, flush=True)"
+    )
+    env = {} if gimp.is_sandboxed else {"GIMP3_DIRECTORY": str(profile)}
+    try:
+        output = gimp.run_batch(code, env)
+    except (OSError, subprocess.TimeoutExpired):
+        return f"GIMP {gimp.version} did not start and end within {START_TIMEOUT_S} seconds."
+    if _KNOWN in output:
+        return None
+    if _UNKNOWN in output:
+        return f"GIMP {gimp.version} started, but did not take the plug-in up: {_last_complaint(output)}"
+    return (
+        f"GIMP {gimp.version} has no Python plug-ins: install its Python support (on Debian and Ubuntu: "
+        "sudo apt install gir1.2-gimp-3.0 python3-gi) and run this again."
+    )
+
+
+def _last_complaint(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip() and _UNKNOWN not in line]
+    return lines[-1] if lines else "it gave no reason."
