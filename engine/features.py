@@ -7,7 +7,9 @@ torchvision's parameter names (the whole network or any prefix of it).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,8 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine import weights
 from engine.errors import SettingsError, WeightsError
 from engine.shapes import check_shapes
+from engine.vision import import_torchvision
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -30,6 +34,7 @@ VGG19_CONVS = {
     19: "relu4_1", 21: "relu4_2", 23: "relu4_3", 25: "relu4_4",
     28: "relu5_1", 30: "relu5_2", 32: "relu5_3", 34: "relu5_4",
 }  # fmt: skip
+VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
 
@@ -141,3 +146,78 @@ def load_vgg19_file(path: Path) -> Vgg19:
         raise WeightsError(f"There is no file {path}.") from error
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path.name} is not a readable safetensors file.") from error
+
+
+def load_vgg19_torchvision() -> Vgg19:
+    """torchvision's own VGG-19 weights, where ``fetch_vgg19`` has put them. Downloads nothing.
+
+    Raises:
+        WeightsError: not fetched yet, or damaged.
+    """
+    path = vgg19_path()
+    if not path.is_file():
+        raise WeightsError("The VGG-19 weights are not here yet (575 MB): run `impasto models get vgg19` once.")
+    if file_sha256(path) != VGG19_SHA256:
+        raise WeightsError(f"The VGG-19 weights are damaged: delete {path} and run `impasto models get vgg19` again.")
+    return Vgg19(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+
+
+def fetch_vgg19() -> Path:
+    """Download torchvision's VGG-19 through torchvision's own loader and verify all of it.
+
+    Raises:
+        WeightsError: no connection, or not the file that was expected.
+    """
+    import_torchvision()
+    from torchvision.models import VGG19_Weights  # noqa: PLC0415  (seconds to import; only this function needs it)
+
+    path = vgg19_path()
+    try:
+        VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            "The VGG-19 weights could not be fetched: check the connection, or put the file "
+            f"{path.name} into {path.parent} by hand."
+        ) from error
+    if file_sha256(path) != VGG19_SHA256:
+        path.unlink()
+        raise WeightsError("What was fetched is not VGG-19 (its checksum differs); it was deleted. Try again.")
+    return path
+
+
+def vgg19_path() -> Path:
+    """Where torchvision keeps its VGG-19 weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / "vgg19-dcbb9e9d.pth"
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@cache
+def load_backbone(name: str) -> Backbone:
+    """The backbone that a setting names.
+
+    Args:
+        name: "embedded", "vgg19", or the path of a safetensors file with VGG-19 weights.
+
+    Raises:
+        WeightsError: its weights are missing or damaged.
+        SettingsError: not a name of a backbone nor of such a file.
+    """
+    if name == "embedded":
+        from engine.networks.embedded import Embedded  # noqa: PLC0415  (it builds on Backbone above)
+
+        network = Embedded()
+        network.load_state_dict(weights.load_shipped("embedded"))
+        return network.requires_grad_(False).eval()
+    if name == "vgg19":
+        return load_vgg19_torchvision()
+    if name.endswith(".safetensors"):
+        return load_vgg19_file(Path(name))
+    raise SettingsError(f'The backbone is "embedded", "vgg19" or a .safetensors file, not {name!r}.')

@@ -1,0 +1,124 @@
+"""The methods of the literature, one a file; each registers itself with ``@register``.
+
+A new method is one new file in this folder: the registry imports every module here, and the command line, the
+dialog, the web page and the tests list what it finds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from engine.errors import SettingsError
+from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a method is asked to paint.
+
+    Args:
+        content: rgb (3, H, W) of ``content`` is painted whole; alpha is the pipeline's business.
+        styles: at least one, already recolored where the color mode asks for it.
+        settings: strength is the method's own business; color, photoreal and composite are the pipeline's.
+        mask: what of the content counts in its statistics; None = all of it.
+        regions: pairs of content and style parts; empty = one style for the whole picture.
+        device: where to compute.
+        on_progress: called between layers; raises ``Cancelled`` to stop.
+    """
+
+    content: Picture
+    styles: Sequence[Style]
+    settings: Settings
+    mask: Mask | None = None
+    regions: Sequence[Region] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    on_progress: Progress = silent
+
+
+Paint = Callable[[Job], Tensor]
+"""Paints a job: (3, H, W) float32 on the CPU, nominally [0, 1], same size as the content."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A registered method.
+
+    Args:
+        name: as users type it.
+        title: as users read it.
+        paper: author, year and short title; "" for what no paper describes.
+        kind: "feed-forward", "optimization" or "photorealistic".
+        takes: of "blend" (several styles), "regions", "presets" (style codes without a picture), "size".
+        paint: the method itself.
+        is_ready: tells whether everything that it needs (weights) is here.
+    """
+
+    name: str
+    title: str
+    paper: str
+    kind: str
+    takes: tuple[str, ...]
+    paint: Paint = field(repr=False)
+    ready: Callable[[], bool] = field(default=lambda: True, repr=False)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready()
+
+
+_registry: dict[str, MethodInfo] = {}
+
+
+def register(
+    name: str,
+    *,
+    title: str,
+    paper: str,
+    kind: str,
+    takes: tuple[str, ...] = (),
+    ready: Callable[[], bool] = lambda: True,
+) -> Callable[[Paint], Paint]:
+    """Register a painting function under a name; the arguments are those of ``MethodInfo``.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def add(paint: Paint) -> Paint:
+        if name in _registry:
+            raise ValueError(f"The method name {name!r} is registered twice.")
+        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, ready)
+        return paint
+
+    return add
+
+
+@cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+def catalog() -> list[MethodInfo]:
+    """Every method, by name."""
+    _discover()
+    return [_registry[name] for name in sorted(_registry)]
+
+
+def get(name: str) -> MethodInfo:
+    """The method of a name.
+
+    Raises:
+        SettingsError: there is none; the message lists those there are.
+    """
+    _discover()
+    if name not in _registry:
+        raise SettingsError(f"There is no method {name!r}; the methods are {', '.join(sorted(_registry))}.")
+    return _registry[name]

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +22,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.features import Backbone, load_vgg19_file
-from engine.methods.anystyle_net import AnyStyle
+from engine.networks.anystyle import AnyStyle
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"content": 1.0, "style": 5.0, "identity": 20.0, "variation": 0.5, "range": 50.0}
+WEIGHTS = {"teacher": 10.0, "content": 1.0, "style": 5.0, "identity": 20.0, "variation": 0.5, "range": 50.0}
+
+
+Teacher = Callable[[Tensor, Tensor], Tensor]
+"""Contents and styles (B, 3, H, W) -> painted pictures (B, 3, H, W), by a network that can do it already."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Recipe:
     """Everything that decides the result of a run, beside the data.
 
     Args:
+        teacher_steps: first steps, in which a teacher's pictures are imitated instead (0 without a teacher).
         steps: optimizer steps in all; the learning rate falls linearly to 0 over the last ``decay`` share of them.
         batch: contents a step.
         sharing: contents that share one style, which saves the loss network its most costly pass.
@@ -48,6 +54,7 @@ class Recipe:
         is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
     """
 
+    teacher_steps: int = 0
     steps: int = 20_000
     batch: int = 4
     sharing: int = 2
@@ -70,8 +77,16 @@ class Recipe:
 class Training:
     """A run: network, its average, optimizer, random numbers."""
 
-    def __init__(self, recipe: Recipe, backbone: Backbone, photos: PictureFolder, art: PictureFolder) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        backbone: Backbone,
+        photos: PictureFolder,
+        art: PictureFolder,
+        teacher: Teacher | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
+        self.teacher = teacher
         self.recipe, self.backbone, self.photos, self.art = recipe, backbone, photos, art
         self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = AnyStyle().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -98,6 +113,10 @@ class Training:
                 painted = self.net(content, self.net.encode_style(content))
                 return {"identity": (painted.float() - content).abs().mean((1, 2, 3))}
             painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
+            if self.teacher is not None and self.step < self.recipe.teacher_steps:
+                with torch.no_grad():
+                    wanted = self.teacher(content, style.repeat_interleave(sharing, 0)).clamp(0, 1)
+                return {"teacher": objective.picture_distance(painted.float(), wanted.float())}
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
                 style_seen = objective.style_targets(objective.pyramid(self.backbone, style), sharing)

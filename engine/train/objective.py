@@ -111,6 +111,12 @@ def total_variation(rgb: Tensor) -> Tensor:
     return dx + dy
 
 
+def picture_distance(rgb: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of pixels and of their differences to neighbors, per picture: (B,)."""
+    error = rgb - wanted
+    return error.abs().mean((1, 2, 3)) + total_variation(error)
+
+
 def out_of_range(rgb: Tensor) -> Tensor:
     """How far values leave [0, 1], mean square per picture: (B,). Clamping them would lose color."""
     return (rgb - rgb.clamp(0, 1)).square().mean((1, 2, 3))

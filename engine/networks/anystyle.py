@@ -24,8 +24,8 @@ EIGHTH_CHANNELS = 96
 COLORING_CHANNELS = 32
 LATENT_SIZE = 192
 N_BLOCKS = 3
-MARGIN_PX = 160  # receptive field to one side, in pixels, rounded up to the network's stride
-STRIDE_PX = 8
+STRIDE_PX = 8  # sides of pictures must be divisible by it
+MARGIN_PX = 104  # what lies farther away than this does not reach a pixel, but through the statistics
 RGB_MOMENTS = 3 + 9
 CODE_SIZE = RGB_MOMENTS + COLORING_CHANNELS + COLORING_CHANNELS**2 + LATENT_SIZE
 EPS = 1e-5
@@ -33,36 +33,64 @@ EPS = 1e-5
 
 @dataclass
 class Statistics:
-    """Moments over the whole picture, by the name of the place that uses them.
+    """Moments over a whole picture, by the name of the place that uses them; measured where not known yet.
 
     Args:
-        frozen: False: measure and remember. True: answer what was remembered.
+        is_joint: the batch is one picture in several crops: measure over all of them together.
         table: name -> tensors.
     """
 
-    frozen: bool = False
+    is_joint: bool = False
     table: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
 
     def get(self, name: str, measure: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """The moments called ``name``, measured now unless frozen."""
-        if not self.frozen:
+        """The moments called ``name``."""
+        if name not in self.table:
             self.table[name] = measure()
         return self.table[name]
 
+    def joined(self, features: Tensor) -> Tensor:
+        """The features whose moments count: (B, C, H, W), or (1, C, B*H, W) if the batch is one picture."""
+        if not self.is_joint:
+            return features
+        return features.transpose(0, 1).flatten(1, 2)[None]  # (1, C, B*H, W)
 
-def mean_std(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over batch-of-crops positions: (B, C, H, W) -> two (B, C, 1, 1), float32."""
+
+def mean_std(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over positions: (B, C, H, W) -> two (B, C, 1, 1), float32.
+
+    Args:
+        features: (B, C, H, W).
+        weight: (B, 1, H', W') share of each position, at any resolution; None = all alike.
+    """
     wide = features.float()
-    var, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)  # (B, C, 1, 1)
+    if weight is None:
+        var, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)  # (B, C, 1, 1)
+    else:
+        share = _shares(weight, features)
+        mean = (wide * share).sum((2, 3), keepdim=True)
+        var = ((wide - mean).square() * share).sum((2, 3), keepdim=True)
     return mean, (var + EPS).sqrt()
 
 
-def covariance(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (B, C, 1) and covariance (B, C, C) over positions, float32."""
-    flat = features.float().flatten(2)  # (B, C, H*W)
-    mean = flat.mean(2, keepdim=True)
-    centered = flat - mean
-    return mean, centered @ centered.transpose(1, 2) / flat.shape[2]
+def covariance(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean (B, C, 1) and covariance (B, C, C) over positions, float32; ``weight`` as in ``mean_std``."""
+    with torch.autocast(features.device.type, enabled=False):  # bfloat16 products make it indefinite
+        flat = features.float().flatten(2)  # (B, C, H*W)
+        if weight is None:
+            mean = flat.mean(2, keepdim=True)
+            centered = flat - mean
+            return mean, centered @ centered.transpose(1, 2) / flat.shape[2]
+        share = _shares(weight, features).flatten(2)  # (B, 1, H*W)
+        mean = (flat * share).sum(2, keepdim=True)
+        centered = flat - mean
+        return mean, (centered * share) @ centered.transpose(1, 2)
+
+
+def _shares(weight: Tensor, features: Tensor) -> Tensor:
+    """Weights at the features' resolution, summing to 1: (B, 1, H, W)."""
+    small = F.interpolate(weight.float(), features.shape[-2:], mode="area") + 1e-6
+    return small / small.sum((2, 3), keepdim=True)
 
 
 def inverse_root(cov: Tensor, n_steps: int = 6) -> tuple[Tensor, Tensor]:
@@ -77,15 +105,16 @@ def inverse_root(cov: Tensor, n_steps: int = 6) -> tuple[Tensor, Tensor]:
     loaded = cov + (1e-2 / n * trace + EPS) * eye
     scale = loaded.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
     y, z = loaded / scale, eye.expand_as(cov)
-    for _ in range(n_steps):
-        t = 0.5 * (3 * eye - z @ y)
-        y, z = y @ t, t @ z
+    with torch.autocast(cov.device.type, enabled=False):
+        for _ in range(n_steps):
+            t = 0.5 * (3 * eye - z @ y)
+            y, z = y @ t, t @ z
     return y * scale.sqrt(), z / scale.sqrt()
 
 
-def rgb_moments(rgb: Tensor) -> Tensor:
-    """(B, 3, H, W) -> (B, 12): mean and covariance of the colors."""
-    mean, cov = covariance(rgb)
+def rgb_moments(rgb: Tensor, weight: Tensor | None = None) -> Tensor:
+    """(B, 3, H, W) -> (B, 12): mean and covariance of the colors; ``weight`` as in ``mean_std``."""
+    mean, cov = covariance(rgb, weight)
     return torch.cat([mean.flatten(1), cov.flatten(1)], 1)
 
 
@@ -101,13 +130,13 @@ def transport_colors(rgb: Tensor, source: Tensor, target: Tensor) -> Tensor:
         matrix = inverse @ _root(root @ cov_t @ root) @ inverse  # (B, 3, 3)
         offset = target[:, :3, None].double() - matrix @ source[:, :3, None].double()
         matrix, offset = matrix.to(rgb.dtype), offset.to(rgb.dtype)
-    flat = torch.baddbmm(offset, matrix, rgb.flatten(2))  # (B, 3, H*W)
+    flat = matrix @ rgb.flatten(2) + offset  # (B, 3, H*W)
     return flat.reshape(rgb.shape)
 
 
 def _root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp_min(0).sqrt()[:, None] @ vectors.transpose(1, 2)
+    return vectors * values.clamp_min(1e-8).sqrt()[:, None] @ vectors.transpose(1, 2)
 
 
 def conv(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -126,7 +155,7 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
-        mean, std = statistics.get(self.name, lambda: mean_std(x))
+        mean, std = statistics.get(self.name, lambda: mean_std(statistics.joined(x)))
         scale, shift = self.affine(latent)[:, :, None, None].float().chunk(2, 1)  # (B, C, 1, 1)
         gain = (1 + scale) / std
         return torch.addcmul((shift - mean * gain).to(x.dtype), x, gain.to(x.dtype))
@@ -199,26 +228,32 @@ class AnyStyle(nn.Module):
             self.paint.weight.copy_(kernel.repeat_interleave(4, 0))
             self.paint.bias.zero_()
 
-    def encode_style(self, rgb: Tensor) -> Tensor:
-        """(B, 3, H, W), H and W divisible by 8 -> style codes (B, CODE_SIZE)."""
+    def encode_style(self, rgb: Tensor, weight: Tensor | None = None) -> Tensor:
+        """What makes a style: codes (B, CODE_SIZE) of pictures (B, 3, H, W), H and W divisible by 8.
+
+        Args:
+            rgb: the style pictures.
+            weight: (B, 1, H, W): which part of each counts; None = all of it.
+        """
         half, quarter, eighth = self.style(rgb)
         eighth = self.style_block(eighth)
-        _, cov = covariance(self.style_project(eighth))
+        _, cov = covariance(self.style_project(eighth), weight)
         texture, _ = inverse_root(cov)
-        colors = rgb_moments(rgb)
-        moments = [torch.cat([m, s.log()], 1).flatten(1) for m, s in map(mean_std, (half, quarter, eighth))]
+        colors = rgb_moments(rgb, weight)
+        levels = [mean_std(features, weight) for features in (half, quarter, eighth)]
+        moments = [torch.cat([mean, std.log()], 1).flatten(1) for mean, std in levels]
         latent = self.latent(torch.cat([*moments, texture.flatten(1), colors], 1))
-        own_mean, own_cov = covariance(self.compress(self.content(rgb)[2]))
+        own_mean, own_cov = covariance(self.compress(self.content(rgb)[2]), weight)
         coloring, _ = inverse_root(own_cov)
         return torch.cat([colors, own_mean.flatten(1), coloring.flatten(1), latent.float()], 1)
 
     def forward(self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Paint (B, 3, H, W), H and W divisible by 8, with codes (B, CODE_SIZE) -> (B, 3, H, W), not clamped."""
+        """Paint (B, 3, H, W), H and W divisible by 8, with codes (B or 1, CODE_SIZE) -> (B, 3, H, W), not clamped."""
         statistics = Statistics() if statistics is None else statistics
         colors, mean, coloring, latent = code.split(
             [RGB_MOMENTS, COLORING_CHANNELS, COLORING_CHANNELS**2, LATENT_SIZE], 1
         )
-        (own_colors,) = statistics.get("rgb", lambda: (rgb_moments(rgb),))
+        (own_colors,) = statistics.get("rgb", lambda: (rgb_moments(statistics.joined(rgb)),))
         base = transport_colors(rgb, own_colors, colors)
         half, quarter, eighth = self.content(base)
         x = self._recolor(eighth, mean[:, :, None], coloring.reshape(-1, COLORING_CHANNELS, COLORING_CHANNELS), statistics)
@@ -237,13 +272,13 @@ class AnyStyle(nn.Module):
         small = self.compress(features)
 
         def measure() -> tuple[Tensor, ...]:
-            own_mean, cov = covariance(small)
+            own_mean, cov = covariance(statistics.joined(small))
             return own_mean, inverse_root(cov)[1]
 
         own_mean, whitening = statistics.get("coloring", measure)
         matrix = coloring @ whitening  # (B, 32, 32)
         offset = mean - matrix @ own_mean
-        colored = torch.baddbmm(offset.to(small.dtype), matrix.to(small.dtype), small.flatten(2))  # (B, 32, h*w)
+        colored = matrix.to(small.dtype) @ small.flatten(2) + offset.to(small.dtype)  # (B, 32, h*w)
         return self.expand(colored.reshape(small.shape))
 
     @staticmethod

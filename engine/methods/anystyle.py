@@ -1,0 +1,192 @@
+"""Any style in one forward pass of our own network; the default method.
+
+Source: first-order modulation after Huang & Belongie 2017 (AdaIN), whitening and coloring after Li 2017 (WCT), low-rank
+linear transformation after Li 2019 (LST). Departs: colors are transported in closed form before the network sees them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine import weights
+from engine.device import memory_errors
+from engine.errors import InputError
+from engine.methods import Job, register
+from engine.networks.anystyle import MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
+from engine.progress import part, watched
+from engine.tiles import pad_to_multiple, paint_tiles, spread_crops
+from engine.types import Mask, Picture, Region, Style
+
+STYLE_SIZE_PX = 512
+WHOLE_PX = 1152 * 1152  # up to this many pixels the statistics are those of the picture itself
+CROP_PX, N_CROPS = 256, 24
+TILE_PX = 1152
+MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarsest layers need room
+
+
+@cache
+def network(device: torch.device) -> AnyStyle:
+    """The shipped network on a device, ready to paint."""
+    net = AnyStyle()
+    net.load_state_dict(weights.load_shipped("anystyle"))
+    return net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@register(
+    "anystyle",
+    title="Any style",
+    paper="",
+    kind="feed-forward",
+    takes=("blend", "regions", "presets", "size"),
+    ready=lambda: weights.is_here("anystyle"),
+)
+def paint(job: Job) -> Tensor:
+    """Paint the content in one pass per region."""
+    with torch.inference_mode(), memory_errors("this picture"):
+        net = network(job.device)
+        content = job.content.rgb[None]  # (1, 3, H, W)
+        if job.regions:
+            painted = _paint_regions(net, content, job)
+        else:
+            painted = _paint_part(net, content, blend_codes(net, job, None), job.mask, job, (0.0, 1.0))[0]
+        return content[0].lerp(painted, fade(job.settings.strength))
+
+
+def fade(strength: float) -> float:
+    """Share of the painting in the result.
+
+    From one half up the strength acts on the style code alone; below, the content's own pixels come in, because the
+    network cannot return them exactly: strength 0 is the content to the bit.
+    """
+    return min(1.0, 2 * strength)
+
+
+def _paint_regions(net: AnyStyle, content: Tensor, job: Job) -> Tensor:
+    """Each region in the code of its own part of the style, blended by the regions' weights."""
+    total = torch.zeros_like(content[0, 0])  # (H, W)
+    result = torch.zeros_like(content[0])  # (3, H, W)
+    n = len(job.regions)
+    for i, region in enumerate(job.regions):
+        code = blend_codes(net, job, region)
+        painted = _paint_part(net, content, code, region.content, job, (i / n, (i + 1) / n))[0]
+        result += painted * region.content.weight
+        total += region.content.weight
+    if bool((total < 1e-3).any()):  # what no region covers is painted in the whole style
+        rest = _paint_part(net, content, blend_codes(net, job, None), job.mask, job, (1.0, 1.0))[0]
+        uncovered = (1 - total).clamp_min(0)
+        return (result + rest * uncovered) / (total + uncovered)
+    return result / total
+
+
+def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
+    """The weighted mean of the styles' codes, moved toward the content's own by the strength: (1, CODE_SIZE).
+
+    Codes live in a space of means, matrix roots and a latent in which straight lines stay meaningful. With a region
+    given, only its part of each style counts.
+    """
+    shares = torch.tensor([style.weight for style in job.styles])
+    codes = torch.stack([_code(net, style, job, region) for style in job.styles])  # (N, CODE_SIZE)
+    code = (codes * (shares / shares.sum())[:, None]).sum(0)
+    if job.settings.strength < 1:
+        weight = region.content.weight if region else job.mask.weight if job.mask else None
+        own = _encode(net, job.content, weight, STYLE_SIZE_PX, job.device)
+        code = own.lerp(code, job.settings.strength)
+    return code[None].to(job.device)
+
+
+def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tensor:
+    if style.code is not None and (style.picture is None or region is None):
+        return style.code
+    if style.picture is None:
+        raise InputError(f"The style {style.name!r} has neither a picture nor a style code.")
+    weight = None if region is None else region.style.weight
+    return _encode(net, style.picture, weight, job.settings.style_size_px or STYLE_SIZE_PX, job.device)
+
+
+def _encode(net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device) -> Tensor:
+    rgb, weight = _style_input(picture, weight, size_px)
+    return net.encode_style(rgb.to(device), None if weight is None else weight.to(device))[0].cpu()
+
+
+def _style_input(picture: Picture, weight: Tensor | None, size_px: int) -> tuple[Tensor, Tensor | None]:
+    """A style picture at the size at which it is looked at, (1, 3, h, w), and its weights, (1, 1, h, w)."""
+    rgb = picture.rgb[None].clamp(0, 1)
+    if weight is not None:
+        if weight.shape != rgb.shape[2:]:
+            raise InputError(f"The style regions are {tuple(weight.shape)}, the style {tuple(rgb.shape[2:])}: same size, please.")
+        weight = weight[None, None]
+    if picture.alpha is not None and bool((picture.alpha < 1).any()):
+        alpha = picture.alpha[None, None]
+        weight = alpha if weight is None else weight * alpha
+    factor = size_px / max(rgb.shape[2:])
+    if factor < 1 or max(rgb.shape[2:]) < MIN_SIDE_PX:
+        size = [max(STRIDE_PX, round(side * factor)) for side in rgb.shape[2:]]
+        rgb = F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
+        weight = None if weight is None else F.interpolate(weight, size, mode="area")
+    if min(rgb.shape[2:]) < MIN_SIDE_PX:
+        rgb, weight = _enlarge(rgb), None if weight is None else _enlarge(weight)
+    rgb = pad_to_multiple(rgb, STRIDE_PX).contiguous(memory_format=torch.channels_last)
+    return rgb, None if weight is None else pad_to_multiple(weight, STRIDE_PX)
+
+
+def _enlarge(x: Tensor) -> Tensor:
+    """Repeat the last row and column until no side is below ``MIN_SIDE_PX``."""
+    down, right = (max(0, MIN_SIDE_PX - side) for side in x.shape[2:])
+    return F.pad(x, (0, right, 0, down), mode="replicate")
+
+
+def _paint_part(
+    net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job, stretch: tuple[float, float]
+) -> Tensor:
+    """Paint (1, 3, H, W) whole, in tiles if it is large, with one code."""
+    height, width = content.shape[2:]
+    on_progress = part(job.on_progress, *stretch, "Painting")
+    large = _enlarge(content) if min(height, width) < MIN_SIDE_PX else content
+    statistics = measure_statistics(net, large, code, mask, job)
+    n_tiles_done = n_tiles = 0
+
+    def on_tile(done: int, total: int) -> None:
+        nonlocal n_tiles_done, n_tiles
+        n_tiles_done, n_tiles = done, total
+
+    def on_layer(share: float, message: str) -> None:
+        on_progress((n_tiles_done + share % 1.0) / max(1, n_tiles), message)
+
+    def paint_tile(rgb: Tensor) -> Tensor:
+        with memory_errors("this picture"), watched(net, on_layer):
+            rgb = rgb.to(job.device).contiguous(memory_format=torch.channels_last)
+            return net(rgb, code, statistics).float().cpu()
+
+    painted = paint_tiles(
+        large, paint_tile, tile_px=TILE_PX, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile
+    )
+    return painted[:, :, :height, :width]
+
+
+def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job) -> Statistics:
+    """What the network must know of the whole picture before it sees a tile.
+
+    A picture that fits one tile is measured while it is painted; of a larger one, crops are (a thumbnail would be
+    sharper than the picture, and its statistics not those of the picture's own pixels).
+    """
+    weight = None
+    if mask is not None and bool((mask.weight > 0).any()):
+        weight = F.pad(mask.weight, _missing(mask.weight, content))[None, None]
+    statistics = Statistics(table={"rgb": (rgb_moments(content.clamp(0, 1), weight).to(job.device),)})
+    if content.shape[2] * content.shape[3] <= WHOLE_PX and max(content.shape[2:]) <= TILE_PX:
+        return statistics
+    crop_px = min(CROP_PX, *(side // STRIDE_PX * STRIDE_PX for side in content.shape[2:]))
+    crops = spread_crops(content, crop_px, N_CROPS * CROP_PX**2 // crop_px**2).to(job.device)
+    joint = Statistics(is_joint=True, table=dict(statistics.table))
+    with watched(net, lambda _share, _message: job.on_progress(0.0, "Looking at the picture")):
+        net(crops.contiguous(memory_format=torch.channels_last), code, joint)
+    return Statistics(table=joint.table)
+
+
+def _missing(weight: Tensor, content: Tensor) -> tuple[int, int, int, int]:
+    """The padding that a mask needs where a small content was enlarged."""
+    return 0, content.shape[3] - weight.shape[1], 0, content.shape[2] - weight.shape[0]

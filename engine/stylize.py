@@ -1,0 +1,275 @@
+"""The pipeline: content, styles and settings in, picture out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine import methods
+from engine.color import keep_chroma, recolor
+from engine.composite import composite, mask_box
+from engine.device import choose_device, memory_errors
+from engine.errors import InputError
+from engine.methods import Job
+from engine.progress import part
+from engine.smooth import smooth_photoreal
+from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
+
+PAD_PX = 64  # surroundings of a selection that are computed with it
+
+
+@dataclass(frozen=True, eq=False)
+class Stylized:
+    """A result and the account of how it came about.
+
+    Args:
+        picture: same size as the content, with its alpha.
+        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "size", "seconds" by stage,
+            "peak_bytes" (of the device, CUDA only), "notes".
+    """
+
+    picture: Picture
+    report: dict[str, Any]
+
+
+def stylize(
+    content: Picture,
+    styles: Sequence[Style],
+    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    *,
+    mask: Mask | None = None,
+    regions: Sequence[Region] = (),
+    on_progress: Progress = silent,
+) -> Stylized:
+    """Paint a picture, or the selected part of it, in one or several styles.
+
+    Args:
+        content: (3, H, W) pixels; alpha is kept.
+        styles: blended by their weights.
+        settings: how.
+        mask: (H, W); with ``settings.composite`` pixels of weight 0 come back untouched to the bit and only the
+            selection with its surroundings is computed.
+        regions: which part of the style feeds which part of the content; content masks (H, W), style masks in the
+            size of the (first) style's picture.
+        on_progress: told the share done; raises ``Cancelled`` to stop between two layers.
+
+    Raises:
+        InputError: no style, empty mask, sizes that do not match.
+        SettingsError: unknown method or one that cannot do what is asked.
+        WeightsError: weights missing or damaged.
+        ResourceError: not enough memory even in small tiles.
+        Cancelled: raised by ``on_progress``, passed on.
+    """
+    method = methods.get(settings.method)
+    check_inputs(content, styles, mask, regions)
+    clock = Clock()
+    with memory_errors("this picture"), torch.inference_mode():
+        part_of, box = crop_to_selection(content, mask, regions, settings)
+        with clock.stage("prepare"):
+            small = shrink(part_of, settings.size_px)
+            job = Job(
+                content=small.content,
+                styles=recolored(styles, small, settings),
+                settings=settings,
+                mask=small.mask,
+                regions=small.regions,
+                device=choose_device(settings.device),
+                on_progress=part(on_progress, 0.02, 0.85, "Painting"),
+            )
+        with clock.stage("paint"):
+            painted = method.paint(job)
+        with clock.stage("color"):
+            painted = restore_colors(painted, small, styles, settings)
+            painted = enlarge(painted, part_of.content)
+        if settings.photoreal > 0:
+            with clock.stage("smooth"):
+                stretch = part(on_progress, 0.85, 0.98, "Smoothing")
+                painted = smooth_photoreal(painted, part_of.content.rgb, settings.photoreal, stretch)
+        with clock.stage("composite"):
+            picture = put_back(painted, part_of, content, box, settings)
+    on_progress(1.0, "Done")
+    return Stylized(picture, report(job, settings, clock, picture))
+
+
+def warm_up() -> None:
+    """Load the default method and run it once on a small picture, so that the first job does not wait for it."""
+    gray = Picture(torch.full((3, 64, 64), 0.5))
+    stylize(gray, [Style("warm-up", picture=gray)])
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The part of a job that is computed: content, and mask and regions in its size."""
+
+    content: Picture
+    mask: Mask | None
+    regions: Sequence[Region]
+
+
+Box = tuple[int, int, int, int]  # top, left, height, width
+
+
+def check_inputs(
+    content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]
+) -> None:
+    """Refuse what cannot be painted, in one sentence each."""
+    if not styles:
+        raise InputError("Give at least one style.")
+    for weight in [m.weight for m in [mask, *(region.content for region in regions)] if m is not None]:
+        if tuple(weight.shape) != content.size:
+            raise InputError(
+                f"The mask is {weight.shape[1]} x {weight.shape[0]} pixels, the picture {content.size[1]} x "
+                f"{content.size[0]}: they must have the same size."
+            )
+    if mask is not None and not bool((mask.weight > 0).any()):
+        raise InputError("The mask selects nothing: paint some of it white.")
+    if not bool(torch.isfinite(content.rgb).all()):
+        raise InputError("The picture holds values that are not numbers (NaN or infinite).")
+    for style in styles:
+        if style.picture is not None and not bool(torch.isfinite(style.picture.rgb).all()):
+            raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
+
+
+def crop_to_selection(
+    content: Picture, mask: Mask | None, regions: Sequence[Region], settings: Settings
+) -> tuple[Work, Box]:
+    """The selection with its surroundings, or all of the content where that is wanted back."""
+    box = (0, 0, *content.size)
+    if mask is not None and settings.composite:
+        box = mask_box(mask.weight, PAD_PX, 8)
+    top, left, height, width = box
+
+    def cut(x: Tensor) -> Tensor:
+        return x[..., top : top + height, left : left + width]
+
+    picture = Picture(cut(content.rgb).clamp(0, 1), None if content.alpha is None else cut(content.alpha))
+    cut_mask = visible(None if mask is None else replace(mask, weight=cut(mask.weight)), picture.alpha)
+    cut_regions = [replace(r, content=replace(r.content, weight=cut(r.content.weight))) for r in regions]
+    return Work(picture, cut_mask, cut_regions), box
+
+
+def visible(mask: Mask | None, alpha: Tensor | None) -> Mask | None:
+    """The mask less what is transparent: colors that nobody sees must not count in any statistics."""
+    if alpha is None or bool((alpha == 1).all()):
+        return mask
+    seen = alpha if mask is None else mask.weight * alpha
+    if not bool((seen > 0).any()):
+        return mask
+    return Mask(seen, "visible")
+
+
+def shrink(work: Work, size_px: int | None) -> Work:
+    """The work at the size at which it is to be computed, its longest side ``size_px``."""
+    longest = max(work.content.size)
+    if size_px is None or size_px >= longest:
+        return work
+    size = [max(1, round(side * size_px / longest)) for side in work.content.size]
+
+    def scaled(x: Tensor) -> Tensor:
+        flat = x.reshape(1, -1, *x.shape[-2:])
+        small = F.interpolate(flat, size, mode="bilinear", antialias=True, align_corners=False)
+        return small.reshape(*x.shape[:-2], *size).clamp(0, 1)
+
+    alpha = work.content.alpha
+    return Work(
+        Picture(scaled(work.content.rgb), None if alpha is None else scaled(alpha)),
+        None if work.mask is None else replace(work.mask, weight=scaled(work.mask.weight)),
+        [replace(r, content=replace(r.content, weight=scaled(r.content.weight))) for r in work.regions],
+    )
+
+
+def enlarge(painted: Tensor, content: Picture) -> Tensor:
+    """(3, h, w) at the content's size again."""
+    if tuple(painted.shape[1:]) == content.size:
+        return painted
+    large = F.interpolate(painted[None], content.size, mode="bicubic", align_corners=False)
+    return large[0].clamp(0, 1)
+
+
+def recolored(styles: Sequence[Style], work: Work, settings: Settings) -> list[Style]:
+    """In "match" mode the style pictures with the content's colors (Gatys 2016); else the styles as they are."""
+    if settings.color != "match":
+        return list(styles)
+    weight = None if work.mask is None else work.mask.weight
+    return [
+        style
+        if style.picture is None
+        else replace(style, code=None, picture=_recolored_picture(style.picture, work.content.rgb, weight))
+        for style in styles
+    ]
+
+
+def _recolored_picture(style: Picture, content: Tensor, weight: Tensor | None) -> Picture:
+    rgb = recolor(style.rgb, content, style_weight=style.alpha, content_weight=weight)
+    return Picture(rgb.clamp(0, 1), style.alpha)
+
+
+def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], settings: Settings) -> Tensor:
+    """Give the painting the colors that the color mode asks for.
+
+    A style code has its colors baked in: in "match" mode the painting itself is recolored where there is no picture
+    to recolor before.
+    """
+    content = work.content.rgb
+    weight = None if work.mask is None else work.mask.weight
+    painted = painted.clamp(0, 1)
+    if settings.color == "match" and any(style.picture is None for style in styles):
+        return recolor(painted, content, style_weight=weight, content_weight=weight).clamp(0, 1)
+    if settings.color == "luminance":
+        return keep_chroma(painted, content, weight)
+    return painted
+
+
+def put_back(painted: Tensor, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
+    """The painted part in its place in the content."""
+    if not settings.composite:
+        return Picture(painted, content.alpha)
+    top, left, height, width = box
+    rgb = content.rgb.clone()
+    inner = rgb[:, top : top + height, left : left + width]
+    original = Picture(inner, work.content.alpha)
+    inner.copy_(composite(painted, original, work.mask))
+    return Picture(rgb, content.alpha)
+
+
+@dataclass
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what runs inside."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict[str, Any]:
+    """The account that goes with a result."""
+    height, width = job.content.size
+    notes = []
+    if picture.size != job.content.size:
+        notes.append(f"computed at {width} x {height} pixels")
+    return {
+        "method": settings.method,
+        "device": str(job.device),
+        "strength": settings.strength,
+        "color": settings.color,
+        "photoreal": settings.photoreal,
+        "seed": settings.seed,
+        "size": [width, height],
+        "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
+        "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,
+        "notes": notes,
+    }

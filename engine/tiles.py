@@ -1,0 +1,129 @@
+"""Large pictures in overlapping tiles that agree to the bit where they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.errors import ResourceError
+
+MIN_TILE_PX = 256
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle to keep, and the larger one around it to compute, in pixels of the whole picture."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    outer_top: int
+    outer_left: int
+    outer_bottom: int
+    outer_right: int
+
+
+def lay_tiles(height: int, width: int, tile_px: int, margin_px: int) -> list[Tile]:
+    """Cover a picture with tiles of equal size whose computed part reaches ``margin_px`` farther, clipped to it."""
+    tiles = []
+    for top, bottom in _spans(height, tile_px):
+        for left, right in _spans(width, tile_px):
+            outer = (
+                max(0, top - margin_px),
+                max(0, left - margin_px),
+                min(height, bottom + margin_px),
+                min(width, right + margin_px),
+            )
+            tiles.append(Tile(top, left, bottom, right, *outer))
+    return tiles
+
+
+def _spans(length: int, tile_px: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, length, tile_px):
+        yield start, min(length, start + tile_px)
+
+
+def pad_to_multiple(rgb: Tensor, stride_px: int) -> Tensor:
+    """(B, C, H, W) with mirrored pixels added below and at the right until the stride divides H and W.
+
+    Mirrored, or repeated where the picture is too small to mirror.
+    """
+    down, right = -rgb.shape[2] % stride_px, -rgb.shape[3] % stride_px
+    if not (down or right):
+        return rgb
+    can_mirror = down < rgb.shape[2] and right < rgb.shape[3]
+    return F.pad(rgb, (0, right, 0, down), mode="reflect" if can_mirror else "replicate")
+
+
+def paint_tiles(
+    rgb: Tensor,
+    paint: Callable[[Tensor], Tensor],
+    *,
+    tile_px: int,
+    margin_px: int,
+    stride_px: int,
+    on_tile: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Tensor:
+    """Paint a picture tile by tile.
+
+    A tile's place is a multiple of the stride, so its pixels have the same phase in the network as in the whole
+    picture; with a margin of at least the receptive field the result does not depend on the tiles at all. When
+    memory runs out the tiles are halved, down to ``MIN_TILE_PX``.
+
+    Args:
+        rgb: (1, 3, H, W).
+        paint: (1, 3, h, w) with h and w multiples of the stride -> the same shape; must raise ``ResourceError`` when
+            memory runs out.
+        tile_px: side of what a tile keeps; a multiple of the stride.
+        margin_px: what is computed beyond it; a multiple of the stride.
+        stride_px: the network's total stride.
+        on_tile: called with tiles done and tiles in all, before each.
+
+    Returns:
+        (1, 3, H, W) float32 on the CPU.
+    """
+    height, width = rgb.shape[2:]
+    padded = pad_to_multiple(rgb, stride_px)
+    result = torch.empty(rgb.shape, dtype=torch.float32)
+    while True:
+        try:
+            tiles = lay_tiles(*padded.shape[2:], tile_px, margin_px)
+            for n_done, t in enumerate(tiles):
+                on_tile(n_done, len(tiles))
+                painted = paint(padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right])
+                bottom, right = min(t.bottom, height), min(t.right, width)
+                inner = painted[
+                    :, :, t.top - t.outer_top : bottom - t.outer_top, t.left - t.outer_left : right - t.outer_left
+                ]
+                result[:, :, t.top : bottom, t.left : right] = inner
+        except ResourceError:
+            tile_px = tile_px // 2 // stride_px * stride_px
+            if tile_px < MIN_TILE_PX:
+                raise
+        else:
+            return result
+
+
+def spread_crops(rgb: Tensor, crop_px: int, n_crops: int) -> Tensor:
+    """Evenly spread crops of a picture, at its own resolution, as a batch.
+
+    Args:
+        rgb: (1, C, H, W) with both sides at least ``crop_px``.
+        crop_px: side of each crop.
+        n_crops: about how many; a grid of the picture's proportions is laid.
+
+    Returns:
+        (K, C, crop_px, crop_px).
+    """
+    height, width = rgb.shape[2:]
+    n_down = max(1, round((n_crops * height / width) ** 0.5))
+    n_across = max(1, round(n_crops / n_down))
+    tops = torch.linspace(0, height - crop_px, n_down).round().int().tolist()
+    lefts = torch.linspace(0, width - crop_px, n_across).round().int().tolist()
+    crops = [rgb[:, :, top : top + crop_px, left : left + crop_px] for top in tops for left in lefts]
+    return torch.cat(crops)

@@ -1,0 +1,60 @@
+"""Weights that ship with the package, checked before they are used, and those a user fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from engine.errors import WeightsError
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An entry of ``weights/manifest.json``: file name, length, hash, and the card that says how it was made."""
+
+    file: str
+    n_bytes: int
+    sha256: str
+    card: str
+
+
+@cache
+def manifest() -> dict[str, Shipped]:
+    """What ships, by name."""
+    entries = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
+    return {name: Shipped(e["file"], e["bytes"], e["sha256"], e["card"]) for name, e in entries.items()}
+
+
+def is_here(name: str) -> bool:
+    """Whether shipped weights are in their place (not whether they are intact: loading checks that)."""
+    return name in manifest() and (FOLDER / manifest()[name].file).is_file()
+
+
+def load_shipped(name: str) -> dict[str, Tensor]:
+    """A shipped state dict, float32, after its length and hash were checked.
+
+    Raises:
+        WeightsError: missing or damaged.
+    """
+    entry = manifest().get(name)
+    if entry is None:
+        raise WeightsError(f"No weights called {name!r} ship with Impasto.")
+    try:
+        data = (FOLDER / entry.file).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The weights {entry.file} are missing: run install.py again.") from error
+    if len(data) != entry.n_bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise WeightsError(f"The weights {entry.file} are damaged: run install.py again.")
+    try:
+        return {key: value.float() for key, value in load(data).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"The weights {entry.file} are not safetensors: run install.py again.") from error
