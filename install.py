@@ -47,8 +47,21 @@ def main(arguments: "list[str] | None" = None) -> int:
 
 
 def _parse(arguments: "list[str]") -> "tuple[argparse.Namespace, list[str]]":
-    parser = argparse.ArgumentParser(description="Install Impasto for this user.", prog="install.py")
-    parser.add_argument("command", nargs="?", choices=["install", "demo", "test"], default="install")
+    parser = argparse.ArgumentParser(
+        prog="install.py",
+        description=(__doc__ or "").partition("\n\n")[0],
+        epilog=(__doc__ or "").partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["install", "demo", "test"],
+        default="install",
+        metavar="install|demo|test",
+        help="what to do; install if nothing is said",
+    )
     parser.add_argument("--uninstall", action="store_true", help="take away exactly what was made")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
     parser.add_argument(

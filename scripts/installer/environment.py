@@ -134,7 +134,7 @@ class Environment:
             version = f"{sys.version_info[0]}.{sys.version_info[1]}"
             raise SetupError(
                 "This Python can make no environment, for it has neither ensurepip nor pip nor virtualenv: "
-                f"install them (on Debian and Ubuntu: sudo apt install python{version}-venv) and run this again."
+                f"install them (Debian and Ubuntu: sudo apt install python{version}-venv) and run this again."
             )
 
     def _make_with_ensurepip(self) -> bool:

@@ -79,6 +79,8 @@ def install(setup: Setup) -> None:
     catalog = read_catalog(setup)
     say("GIMP")
     made = record.read(state_dir)
+    if "IMPASTO_STATE_DIR" not in setup.env:
+        made.is_state_ours = True  # named after us; a folder of the user's choice is only if we make it
     if not state_dir.exists():
         made.is_state_ours = True
         made.note_folders(setup.changes.make_folders(state_dir))

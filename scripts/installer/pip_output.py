@@ -37,8 +37,8 @@ _CAUSES = (
     (r"No space left on device|Errno 28|not enough space", "The disk is full. Make room and run this again."),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError",
-        "The package index's certificate is not trusted here, mostly because of a proxy or a wrong clock. Set "
-        "the clock, or give pip the proxy's certificate (pip config set global.cert FILE), and run this again.",
+        "The package index's certificate is not trusted here, mostly because of a proxy or a wrong clock: "
+        "set the clock or give pip the proxy's certificate (pip config set global.cert FILE), and try again.",
     ),
     (
         r"name resolution|getaddrinfo failed|nodename nor servname|NewConnectionError|"

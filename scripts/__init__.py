@@ -1,0 +1,1 @@
+"""Commands for those who build Impasto, and what install.py is made of."""
