@@ -93,7 +93,7 @@ def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
     code = (codes * (shares / shares.sum())[:, None]).sum(0)
     if job.settings.strength < 1:
         weight = region.content.weight if region else job.mask.weight if job.mask else None
-        own = _encode(net, job.content, weight, STYLE_SIZE_PX, job.device)
+        own = encode_picture(net, job.content, weight, STYLE_SIZE_PX, job.device)
         code = own.lerp(code, job.settings.strength)
     return code[None].to(job.device)
 
@@ -104,10 +104,10 @@ def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tenso
     if style.picture is None:
         raise InputError(f"The style {style.name!r} has neither a picture nor a style code.")
     weight = None if region is None else region.style.weight
-    return _encode(net, style.picture, weight, job.settings.style_size_px or STYLE_SIZE_PX, job.device)
+    return encode_picture(net, style.picture, weight, job.settings.style_size_px or STYLE_SIZE_PX, job.device)
 
 
-def _encode(net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device) -> Tensor:
+def encode_picture(net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device) -> Tensor:
     rgb, weight = _style_input(picture, weight, size_px)
     return net.encode_style(rgb.to(device), None if weight is None else weight.to(device))[0].cpu()
 

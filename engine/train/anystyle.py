@@ -27,7 +27,7 @@ from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"teacher": 10.0, "content": 1.0, "style": 5.0, "identity": 20.0, "variation": 0.5, "range": 50.0}
+WEIGHTS = {"teacher": 10.0, "content": 1.0, "style": 5.0, "identity": 5.0, "variation": 0.1, "range": 20.0}
 
 
 Teacher = Callable[[Tensor, Tensor], Tensor]
@@ -59,12 +59,12 @@ class Recipe:
     batch: int = 4
     sharing: int = 2
     size_px: int = 192
-    style_px: int = 256
-    rate: float = 1e-3
+    style_px: int = 224
+    rate: float = 2e-3
     decay: float = 0.25
     average: float = 0.998
-    identity: float = 0.08
-    style_weight: float = 5.0
+    identity: float = 0.04
+    style_weight: float = 12.0
     seed: int = 0
     is_bf16: bool = True
 

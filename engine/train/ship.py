@@ -1,0 +1,82 @@
+"""Put trained weights and style codes into the package.
+
+``python -m engine.train.ship weights anystyle RUN/anystyle.safetensors --card CARD.md`` copies weights, their card, length and hash.
+``python -m engine.train.ship presets ART_DIR`` encodes the works of ``presets/works.json`` with the shipped network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from engine import styles, weights
+from engine.files import read_picture
+from engine.methods.anystyle import STYLE_SIZE_PX, encode_picture, network
+
+MAX_BYTES = 4_000_000
+
+
+def ship_weights(name: str, source: Path, card: Path) -> None:
+    """Copy weights and card into the package and enter them in the manifest.
+
+    Raises:
+        SystemExit: the file is larger than what may ship.
+    """
+    data = source.read_bytes()
+    if len(data) > MAX_BYTES:
+        raise SystemExit(f"{source} has {len(data)} bytes; at most {MAX_BYTES} ship.")
+    weights.FOLDER.mkdir(exist_ok=True)
+    (weights.FOLDER / f"{name}.safetensors").write_bytes(data)
+    if card.resolve() != (weights.FOLDER / f"{name}.md").resolve():
+        shutil.copy(card, weights.FOLDER / f"{name}.md")
+    path = weights.FOLDER / "manifest.json"
+    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    entries[name] = {
+        "file": f"{name}.safetensors",
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "card": f"{name}.md",
+    }
+    path.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def ship_presets(art: Path) -> None:
+    """Encode every work listed in ``presets/works.json`` (name, title, artist, year, file) from a folder of pictures."""
+    works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
+    net = network(torch.device("cpu"))
+    codes = {}
+    with torch.inference_mode():
+        for work in works:
+            picture = read_picture(art / work["file"])
+            codes[work["name"]] = encode_picture(net, picture, None, STYLE_SIZE_PX, torch.device("cpu")).half()
+    save_file(codes, styles.FOLDER / "codes.safetensors")
+    (styles.FOLDER / "codes.safetensors").chmod(0o644)  # save_file makes it private
+    shown = [{key: work[key] for key in ("name", "title", "artist", "year")} for work in works]
+    (styles.FOLDER / "presets.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Put trained weights or style codes into the package.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    ship = commands.add_parser("weights")
+    ship.add_argument("name")
+    ship.add_argument("source", type=Path)
+    ship.add_argument("--card", type=Path, required=True)
+    commands.add_parser("presets").add_argument("art", type=Path)
+    args = parser.parse_args(argv)
+    if args.command == "weights":
+        ship_weights(args.name, args.source, args.card)
+    else:
+        ship_presets(args.art)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
