@@ -1,0 +1,287 @@
+"""The house keeps its shape: who imports whom, what no file may do, how long a file may be.
+
+``offences`` judges one source; the first tests show it offending sources that it must find, the last ones the
+real sources.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("engine", "server", "gimp_plugin", "scripts", "tests", "benchmarks")
+MAX_LINES = 400
+SUPERVISOR_FORBIDDEN = {"torch", "torchvision", "gradio", "gradio_client", "numpy", "engine"}
+WEB = {
+    "http",
+    "urllib",
+    "socket",
+    "socketserver",
+    "starlette",
+    "uvicorn",
+    "gradio",
+    "gradio_client",
+    "requests",
+    "httpx",
+}
+PICKLES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
+GIMP_OWN = {"gi"}
+IMPORTERS = ("importlib.import_module", "__import__")
+LOADERS = {"load", "load_state_dict_from_url"}
+
+
+def offences(path: str, source: str) -> list[str]:
+    """What a source does that the house forbids.
+
+    Args:
+        path: in the checkout, with slashes: decides which rules hold.
+        source: its text.
+    """
+    tree = ast.parse(source)
+    room = path.partition("/")[0]
+    found = [
+        f"{path}: {what}"
+        for what in (
+            *_forbidden_imports(path, room, tree),
+            *_unsafe_loads(tree),
+            *_shape_offences(path, source),
+        )
+    ]
+    return sorted(found)
+
+
+def _forbidden_imports(path: str, room: str, tree: ast.Module) -> Iterator[str]:
+    for module, is_lazy in _imports(path, tree):
+        top = module.split(".")[0]
+        if top in PICKLES:
+            yield f"imports {module}: weights come as safetensors"
+        if room == "engine" and top in {*ROOMS, "install"} - {"engine"}:
+            yield f"imports {module}: the engine knows nothing of ours"
+        if room == "engine" and top in WEB | GIMP_OWN and module != "torch.hub":
+            yield f"imports {module}: the engine knows neither HTTP nor GIMP"
+        if room == "server" and top in {"scripts", "tests", "benchmarks", "install"}:
+            yield f"imports {module}: not a room that the server may enter"
+        if (
+            room == "server"
+            and top == "gimp_plugin"
+            and module not in ("gimp_plugin.wire", "gimp_plugin.client")
+        ):
+            yield f"imports {module}: of the plug-in the server knows wire and client only"
+        if room == "gimp_plugin" and not _may_plugin_import(module):
+            yield f"imports {module}: GIMP's Python has the standard library and gi only"
+        if _is_supervisor(path) and not is_lazy and top in SUPERVISOR_FORBIDDEN:
+            yield f"imports {module} at module level: the supervisor starts without it"
+        if (path == "install.py" or path.startswith("scripts/installer/")) and not _may_installer_import(
+            module
+        ):
+            yield f"imports {module}: the set-up runs before anything is installed"
+
+
+def _imports(path: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """(full module name, whether it is imported only when a function runs or for types) of every import."""
+    package = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".").split(".")
+    parents = package if path.endswith("__init__.py") else package[:-1]
+    lazy = {id(node) for block in ast.walk(tree) if _is_lazy_block(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in lazy
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            is_package_of_ours = (ROOT / module.replace(".", "/")).is_dir() and module.split(".")[0] in ROOMS
+            for alias in node.names:
+                yield (f"{module}.{alias.name}" if is_package_of_ours else module), id(node) in lazy
+        elif isinstance(node, ast.Call) and _dotted(node.func) in IMPORTERS:
+            names = [argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant)]
+            yield from ((str(name), id(node) in lazy) for name in names)
+
+
+def _is_lazy_block(node: ast.AST) -> bool:
+    is_for_types = isinstance(node, ast.If) and _dotted(node.test) in (
+        "TYPE_CHECKING",
+        "typing.TYPE_CHECKING",
+    )
+    return is_for_types or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _may_plugin_import(module: str) -> bool:
+    top = module.partition(".")[0]
+    is_sibling = (ROOT / "gimp_plugin" / f"{top}.py").is_file()
+    return top in sys.stdlib_module_names or top in GIMP_OWN or top == "gimp_plugin" or is_sibling
+
+
+def _may_installer_import(module: str) -> bool:
+    allowed = ("scripts.installer", "gimp_plugin.wire", "gimp_plugin.client")
+    return module.partition(".")[0] in sys.stdlib_module_names or module.startswith(allowed)
+
+
+def _is_supervisor(path: str) -> bool:
+    """Server modules that the supervisor loads: all but the worker's, the web page, the command line."""
+    return path.startswith("server/") and Path(path).stem not in ("worker", "convert", "ui", "page", "cli")
+
+
+def _unsafe_loads(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and _dotted(node.func).startswith("torch.")
+            and _name(node.func) in LOADERS
+        ):
+            is_safe = any(
+                key.arg == "weights_only" and isinstance(key.value, ast.Constant) and key.value.value is True
+                for key in node.keywords
+            )
+            if not is_safe:
+                yield f"line {node.lineno}: {_dotted(node.func)} without weights_only=True runs its code"
+
+
+def _shape_offences(path: str, source: str) -> Iterator[str]:
+    n_lines = source.count("\n")
+    if n_lines > MAX_LINES:
+        yield f"{n_lines} lines: split it by noun, {MAX_LINES} at most"
+    if Path(path).stem in ("utils", "util", "helpers", "helper", "misc", "common"):
+        yield "a name that says nothing: name the noun"
+
+
+def _dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _name(node: ast.AST) -> str:
+    return _dotted(node).rpartition(".")[2]
+
+
+OFFENDERS = [
+    ("engine/color.py", "from server.jobs import Queue\n", "knows nothing of ours"),
+    ("engine/color.py", "import gimp_plugin.wire\n", "knows nothing of ours"),
+    ("engine/color.py", "def f():\n    from gimp_plugin import wire\n", "knows nothing of ours"),
+    ("engine/files.py", "from urllib.request import urlopen\n", "neither HTTP nor GIMP"),
+    ("engine/files.py", "import http.client\n", "neither HTTP nor GIMP"),
+    ("engine/files.py", "import gi\n", "neither HTTP nor GIMP"),
+    ("server/routes.py", "from gimp_plugin import canvas\n", "wire and client only"),
+    ("server/routes.py", "from gimp_plugin.launch import ensure_engine\n", "wire and client only"),
+    ("server/routes.py", "from scripts.demo import main\n", "not a room"),
+    ("server/routes.py", "import torch\n", "the supervisor starts without it"),
+    ("server/main.py", "from engine.stylize import stylize\n", "the supervisor starts without it"),
+    (
+        "server/main.py",
+        "try:\n    import gradio\nexcept ImportError:\n    pass\n",
+        "the supervisor starts without it",
+    ),
+    ("gimp_plugin/canvas.py", "import numpy as np\n", "standard library and gi only"),
+    ("gimp_plugin/canvas.py", "from engine.types import Picture\n", "standard library and gi only"),
+    ("gimp_plugin/canvas.py", "from ..engine import types\n", "standard library and gi only"),
+    ("scripts/installer/places.py", "import platformdirs\n", "before anything is installed"),
+    ("install.py", "import importlib\nimportlib.import_module('torch')\n", "before anything is installed"),
+    ("engine/weights.py", "import torch\nw = torch.load('a.pth')\n", "without weights_only=True"),
+    (
+        "engine/weights.py",
+        "import torch\nw = torch.load('a.pth', weights_only=False)\n",
+        "without weights_only=True",
+    ),
+    (
+        "benchmarks/peers.py",
+        "import torch\nw = torch.hub.load_state_dict_from_url('x')\n",
+        "without weights_only=True",
+    ),
+    ("tests/test_x.py", "import pickle\n", "safetensors"),
+    ("server/utils.py", "", "says nothing"),
+    ("server/jobs.py", "x = 1\n" * 401, "401 lines"),
+]
+
+INNOCENTS = [
+    ("engine/color.py", "import torch\nfrom engine.types import Picture\n"),
+    (
+        "server/convert.py",
+        "import torch\nfrom engine.types import Picture\nfrom gimp_plugin.wire import Plane\n",
+    ),
+    (
+        "server/routes.py",
+        "from gimp_plugin import wire\nfrom gimp_plugin.client import Engine\nimport starlette\n",
+    ),
+    ("server/main.py", "def serve_page():\n    import gradio\n"),
+    (
+        "gimp_plugin/canvas.py",
+        "import gi\nimport json\nif __package__:\n    from . import wire\nelse:\n    import wire\n",
+    ),
+    ("install.py", "from scripts.installer import interpreter\nimport sys\n"),
+    ("engine/weights.py", "import torch\nw = torch.load('a.pth', weights_only=True)\n"),
+    ("server/jobs.py", "x = 1\n" * 400),
+]
+
+
+@pytest.mark.parametrize(("path", "source", "expected"), OFFENDERS)
+def test_an_offending_source_is_found(path: str, source: str, expected: str) -> None:
+    found = offences(path, source)
+    assert len(found) == 1 and expected in found[0], found
+
+
+@pytest.mark.parametrize(("path", "source"), INNOCENTS)
+def test_an_innocent_source_is_left_alone(path: str, source: str) -> None:
+    assert offences(path, source) == []
+
+
+def _sources() -> list[str]:
+    """Python files of the checkout that git keeps or would keep, with slashes."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    names = listed.stdout.splitlines() if listed.returncode == 0 else _walk()
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def _walk() -> list[str]:
+    """The same without git (a checkout that was downloaded as an archive)."""
+    paths = [ROOT / "install.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
+    return [path.relative_to(ROOT).as_posix() for path in paths if "__pycache__" not in path.parts]
+
+
+def test_all_sources_are_seen() -> None:
+    assert {"install.py", "gimp_plugin/wire.py", "engine/types.py", "tests/test_house.py"} <= set(_sources())
+
+
+@pytest.mark.parametrize("path", _sources())
+def test_the_source_keeps_the_rules(path: str) -> None:
+    assert offences(path, (ROOT / path).read_text("utf-8")) == []
+
+
+def test_the_supervisor_starts_without_torch_and_gradio() -> None:
+    """What the syntax tree cannot see: an import of an import."""
+    code = "import sys, server.main; print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.stdout.strip() == "[]", answer.stderr
+
+
+def test_every_package_is_installed() -> None:
+    listed = re.search(r"^packages = (\[.*?\])", (ROOT / "pyproject.toml").read_text("utf-8"), re.M | re.S)
+    assert listed is not None
+    packages = {
+        (ROOT / path).parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for path in _sources()
+        if path.endswith("/__init__.py") and path.split("/")[0] in ("engine", "server", "gimp_plugin")
+    }
+    assert set(ast.literal_eval(listed[1])) == packages
+
+
+def test_texts_link_to_files_that_exist() -> None:
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{text.relative_to(ROOT)}: {target}"
+        for text in texts
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text.read_text("utf-8"))
+        if not (text.parent / target).exists()
+    ]
+    assert broken == []

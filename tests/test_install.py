@@ -1,0 +1,599 @@
+"""install.py: the rules of every system, and a whole life (install, upgrade, uninstall) in a home of its own.
+
+The environment is a stand-in (a folder with a small ``impasto`` program) where pip would take minutes; the
+real one is made by ``python3 install.py demo``, which CI runs in a fresh clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+
+from gimp_plugin import wire
+from scripts.installer import commands, gimps, installation, interpreter, pip_output, places, plugin
+from scripts.installer.changes import Changes
+from scripts.installer.environment import Environment
+from scripts.installer.installation import Setup, install, uninstall
+from scripts.installer.voice import SetupError, Voice
+
+ROOT = Path(__file__).resolve().parent.parent
+LINUX = PurePosixPath("/home/ada")
+MAC = PurePosixPath("/Users/ada")
+WINDOWS = PureWindowsPath(r"C:\Users\Ada")
+CATALOG = {"version": "0.1.0", "methods": [{"name": "anystyle"}], "styles": [{"name": "starry-night"}]}
+
+posix_only = pytest.mark.skipif(
+    os.name == "nt", reason="the stand-ins for GIMP and the engine are shell scripts"
+)
+
+
+# --- where things lie ------------------------------------------------------------------------------------
+
+
+def test_profiles_on_linux_are_looked_for_in_the_system_flatpak_and_snap_places() -> None:
+    assert [str(root) for root in places.profile_roots("linux", {}, LINUX)] == [
+        "/home/ada/.config/GIMP",
+        "/home/ada/.var/app/org.gimp.GIMP/config/GIMP",
+        "/home/ada/snap/gimp/current/.config/GIMP",
+        "/home/ada/snap/gimp/common/.config/GIMP",
+    ]
+
+
+def test_linux_honors_an_absolute_config_home_and_still_knows_the_flatpaks() -> None:
+    roots = places.profile_roots("linux", {"XDG_CONFIG_HOME": "/data/conf"}, LINUX)
+    assert [str(root) for root in roots[:2]] == ["/data/conf/GIMP", "/home/ada/.config/GIMP"]
+    relative = places.profile_roots("linux", {"XDG_CONFIG_HOME": "conf"}, LINUX)
+    assert str(relative[0]) == "/home/ada/.config/GIMP"
+
+
+def test_profiles_on_windows_are_in_the_roaming_folder() -> None:
+    moved = {"APPDATA": r"D:\Roaming"}
+    assert [str(root) for root in places.profile_roots("win32", moved, WINDOWS)] == [r"D:\Roaming\GIMP"]
+    assert [str(root) for root in places.profile_roots("win32", {}, WINDOWS)] == [
+        r"C:\Users\Ada\AppData\Roaming\GIMP"
+    ]
+
+
+def test_profiles_on_macos_are_in_application_support() -> None:
+    assert [str(root) for root in places.profile_roots("darwin", {}, MAC)] == [
+        "/Users/ada/Library/Application Support/GIMP"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        ("3.0", True),
+        ("3.2", True),
+        ("3.14", True),
+        ("2.10", False),
+        ("4.0", False),
+        ("3", False),
+        ("3.0-old", False),
+    ],
+)
+def test_only_folders_of_gimp_3_are_profiles(name: str, is_ours: bool) -> None:
+    assert places.is_profile_name(name) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("output", "version"),
+    [
+        ("GNU Image Manipulation Program version 3.0.4\n", "3.0"),
+        ("GNU Image Manipulation Program Version 3.2.6\n", "3.2"),
+        ("GNU Image Manipulation Program version 2.10.34\n", None),
+        ("Programme de manipulation d'image GNU version 3.0.2\nusing GEGL 0.4.62", "3.0"),
+        ("bash: no such file", None),
+    ],
+)
+def test_the_profile_version_is_read_from_what_gimp_prints(output: str, version: str | None) -> None:
+    assert places.version_of(output) == version
+
+
+def test_a_profile_named_by_the_environment_starts_at_home_if_relative() -> None:
+    assert places.profile_override({}, LINUX) is None
+    assert str(places.profile_override({"GIMP3_DIRECTORY": "/p"}, LINUX)) == "/p"
+    assert str(places.profile_override({"GIMP3_DIRECTORY": "p"}, LINUX)) == "/home/ada/p"
+
+
+def test_gimp_is_looked_for_where_each_system_puts_it() -> None:
+    linux = places.console_commands("linux", {}, LINUX)
+    assert linux.index(("gimp-console-3.2",)) < linux.index(("gimp-console-3.0",))  # the newest first
+    assert ("flatpak", "run", "--command=gimp-console-3.0", "org.gimp.GIMP") in linux
+    windows = places.console_commands("win32", {"ProgramFiles": r"C:\Program Files"}, WINDOWS)
+    assert (r"C:\Program Files\GIMP 3\bin\gimp-console-3.0.exe",) in windows
+    assert (r"C:\Users\Ada\AppData\Local\Programs\GIMP 3\bin\gimp-console-3.2.exe",) in windows
+    assert ("/Applications/GIMP.app/Contents/MacOS/gimp-console-3.0",) in places.console_commands(
+        "darwin", {}, MAC
+    )
+
+
+def test_the_launcher_goes_into_the_menu_of_linux_only() -> None:
+    entry = places.desktop_entry("linux", {}, LINUX)
+    assert str(entry) == "/home/ada/.local/share/applications/impasto-engine.desktop"
+    moved = places.desktop_entry("linux", {"XDG_DATA_HOME": "/data"}, LINUX)
+    assert str(moved) == "/data/applications/impasto-engine.desktop"
+    assert places.desktop_entry("win32", {}, WINDOWS) is None
+    assert places.desktop_entry("darwin", {}, MAC) is None
+
+
+def test_programs_of_the_environment_are_found_on_windows_too() -> None:
+    assert places.venv_program("linux", Path("v"), "impasto") == Path("v/bin/impasto")
+    assert places.venv_program("win32", Path("v"), "impasto") == Path("v/Scripts/impasto.exe")
+
+
+def test_the_launcher_quotes_a_path_as_the_desktop_entry_specification_asks() -> None:
+    text = installation.desktop_entry('/home/a b/$x/100%/say "hi"/impasto').decode()
+    (line,) = (line for line in text.splitlines() if line.startswith("Exec="))
+    # Quoting gives \$ and \" ; the string escape then doubles each backslash; a percent sign is doubled.
+    assert line == r'Exec="/home/a b/\\$x/100%%/say \\"hi\\"/impasto" serve'
+
+
+# --- what can be wrong ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "version", "is_64bit", "words"),
+    [
+        ("linux", "x86_64", (3, 9), True, "Python 3.9 is too old"),
+        ("linux", "x86_64", (3, 15), True, "Python 3.15 is too new"),
+        ("win32", "AMD64", (3, 12), False, "32 bits"),
+        ("darwin", "x86_64", (3, 12), True, "Intel"),
+    ],
+)
+def test_a_python_that_torch_is_not_made_for_is_refused_in_words(
+    platform: str, machine: str, version: tuple[int, int], is_64bit: bool, words: str
+) -> None:
+    reason = interpreter.reason_against(platform, machine, version, is_64bit)
+    assert reason is not None and words in reason
+
+
+@pytest.mark.parametrize("minor", range(10, 15))
+def test_every_python_that_torch_is_made_for_is_accepted(minor: int) -> None:
+    assert interpreter.reason_against("linux", "x86_64", (3, minor), True) is None
+    assert interpreter.reason_against("darwin", "arm64", (3, minor), True) is None
+
+
+def test_another_python_on_the_path_is_found_newest_first() -> None:
+    there = {"python3.10": "/usr/bin/python3.10", "python3.12": "/usr/bin/python3.12"}
+    assert interpreter.find_other(there.get) == "/usr/bin/python3.12"
+    assert interpreter.find_other({}.get) is None
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("WARNING: Retrying ... Failed to establish a new connection: [Errno -3]", "could not be reached"),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
+        ("pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.", "broke off"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "no PyTorch for this Python"),
+        ("ssl.SSLCertVerificationError: CERTIFICATE_VERIFY_FAILED", "certificate"),
+        ("ERROR: Something odd\n", "Something odd"),
+        ("", "without an error message"),
+    ],
+)
+def test_a_failure_of_pip_is_told_in_a_sentence(output: str, words: str) -> None:
+    assert words in pip_output.explain_failure(output)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Collecting numpy>=1.26 (from impasto==0.1.0)", "looking for numpy"),
+        (
+            "  Downloading torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl (190.2 MB)",
+            "downloading torch 2.13.0 (190.2 MB)",
+        ),
+        (
+            "  Downloading https://index/a/b/scikit_image-0.26.0-cp311-cp311-x.whl (14 MB)",
+            "downloading scikit_image 0.26.0 (14 MB)",
+        ),
+        ("Progress 50 of 200", "25 %"),
+        ("Installing collected packages: a, b, c", "unpacking 3 packages"),
+        ("Requirement already satisfied: pip", None),
+    ],
+)
+def test_pips_lines_are_told_in_the_users_words(line: str, words: str | None) -> None:
+    assert pip_output.describe(line) == words
+
+
+def test_only_downloads_that_take_a_while_get_a_line_of_their_own() -> None:
+    assert pip_output.is_large_download("downloading torch 2.13.0 (190.2 MB)")
+    assert pip_output.is_large_download("downloading torch 2.13.0 (2.1 GB)")
+    assert not pip_output.is_large_download("downloading idna 3.1 (66 kB)")
+    assert not pip_output.is_large_download("downloading starlette 1.0 (1.2 MB)")
+
+
+def test_too_little_disk_space_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('"torch==2.13.0"')
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_200_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(SetupError, match=r"about 2 GB of disk space.*1\.2 GB free"):
+        Environment(tmp_path, Changes(Voice(StringIO()))).ensure()
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_python_without_venv_pip_and_virtualenv_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('"torch==2.13.0"')
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"sudo apt install python3\.\d+-venv"):
+        Environment(tmp_path, Changes(Voice(StringIO()))).ensure()
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_environment_that_somebody_else_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('"torch==2.13.0"')
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "mine.txt").write_text("x")
+    environment = Environment(tmp_path, Changes(Voice(StringIO())))
+    with pytest.raises(SetupError, match="was not made by this set-up"):
+        environment.ensure()
+    assert not environment.is_ours()
+    assert (tmp_path / ".venv" / "mine.txt").exists()
+
+
+# --- a whole life ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class StandIn:
+    """An environment without pip: a folder with an ``impasto`` that prints a catalog."""
+
+    folder: Path
+    changes: Changes
+
+    def program(self, name: str) -> Path:
+        return self.folder / "bin" / name
+
+    def is_ours(self) -> bool:
+        return True
+
+    def ensure(self, extras: tuple[str, ...] = ()) -> None:
+        if self.changes.is_dry or self.folder.exists():
+            return
+        (self.folder / "bin").mkdir(parents=True)
+        _write_program(self.program("impasto"), f"echo '{json.dumps(CATALOG)}'")
+
+
+def _write_program(path: Path, shell: str) -> None:
+    path.write_text(f"#!/bin/sh\n{shell}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a GIMP 3.0 profile, a GIMP 2.10 profile and things of the user's; no GIMP on the PATH."""
+    home = tmp_path / "home"
+    for profile in ("3.0", "2.10"):
+        (home / ".config" / "GIMP" / profile / "plug-ins" / "others").mkdir(parents=True)
+        (home / ".config" / "GIMP" / profile / "gimprc").write_text("(mine)")
+    (home / ".local").mkdir()
+    for name in ("IMPASTO_STATE_DIR", "GIMP3_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "mkdir").symlink_to(shutil.which("mkdir") or "/bin/mkdir")
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+    monkeypatch.setattr(places, "GIMP_MINORS", ("3.0",))
+    return home
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What install.py needs of the checkout."""
+    root = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__", "catalog.json", "engine.json")
+    shutil.copytree(ROOT / "gimp_plugin", root / "gimp_plugin", ignore=ignored)
+    shutil.copytree(ROOT / "scripts", root / "scripts", ignore=ignored)
+    for name in ("install.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
+def _setup(
+    checkout: Path, home: Path, is_dry: bool = False, gimp_dir: Path | None = None
+) -> tuple[Setup, StringIO]:
+    said = StringIO()
+    changes = Changes(Voice(said), is_dry)
+    carrier = StandIn(checkout / ".venv", changes)
+    return Setup(checkout, changes, carrier, gimp_dir, "linux", os.environ, home), said
+
+
+def _tree(*folders: Path) -> dict[str, str]:
+    """Every path below the folders with kind, mode, content and time of change."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            info = path.lstat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "-"
+            when = info.st_mtime_ns if path.is_file() else 0
+            found[str(path)] = f"{stat.filemode(info.st_mode)} {content} {when}"
+    return found
+
+
+def _fake_gimp(home: Path, knows: bool = True, makes_profile: bool = False) -> None:
+    """A gimp-console-3.0 that answers --version, and a batch as the real one would."""
+    answer = "impasto procedure is known" if knows else "impasto procedure is unknown"
+    profile = home / ".config" / "GIMP" / "3.0"
+    make = f'mkdir -p "{profile}/plug-ins"' if makes_profile else ":"
+    _write_program(
+        home.parent / "programs" / "gimp-console-3.0",
+        f'if [ "$1" = --version ]; then echo "GNU Image Manipulation Program version 3.0.4"; exit; fi\n'
+        f"{make}\necho 'batch command executed'\necho '{answer}'",
+    )
+
+
+@posix_only
+def test_a_dry_run_changes_nothing_and_says_what_it_would(home: Path, checkout: Path) -> None:
+    before = _tree(home.parent)
+    setup, said = _setup(checkout, home, is_dry=True)
+    install(setup)
+    uninstall(setup)
+    assert _tree(home.parent) == before
+    assert f"would put the plug-in into {home}/.config/GIMP/3.0/plug-ins/impasto" in said.getvalue()
+
+
+@posix_only
+def test_the_dry_run_of_the_command_changes_nothing(home: Path, checkout: Path) -> None:
+    before = _tree(home.parent)
+    for arguments in (
+        ["--dry-run"],
+        ["demo", "--dry-run"],
+        ["test", "--dry-run"],
+        ["--uninstall", "--dry-run"],
+    ):
+        answer = subprocess.run(
+            [sys.executable, "-B", checkout / "install.py", *arguments],
+            env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert answer.returncode == 0, answer.stderr
+        assert "would" in answer.stdout or "Nothing was changed" in answer.stdout
+    assert _tree(home.parent) == before
+
+
+@posix_only
+def test_the_plug_in_arrives_with_launcher_catalog_and_execute_bit(home: Path, checkout: Path) -> None:
+    setup, _ = _setup(checkout, home)
+    install(setup)
+    folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    expected = {path.name for path in (ROOT / "gimp_plugin").glob("*.py")} - {"__init__.py"}
+    assert {path.name for path in folder.iterdir()} == expected | {"catalog.json", "engine.json"}
+    for name in expected:
+        assert (folder / name).read_bytes() == (ROOT / "gimp_plugin" / name).read_bytes()
+    assert json.loads((folder / "catalog.json").read_text()) == CATALOG
+    assert json.loads((folder / "engine.json").read_text()) == {
+        "command": [str(checkout / ".venv" / "bin" / "impasto"), "serve"],
+        "state_dir": str(home / ".local" / "share" / "impasto"),
+    }
+    assert os.access(folder / "impasto.py", os.X_OK)
+    assert not (home / ".config" / "GIMP" / "2.10" / "plug-ins" / "impasto").exists()
+    entry = (home / ".local" / "share" / "applications" / "impasto-engine.desktop").read_text()
+    assert f'Exec="{checkout}/.venv/bin/impasto" serve' in entry
+    assert stat.S_IMODE((home / ".local" / "share" / "impasto").stat().st_mode) == 0o700
+
+
+@posix_only
+def test_a_second_install_rewrites_nothing(home: Path, checkout: Path) -> None:
+    install(_setup(checkout, home)[0])
+    first = _tree(home, checkout)
+    setup, said = _setup(checkout, home)
+    install(setup)
+    assert _tree(home, checkout) == first
+    assert "up to date" in said.getvalue()
+
+
+@posix_only
+def test_an_upgrade_rewrites_what_changed_and_takes_old_files_away(home: Path, checkout: Path) -> None:
+    (checkout / "gimp_plugin" / "oldpart.py").write_text("OLD = 1\n")
+    install(_setup(checkout, home)[0])
+    folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    assert (folder / "oldpart.py").exists()
+    (folder / "mine.txt").write_text("the user's")
+    untouched = (folder / "wire.py").stat().st_mtime_ns
+    (checkout / "gimp_plugin" / "oldpart.py").unlink()
+    (checkout / "gimp_plugin" / "newpart.py").write_text("NEW = 1\n")
+    install(_setup(checkout, home)[0])
+    assert not (folder / "oldpart.py").exists()
+    assert (folder / "newpart.py").read_text() == "NEW = 1\n"
+    assert (folder / "mine.txt").exists()
+    assert (folder / "wire.py").stat().st_mtime_ns == untouched
+
+
+@posix_only
+def test_uninstall_takes_away_exactly_what_install_made(home: Path, checkout: Path) -> None:
+    before = _tree(home, checkout)
+    install(_setup(checkout, home)[0])
+    install(_setup(checkout, home)[0])  # twice: what the first run made must still be known
+    state = home / ".local" / "share" / "impasto"
+    (state / "token").write_text("0" * 64)  # what the engine and GIMP's Python leave
+    (state / "jobs").mkdir()
+    cache = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "__pycache__"
+    cache.mkdir()
+    (cache / "wire.cpython-313.pyc").write_bytes(b"x")
+    uninstall(_setup(checkout, home)[0])
+    assert _tree(home, checkout) == before
+
+
+@posix_only
+def test_uninstall_leaves_what_the_user_put_among_ours(home: Path, checkout: Path) -> None:
+    install(_setup(checkout, home)[0])
+    folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    (folder / "notes.txt").write_text("the user's")
+    uninstall(_setup(checkout, home)[0])
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@posix_only
+def test_uninstall_finds_the_plug_in_when_the_record_is_lost(home: Path, checkout: Path) -> None:
+    install(_setup(checkout, home)[0])
+    shutil.rmtree(home / ".local" / "share" / "impasto")
+    uninstall(_setup(checkout, home)[0])
+    assert not (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto").exists()
+    assert (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "others").is_dir()
+
+
+@posix_only
+def test_a_state_folder_of_the_users_choice_keeps_the_users_files(
+    home: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = home / "stuff"
+    chosen.mkdir()
+    (chosen / "thesis.txt").write_text("the user's")
+    monkeypatch.setenv("IMPASTO_STATE_DIR", str(chosen))
+    install(_setup(checkout, home)[0])
+    assert (chosen / "install.json").exists()
+    uninstall(_setup(checkout, home)[0])
+    assert [path.name for path in chosen.iterdir()] == ["thesis.txt"]
+
+
+@posix_only
+def test_an_explicit_profile_is_the_only_one_touched(home: Path, checkout: Path) -> None:
+    elsewhere = home / "portable" / "profile"
+    install(_setup(checkout, home, gimp_dir=elsewhere)[0])
+    assert (elsewhere / "plug-ins" / "impasto" / "wire.py").exists()
+    assert not (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto").exists()
+    uninstall(_setup(checkout, home, gimp_dir=elsewhere)[0])
+    assert not (home / "portable").exists()
+
+
+@posix_only
+def test_a_link_to_the_checkout_is_served_without_copies(home: Path, checkout: Path) -> None:
+    link = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    link.symlink_to(checkout / "gimp_plugin")
+    source = (checkout / "gimp_plugin" / "wire.py").read_bytes()
+    install(_setup(checkout, home)[0])
+    assert link.is_symlink()
+    assert json.loads((checkout / "gimp_plugin" / "catalog.json").read_text()) == CATALOG
+    uninstall(_setup(checkout, home)[0])
+    assert (checkout / "gimp_plugin" / "wire.py").read_bytes() == source
+    assert not (checkout / "gimp_plugin" / "engine.json").exists()
+
+
+@posix_only
+def test_a_link_to_somewhere_else_is_named_and_left_alone(home: Path, checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SetupError, match=r"is a link to .*elsewhere"):
+        install(_setup(checkout, home)[0])
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@posix_only
+def test_without_any_gimp_the_user_is_told_so(home: Path, checkout: Path) -> None:
+    shutil.rmtree(home / ".config" / "GIMP" / "3.0")
+    setup, said = _setup(checkout, home)
+    install(setup)
+    assert "no GIMP 3 was found" in said.getvalue()
+
+
+@posix_only
+def test_the_registration_is_proved_by_gimp_itself(home: Path, checkout: Path) -> None:
+    _fake_gimp(home, knows=True)
+    setup, said = _setup(checkout, home)
+    install(setup)
+    assert "GIMP 3.0 knows the filter." in said.getvalue()
+    assert "Filters > Artistic > Neural Style..." in said.getvalue()
+
+
+@posix_only
+def test_a_gimp_that_does_not_take_the_plug_in_up_is_an_error(home: Path, checkout: Path) -> None:
+    _fake_gimp(home, knows=False)
+    with pytest.raises(
+        SetupError, match=r"GIMP 3\.0 started, but did not take the plug-in up: batch command"
+    ):
+        install(_setup(checkout, home)[0])
+
+
+@posix_only
+def test_a_gimp_that_was_never_started_makes_its_own_profile_first(home: Path, checkout: Path) -> None:
+    shutil.rmtree(home / ".config" / "GIMP" / "3.0")
+    _fake_gimp(home, makes_profile=True)
+    setup, said = _setup(checkout, home)
+    install(setup)
+    assert "GIMP 3.0 was never started" in said.getvalue()
+    assert (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "wire.py").exists()
+
+
+@posix_only
+def test_a_gimp_that_makes_no_profile_is_told_to_be_started_by_hand(home: Path, checkout: Path) -> None:
+    shutil.rmtree(home / ".config" / "GIMP" / "3.0")
+    _fake_gimp(home, makes_profile=False)
+    setup, said = _setup(checkout, home)
+    install(setup)
+    assert "GIMP 3.0 made no profile" in said.getvalue()
+    assert not (
+        home / ".config" / "GIMP" / "3.0"
+    ).exists()  # made by us it would keep GIMP from its own set-up
+
+
+@posix_only
+def test_an_engine_that_says_nothing_is_an_error_and_touches_no_profile(home: Path, checkout: Path) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    _write_program(checkout / ".venv" / "bin" / "impasto", "echo oops >&2; exit 1")
+    with pytest.raises(SetupError, match="The engine does not say what it offers"):
+        install(_setup(checkout, home)[0])
+    assert not (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto").exists()
+
+
+def test_profiles_that_are_links_to_each_other_are_filled_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "3.0").mkdir(parents=True)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert gimps.find_profiles([tmp_path / "a", tmp_path / "b", tmp_path / "none"]) == [
+        tmp_path / "a" / "3.0"
+    ]
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_written_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "engine.json"
+    target.write_bytes(b"old")
+
+    def fail(_source: str, _target: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Changes(Voice(StringIO())).write(target, b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"engine.json": b"old"}
+
+
+def test_the_plug_ins_package_file_and_leftovers_stay_behind(tmp_path: Path) -> None:
+    for name in ("impasto.py", "wire.py", "__init__.py", ".hidden", "engine.json", "catalog.json"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "__pycache__").mkdir()
+    assert plugin.files_of(tmp_path) == ["impasto.py", "wire.py"]
+
+
+def test_what_became_of_the_gimp_tests_is_said_plainly() -> None:
+    report = """<testsuites><testsuite>
+        <testcase classname="tests.test_house" name="a"/>
+        <testcase classname="tests.gimp.test_plugin" name="b"/>
+        <testcase classname="tests.gimp.test_plugin" name="c"><skipped message="no GIMP 3.2 here"/></testcase>
+        <testcase classname="tests.gimp.test_window" name="d"><skipped message="no GIMP 3.2 here"/></testcase>
+    </testsuite></testsuites>"""
+    assert commands.gimp_sentence(report).splitlines() == [
+        "Tests in a real GIMP: 1 ran, 2 did not.",
+        "  did not run (2): no GIMP 3.2 here",
+    ]
+
+
+def test_the_state_folder_is_the_one_that_the_plug_in_knows(home: Path) -> None:
+    if sys.platform == "linux":
+        assert wire.state_dir() == home / ".local" / "share" / "impasto"
