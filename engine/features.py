@@ -214,7 +214,7 @@ def load_backbone(name: str) -> Backbone:
         from engine.networks.embedded import Embedded  # noqa: PLC0415  (it builds on Backbone above)
 
         network = Embedded()
-        network.load_state_dict(weights.load_shipped("embedded"))
+        weights.fill(network, "embedded")
         return network.requires_grad_(False).eval()
     if name == "vgg19":
         return load_vgg19_torchvision()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.errors import WeightsError
 
@@ -58,3 +58,15 @@ def load_shipped(name: str) -> dict[str, Tensor]:
         return {key: value.float() for key, value in load(data).items()}
     except SafetensorError as error:
         raise WeightsError(f"The weights {entry.file} are not safetensors: run install.py again.") from error
+
+
+def fill(network: nn.Module, name: str) -> None:
+    """Load shipped weights into a network.
+
+    Raises:
+        WeightsError: missing, damaged, or of another version of the network.
+    """
+    try:
+        network.load_state_dict(load_shipped(name))
+    except RuntimeError as error:
+        raise WeightsError(f"The weights {name!r} are of another version of Impasto: run install.py again.") from error

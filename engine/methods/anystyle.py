@@ -32,7 +32,7 @@ MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarse
 def network(device: torch.device) -> AnyStyle:
     """The shipped network on a device, ready to paint."""
     net = AnyStyle()
-    net.load_state_dict(weights.load_shipped("anystyle"))
+    weights.fill(net, "anystyle")
     return net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -1,9 +1,10 @@
 """The any-style network: one forward pass paints any content in any style.
 
-A content picture is first recolored to the style by a closed-form transport of its color moments. The network
-then works at 1/2, 1/4 and 1/8 resolution and predicts what paint adds to that: at the bottleneck the content's
-features are whitened and colored with the style's (second order), then residual blocks are modulated by a style
-code (first order), and bilinear upsampling leads back, so that no transposed convolution can leave its grid.
+A content picture is first recolored to the style by a closed-form transport of its color moments. Of that picture
+only a coarse version reaches the result directly; every detail is painted anew from features at 1/4 and 1/8
+resolution, which are whitened and colored with the style's (second order) and pass residual blocks modulated by a
+style code (first order). A skip of fine photo detail would be a shortcut that leaves nothing to paint. Bilinear
+upsampling leads back, so that no transposed convolution can leave its grid.
 
 Statistics over the whole picture are passed around explicitly (``Statistics``): measured once on a few evenly
 spread crops, then frozen, they make every tile of a large picture see the same normalization.
@@ -21,13 +22,15 @@ from torch.nn import functional as F
 HALF_CHANNELS = 24
 QUARTER_CHANNELS = 64
 EIGHTH_CHANNELS = 96
+PAINT_CHANNELS = 32
 COLORING_CHANNELS = 32
 LATENT_SIZE = 192
 N_BLOCKS = 3
 STRIDE_PX = 8  # sides of pictures must be divisible by it
 MARGIN_PX = 104  # what lies farther away than this does not reach a pixel, but through the statistics
 RGB_MOMENTS = 3 + 9
-CODE_SIZE = RGB_MOMENTS + COLORING_CHANNELS + COLORING_CHANNELS**2 + LATENT_SIZE
+COLORING_SIZE = COLORING_CHANNELS + COLORING_CHANNELS**2
+CODE_SIZE = RGB_MOMENTS + 2 * COLORING_SIZE + LATENT_SIZE
 EPS = 1e-5
 
 
@@ -201,6 +204,36 @@ class Encoder(nn.Module):
         return half, quarter, self.eighth(F.relu(quarter))  # (B, 96, H/8, W/8)
 
 
+class Coloring(nn.Module):
+    """Whitens features in a compressed space and colors them with a style's: WCT with learned directions."""
+
+    def __init__(self, name: str, n_channels: int) -> None:
+        super().__init__()
+        self.name = name
+        self.compress = conv(n_channels, COLORING_CHANNELS, 1)
+        self.expand = conv(COLORING_CHANNELS, n_channels, 1)
+
+    def describe(self, features: Tensor, weight: Tensor | None) -> Tensor:
+        """What a style's features ask for: (B, COLORING_SIZE), mean and root of the covariance."""
+        mean, cov = covariance(self.compress(features), weight)
+        root, _ = inverse_root(cov)
+        return torch.cat([mean.flatten(1), root.flatten(1)], 1)
+
+    def forward(self, features: Tensor, code: Tensor, statistics: Statistics) -> Tensor:
+        small = self.compress(features)
+
+        def measure() -> tuple[Tensor, ...]:
+            own_mean, cov = covariance(statistics.joined(small))
+            return own_mean, inverse_root(cov)[1]
+
+        own_mean, whitening = statistics.get(self.name, measure)
+        mean, root = code.split([COLORING_CHANNELS, COLORING_CHANNELS**2], 1)
+        matrix = root.reshape(-1, COLORING_CHANNELS, COLORING_CHANNELS) @ whitening  # (B, 32, 32)
+        offset = mean[:, :, None] - matrix @ own_mean
+        colored = matrix.to(small.dtype) @ small.flatten(2) + offset.to(small.dtype)  # (B, 32, H*W)
+        return self.expand(colored.reshape(small.shape))
+
+
 class AnyStyle(nn.Module):
     """The whole network. ``encode_style`` once per style, then ``forward`` per picture or tile."""
 
@@ -212,19 +245,17 @@ class AnyStyle(nn.Module):
         self.style_project = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
         n_moments = 2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS**2 + RGB_MOMENTS
         self.latent = nn.Sequential(nn.Linear(n_moments, LATENT_SIZE), nn.SiLU(), nn.Linear(LATENT_SIZE, LATENT_SIZE))
-        self.compress = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
-        self.expand = conv(COLORING_CHANNELS, EIGHTH_CHANNELS, 1)
+        self.color_eighth = Coloring("eighth.coloring", EIGHTH_CHANNELS)
+        self.color_quarter = Coloring("quarter.coloring", QUARTER_CHANNELS)
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
         self.up_quarter = conv(EIGHTH_CHANNELS, QUARTER_CHANNELS, 1)
-        self.skip_quarter = Modulation("quarter.skip", QUARTER_CHANNELS)
         self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(2))
-        self.up_half = conv(QUARTER_CHANNELS, HALF_CHANNELS)
-        self.skip_half = Modulation("half.skip", HALF_CHANNELS)
-        self.mix_half = conv(2 * HALF_CHANNELS, 32)
-        self.mod_half = Modulation("half.mix", 32)
-        self.paint = conv(32, 12)
+        self.up_half = conv(QUARTER_CHANNELS, PAINT_CHANNELS)
+        self.mix_half = conv(PAINT_CHANNELS, PAINT_CHANNELS)
+        self.mod_half = Modulation("half.mix", PAINT_CHANNELS)
+        self.paint = conv(PAINT_CHANNELS, 12)
         with torch.no_grad():  # the four phases of the pixel shuffle start equal (ICNR), and small
-            kernel = self.paint.weight[::4] * 0.2
+            kernel = self.paint.weight[::4] * 0.5
             self.paint.weight.copy_(kernel.repeat_interleave(4, 0))
             self.paint.bias.zero_()
 
@@ -243,44 +274,31 @@ class AnyStyle(nn.Module):
         levels = [mean_std(features, weight) for features in (half, quarter, eighth)]
         moments = [torch.cat([mean, std.log()], 1).flatten(1) for mean, std in levels]
         latent = self.latent(torch.cat([*moments, texture.flatten(1), colors], 1))
-        own_mean, own_cov = covariance(self.compress(self.content(rgb)[2]), weight)
-        coloring, _ = inverse_root(own_cov)
-        return torch.cat([colors, own_mean.flatten(1), coloring.flatten(1), latent.float()], 1)
+        _, own_quarter, own_eighth = self.content(rgb)
+        colorings = [self.color_quarter.describe(own_quarter, weight), self.color_eighth.describe(own_eighth, weight)]
+        return torch.cat([colors, *colorings, latent.float()], 1)
 
     def forward(self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None) -> Tensor:
         """Paint (B, 3, H, W), H and W divisible by 8, with codes (B or 1, CODE_SIZE) -> (B, 3, H, W), not clamped."""
         statistics = Statistics() if statistics is None else statistics
-        colors, mean, coloring, latent = code.split(
-            [RGB_MOMENTS, COLORING_CHANNELS, COLORING_CHANNELS**2, LATENT_SIZE], 1
+        colors, code_quarter, code_eighth, latent = code.split(
+            [RGB_MOMENTS, COLORING_SIZE, COLORING_SIZE, LATENT_SIZE], 1
         )
         (own_colors,) = statistics.get("rgb", lambda: (rgb_moments(statistics.joined(rgb)),))
         base = transport_colors(rgb, own_colors, colors)
-        half, quarter, eighth = self.content(base)
-        x = self._recolor(eighth, mean[:, :, None], coloring.reshape(-1, COLORING_CHANNELS, COLORING_CHANNELS), statistics)
+        _, quarter, eighth = self.content(base)
+        x = self.color_eighth(eighth, code_eighth, statistics)  # (B, 96, H/8, W/8)
         for block in self.blocks:
             x = block(x, latent, statistics)
-        x = F.relu(self._up(self.up_quarter(x)) + self.skip_quarter(quarter, latent, statistics))  # (B, 64, H/4, W/4)
+        skip = self.color_quarter(quarter, code_quarter, statistics)
+        x = F.relu(_doubled(self.up_quarter(x)) + skip)  # (B, 64, H/4, W/4)
         for block in self.quarter_blocks:
             x = block(x, latent, statistics)
-        x = self._up(self.up_half(x))  # (B, 24, H/2, W/2)
-        x = torch.cat([x, self.skip_half(half, latent, statistics)], 1)
+        x = F.relu(_doubled(self.up_half(x)))  # (B, 32, H/2, W/2)
         x = F.relu(self.mod_half(self.mix_half(x), latent, statistics))
-        return base + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+        coarse = F.interpolate(F.avg_pool2d(base, 8), scale_factor=8.0, mode="bilinear", align_corners=False)
+        return coarse + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
 
-    def _recolor(self, features: Tensor, mean: Tensor, coloring: Tensor, statistics: Statistics) -> Tensor:
-        """Whiten the content's compressed features and color them with the style's."""
-        small = self.compress(features)
 
-        def measure() -> tuple[Tensor, ...]:
-            own_mean, cov = covariance(statistics.joined(small))
-            return own_mean, inverse_root(cov)[1]
-
-        own_mean, whitening = statistics.get("coloring", measure)
-        matrix = coloring @ whitening  # (B, 32, 32)
-        offset = mean - matrix @ own_mean
-        colored = matrix.to(small.dtype) @ small.flatten(2) + offset.to(small.dtype)  # (B, 32, h*w)
-        return self.expand(colored.reshape(small.shape))
-
-    @staticmethod
-    def _up(x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

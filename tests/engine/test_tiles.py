@@ -1,0 +1,65 @@
+"""Tiles: they cover, they agree, and they get smaller when memory runs out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.errors import ResourceError
+from engine.tiles import lay_tiles, paint_tiles, spread_crops
+
+
+def blur(rgb: torch.Tensor) -> torch.Tensor:
+    """A box blur of radius 8 with mirrored borders: receptive field 8."""
+    return F.avg_pool2d(F.pad(rgb, (8, 8, 8, 8), mode="reflect"), 17, 1)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 130), (200, 71)])
+def test_tiles_cover_every_pixel_once(size: tuple[int, int]) -> None:
+    count = torch.zeros(size)
+    for t in lay_tiles(*size, tile_px=64, margin_px=8):
+        count[t.top : t.bottom, t.left : t.right] += 1
+    assert (count == 1).all()
+
+
+def test_tiled_equals_whole_when_the_margin_holds_the_receptive_field() -> None:
+    rgb = torch.rand(1, 3, 200, 136, generator=torch.Generator().manual_seed(0))
+    tiled = paint_tiles(rgb, blur, tile_px=64, margin_px=16, stride_px=8)
+    torch.testing.assert_close(tiled, blur(rgb))
+
+
+def test_a_margin_below_the_receptive_field_shows() -> None:
+    rgb = torch.rand(1, 3, 200, 136, generator=torch.Generator().manual_seed(0))
+    tiled = paint_tiles(rgb, blur, tile_px=64, margin_px=0, stride_px=8)
+    assert (tiled - blur(rgb)).abs().max() > 0.01
+
+
+def test_tiles_are_halved_when_memory_runs_out() -> None:
+    seen = []
+
+    def paint(rgb: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(rgb.shape[2:]))
+        if rgb.shape[2] > 600:
+            raise ResourceError("too large")
+        return rgb
+
+    rgb = torch.rand(1, 3, 1000, 1000)
+    assert torch.equal(paint_tiles(rgb, paint, tile_px=1024, margin_px=0, stride_px=8), rgb)
+    assert seen[0] == (1000, 1000)
+    assert max(max(size) for size in seen[1:]) <= 600
+
+
+def test_the_smallest_tile_that_does_not_fit_is_an_error() -> None:
+    def paint(rgb: torch.Tensor) -> torch.Tensor:
+        raise ResourceError("never enough")
+
+    with pytest.raises(ResourceError, match="never enough"):
+        paint_tiles(torch.rand(1, 3, 600, 600), paint, tile_px=512, margin_px=0, stride_px=8)
+
+
+def test_crops_reach_all_four_corners() -> None:
+    rgb = torch.zeros(1, 1, 500, 700)
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        rgb[(0, 0, *corner)] = 1
+    assert spread_crops(rgb, 100, 12).sum() == 4
