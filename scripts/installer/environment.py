@@ -205,7 +205,7 @@ class Environment:
 
     def _check_torch(self) -> None:
         with self._voice.step("torch starts"):
-            code = "import torch, torchvision; torch.ones(2, 2) @ torch.ones(2, 2)"
+            code = "import torch; torch.ones(2, 2) @ torch.ones(2, 2)"
             answer = ask([self.program("python"), "-c", code])
             if answer.returncode == 0:
                 return
