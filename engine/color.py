@@ -1,0 +1,280 @@
+"""Color: whose is it, the style's or the content's; and the spaces in which that is answered.
+
+Three color modes meet here: "style" needs nothing, "luminance" is ``keep_chroma``, "match" is ``recolor``.
+
+Source: Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.errors import SettingsError
+from engine.shapes import check_shapes
+
+ColorMap = Literal["transport", "cholesky", "symmetric"]
+
+CHUNK_PIXELS = 1 << 18  # rows are worked on in chunks of about this many pixels, so that they stay in the cache
+ROUNDING_VARIANCE = 1 / 255**2 / 12  # variance that rounding to 8 bits makes: less than this is no color
+FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
+BISECTIONS = 14  # 100 / 2^14: finer than any L* step that 16 bits can show
+
+RGB_TO_XYZ = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)  # linear sRGB, D65 (ITU-R BT.709)
+LAB_EPSILON, LAB_SLOPE = (6 / 29) ** 3, (29 / 6) ** 2 / 3
+
+
+def srgb_to_linear(rgb: Tensor) -> Tensor:
+    """Light of sRGB-encoded values, any shape; values below 0 stay on the straight part."""
+    return torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp_min(0.04045) + 0.055) / 1.055).pow(2.4))
+
+
+def linear_to_srgb(light: Tensor) -> Tensor:
+    """The inverse of ``srgb_to_linear``."""
+    curved = light.clamp_min(0.0031308).pow(1 / 2.4) * 1.055 - 0.055
+    return torch.where(light <= 0.0031308, light * 12.92, curved)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """CIELAB (D65) of sRGB-encoded pixels.
+
+    Args:
+        rgb: (3, ...) in [0, 1].
+
+    Returns:
+        (3, ...): L* in [0, 100], a*, b*. Grays have a* = b* = 0 exactly: the white point is the matrix's own.
+    """
+    return _light_to_lab(srgb_to_linear(rgb))
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """sRGB-encoded pixels (3, ...) of CIELAB ones; out of gamut they leave [0, 1]."""
+    return linear_to_srgb(_lab_to_light(lab))
+
+
+def color_moments(rgb: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of a picture's colors.
+
+    Args:
+        rgb: (3, H, W).
+        weight: (H, W), how much each pixel counts; None or nowhere above 0 = all alike.
+
+    Returns:
+        (3,) and (3, 3), float64.
+    """
+    check_shapes(rgb=(rgb, "3 H W"), weight=(weight, "H W"))
+    weight = _usable(weight)
+    total, first, second = 0.0, _zeros(3), _zeros(3, 3)
+    for rows in _row_chunks(rgb):
+        x, w = _columns(rgb, weight, rows)
+        total += float(w.sum(dtype=torch.float64)) if w is not None else x.shape[1]
+        first += (x if w is None else x * w).sum(1, dtype=torch.float64)
+    mean = first / total
+    for rows in _row_chunks(rgb):
+        x, w = _columns(rgb, weight, rows)
+        centered = x - mean.to(x)[:, None]  # (3, n)
+        second += ((centered if w is None else centered * w) @ centered.T).double()
+    return mean, second / total
+
+
+def color_transport(
+    mean_s: Tensor, cov_s: Tensor, mean_c: Tensor, cov_c: Tensor, color_map: ColorMap = "transport"
+) -> tuple[Tensor, Tensor]:
+    """The affine map x -> A x + b that gives colors of one mean and covariance those of another.
+
+    All three maps do; they differ by a rotation. "transport" moves colors least (Monge's map between Gaussians),
+    "symmetric" is that of Image Analogies, "cholesky" that of Gatys 2016 section 4.
+
+    Directions in which the source has less variance than rounding to 8 bits makes are not stretched into color: a
+    gray picture stays gray around the new mean, a flat one becomes flat.
+
+    Args:
+        mean_s, cov_s: (3,) and (3, 3) of the colors to be moved.
+        mean_c, cov_c: those they are to have.
+        color_map: which of the three.
+
+    Returns:
+        A (3, 3) and b (3,), float64.
+
+    Raises:
+        SettingsError: an unknown map.
+    """
+    mean_s, cov_s, mean_c, cov_c = (x.double() for x in (mean_s, cov_s, mean_c, cov_c))
+    root_s, inverse_s = _root(cov_s), _root(cov_s, is_inverse=True)
+    if color_map == "transport":
+        A = inverse_s @ _root(root_s @ cov_c @ root_s) @ inverse_s
+    elif color_map == "symmetric":
+        A = _root(cov_c) @ inverse_s
+    elif color_map == "cholesky":
+        A = _triangle(cov_c) @ torch.linalg.inv(_triangle(cov_s)) @ (inverse_s @ root_s)
+    else:
+        raise SettingsError(f"The color map is transport, cholesky or symmetric, not {color_map!r}.")
+    return A, mean_c - A @ mean_s
+
+
+def recolor(
+    style: Tensor,
+    content: Tensor,
+    style_weight: Tensor | None = None,
+    content_weight: Tensor | None = None,
+    map: ColorMap = "transport",  # noqa: A002  (the term of the papers)
+) -> Tensor:
+    """The style picture in the content's colors: its mean and covariance become the content's.
+
+    Args:
+        style: (3, H, W) sRGB-encoded.
+        content: (3, H', W').
+        style_weight, content_weight: what counts in the statistics; None = everything.
+        map: see ``color_transport``.
+
+    Returns:
+        (3, H, W), not clamped.
+    """
+    A, b = color_transport(*color_moments(style, style_weight), *color_moments(content, content_weight), map)
+    A, b = A.to(style), b.to(style)
+    result = torch.empty_like(style)
+    for rows in _row_chunks(style):
+        result[:, rows] = _mix(A, style[:, rows]) + b[:, None, None]
+    return result
+
+
+def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Paint lightness only: the painting's L*, with the content's mean and contrast, under the content's a*, b*.
+
+    Where L* with that chroma is no color that a screen can show, L* gives way toward the content's, never the chroma.
+
+    Args:
+        painted: (3, H, W) sRGB-encoded, [0, 1].
+        content: (3, H, W).
+        weight: (H, W), what counts in the statistics of lightness; None = everything.
+
+    Returns:
+        (3, H, W) in [0, 1].
+
+    Departs: Gatys matches luminance before painting and in YIQ, whose chroma is not that of the eye; we match it after,
+    in CIELAB, so that the promise holds for what the user sees.
+    """
+    check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"), weight=(weight, "H W"))
+    weight = _usable(weight)
+    result = torch.empty_like(content)  # first holds the content's CIELAB
+    lightness = torch.empty_like(painted[0])
+    for rows in _row_chunks(content):
+        result[:, rows] = rgb_to_lab(content[:, rows].clamp(0, 1))
+        lightness[rows] = _lightness(srgb_to_linear(painted[:, rows].clamp(0, 1)))
+    mean_s, std_s = _spread(lightness, weight)
+    mean_c, std_c = _spread(result[0], weight)
+    gain = std_c / max(std_s, FLAT_LIGHTNESS)
+    for rows in _row_chunks(content):
+        lab = result[:, rows]
+        wanted = ((lightness[rows] - mean_s) * gain + mean_c).clamp_(0, 100)
+        result[:, rows] = linear_to_srgb(_nearest_light(wanted, lab).clamp_(0, 1))
+    return result
+
+
+def _nearest_light(wanted: Tensor, lab: Tensor) -> Tensor:
+    """Linear RGB of (wanted L*, a*, b*), L* moved toward the content's as far as the gamut asks.
+
+    The content's own color is in gamut, so bisection between the two always ends in gamut.
+    """
+    light = _lab_to_light(torch.stack((wanted, lab[1], lab[2]))).flatten(1)  # (3, h*W)
+    outside = (~_in_gamut(light)).nonzero()[:, 0]  # (n,)
+    if len(outside) == 0:
+        return light.view_as(lab)
+    theirs = lab.flatten(1).index_select(1, outside)  # (3, n)
+    bad, good, chroma = wanted.flatten().index_select(0, outside), theirs[0], theirs[1:]
+    for _ in range(BISECTIONS):
+        middle = (bad + good) / 2
+        fits = _in_gamut(_lab_to_light(torch.cat((middle[None], chroma))))
+        good, bad = torch.where(fits, middle, good), torch.where(fits, bad, middle)
+    light.index_copy_(1, outside, _lab_to_light(torch.cat((good[None], chroma))))
+    return light.view_as(lab)
+
+
+def _in_gamut(light: Tensor) -> Tensor:
+    return (light.amin(0) >= 0) & (light.amax(0) <= 1)
+
+
+def _light_to_lab(light: Tensor) -> Tensor:
+    matrix = light.new_tensor(RGB_TO_XYZ)
+    f = _lab_curve(_mix(matrix / matrix.sum(1, keepdim=True), light))  # white is X = Y = Z = 1
+    return torch.stack((116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])))
+
+
+def _lab_to_light(lab: Tensor) -> Tensor:
+    matrix = torch.tensor(RGB_TO_XYZ, dtype=torch.float64)
+    inverse = torch.linalg.inv(matrix / matrix.sum(1, keepdim=True)).to(lab)
+    fy = (lab[0] + 16) / 116
+    f = torch.stack((fy + lab[1] / 500, fy, fy - lab[2] / 200))
+    xyz = torch.where(f > 6 / 29, f * f * f, (f - 4 / 29) / LAB_SLOPE)
+    return _mix(inverse, xyz)
+
+
+def _lightness(light: Tensor) -> Tensor:
+    """L* of linear RGB: (3, h, W) -> (h, W)."""
+    return 116 * _lab_curve(_mix(light.new_tensor(RGB_TO_XYZ[1:2]), light)[0]) - 16
+
+
+def _mix(matrix: Tensor, x: Tensor) -> Tensor:
+    """A matrix times every pixel's channels: (M, 3) and (3, ...) -> (M, ...). A convolution is faster than a matmul here."""
+    mixed = F.conv1d(x.reshape(1, x.shape[0], -1), matrix[:, :, None])[0]  # (M, n)
+    return mixed.view(-1, *x.shape[1:])
+
+
+def _lab_curve(t: Tensor) -> Tensor:
+    return torch.where(t > LAB_EPSILON, t.clamp_min(LAB_EPSILON).pow(1 / 3), t * LAB_SLOPE + 4 / 29)
+
+
+def _root(matrix: Tensor, *, is_inverse: bool = False) -> Tensor:
+    """Symmetric square root, or its pseudo-inverse without the directions that rounding alone fills."""
+    values, vectors = torch.linalg.eigh(matrix)
+    values = values.clamp_min(0)
+    if is_inverse:
+        roots = torch.where(values > ROUNDING_VARIANCE, values.clamp_min(1e-30).rsqrt(), 0.0)
+    else:
+        roots = values.sqrt()
+    return (vectors * roots) @ vectors.T
+
+
+def _triangle(matrix: Tensor) -> Tensor:
+    """Cholesky factor; directions without variance get a little, so that it exists."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return torch.linalg.cholesky((vectors * values.clamp_min(1e-12)) @ vectors.T)
+
+
+def _usable(weight: Tensor | None) -> Tensor | None:
+    return weight if weight is not None and bool((weight > 0).any()) else None
+
+
+def _spread(values: Tensor, weight: Tensor | None) -> tuple[float, float]:
+    """Weighted mean and standard deviation of (H, W)."""
+    if weight is None:
+        var, mean = torch.var_mean(values, correction=0)
+        return float(mean), float(var) ** 0.5
+    total = weight.sum(dtype=torch.float64)
+    mean = (values * weight).sum(dtype=torch.float64) / total
+    var = ((values - mean.to(values)).square() * weight).sum(dtype=torch.float64) / total
+    return float(mean), float(var) ** 0.5
+
+
+def _row_chunks(picture: Tensor) -> Iterator[slice]:
+    height, width = picture.shape[-2:]
+    n_rows = max(1, CHUNK_PIXELS // width)
+    for top in range(0, height, n_rows):
+        yield slice(top, min(height, top + n_rows))
+
+
+def _columns(rgb: Tensor, weight: Tensor | None, rows: slice) -> tuple[Tensor, Tensor | None]:
+    """Colors (3, n) and weights (1, n) of some rows."""
+    return rgb[:, rows].flatten(1), None if weight is None else weight[rows].reshape(1, -1).to(rgb)
+
+
+def _zeros(*shape: int) -> Tensor:
+    return torch.zeros(shape, dtype=torch.float64)
