@@ -334,7 +334,7 @@ def _fake_gimp(home: Path, knows: bool = True, makes_profile: bool = False) -> N
     _write_program(
         home.parent / "programs" / "gimp-console-3.0",
         f'if [ "$1" = --version ]; then echo "GNU Image Manipulation Program version 3.0.4"; exit; fi\n'
-        f"{make}\necho 'batch command executed'\necho '{answer}'",
+        f"{make}\necho 'ImportError: no json'\necho 'stale context'\necho '{answer}'",
     )
 
 
@@ -515,7 +515,7 @@ def test_the_registration_is_proved_by_gimp_itself(home: Path, checkout: Path) -
 def test_a_gimp_that_does_not_take_the_plug_in_up_is_an_error(home: Path, checkout: Path) -> None:
     _fake_gimp(home, knows=False)
     with pytest.raises(
-        SetupError, match=r"GIMP 3\.0 started, but did not take the plug-in up: batch command"
+        SetupError, match=r"GIMP 3\.0 started, but did not take the plug-in up: ImportError: no json"
     ):
         install(_setup(checkout, home)[0])
 

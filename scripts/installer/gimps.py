@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -121,5 +122,8 @@ def why_unregistered(gimp: Gimp, profile: Path) -> str | None:
 
 
 def _last_complaint(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip() and _UNKNOWN not in line]
-    return lines[-1] if lines else "it gave no reason."
+    """The line in which GIMP or the plug-in's Python says what went wrong, out of all that GIMP prints."""
+    lines = [line.strip() for line in output.splitlines() if _UNKNOWN not in line]
+    errors = [line for line in lines if re.match(r"\w+(Error|Exception)\b", line)]
+    named = [line for line in lines if "impasto" in line.lower()]
+    return (errors or named or ["it gave no reason; start it from a terminal to see more."])[-1]
