@@ -164,10 +164,12 @@ def test_every_python_that_torch_is_made_for_is_accepted(minor: int) -> None:
     assert interpreter.reason_against("darwin", "arm64", (3, minor), True) is None
 
 
-def test_another_python_on_the_path_is_found_newest_first() -> None:
+def test_another_python_on_the_path_is_found_newest_first_if_it_works() -> None:
     there = {"python3.10": "/usr/bin/python3.10", "python3.12": "/usr/bin/python3.12"}
-    assert interpreter.find_other(there.get) == "/usr/bin/python3.12"
-    assert interpreter.find_other({}.get) is None
+    assert interpreter.find_other(there.get, lambda _command: True) == "/usr/bin/python3.12"
+    assert interpreter.find_other(there.get, lambda command: "3.10" in command[0]) == "/usr/bin/python3.10"
+    assert interpreter.find_other(there.get, lambda _command: False) is None
+    assert interpreter.find_other({}.get, lambda _command: True) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from scripts.installer.programs import succeeds
 
 OLDEST = (3, 10)
 NEWEST = (3, 14)
@@ -29,10 +31,19 @@ def reason_against(platform: str, machine: str, version: tuple[int, int], is_64b
     return None
 
 
-def find_other(which: Callable[[str], str | None] = shutil.which) -> str | None:
-    """Another Python on the PATH that is neither too old nor too new, newest first."""
+def find_other(
+    which: Callable[[str], str | None] = shutil.which,
+    works: Callable[[Sequence[str]], bool] = succeeds,
+) -> str | None:
+    """Another Python on the PATH that is neither too old nor too new, newest first.
+
+    Args:
+        which: finds a program by name.
+        works: whether a command succeeds; some Pythons on a PATH only say that they are not set up.
+    """
     names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
-    return next((found for name in names if (found := which(name))), None)
+    found = (which(name) for name in names)
+    return next((path for path in found if path and works([path, "-c", "import venv"])), None)
 
 
 def restart_with(python: str) -> int:

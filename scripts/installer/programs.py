@@ -34,7 +34,7 @@ def ask(
     )
 
 
-def succeeds(command: Sequence[str | Path]) -> bool:
+def succeeds(command: Sequence[str] | Sequence[str | Path]) -> bool:
     """Whether a program can be started and ends without an error."""
     try:
         return ask(command).returncode == 0
