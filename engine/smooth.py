@@ -95,9 +95,7 @@ def guided_filter(guide: Tensor, target: Tensor, radius_px: int, eps: float) -> 
     return result
 
 
-def fit_affine(
-    guide: Tensor, target: Tensor, radius_px: int, eps: float, on_progress: Progress = silent
-) -> Affine:
+def fit_affine(guide: Tensor, target: Tensor, radius_px: int, eps: float, on_progress: Progress = silent) -> Affine:
     """The guided filter's coefficients: ridge regression in every window, averaged over the windows of a pixel.
 
     In each window a = (cov(I) + eps 1)^-1 cov(I, p), b = mean(p) - a . mean(I): He 2013, eq. 19 and 20. float64, because

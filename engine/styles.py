@@ -1,7 +1,7 @@
 """Style presets: what our style encoder says of public-domain works.
 
-A preset is a style code of a few kB, not a picture. ``presets/presets.json`` names the works, ``presets/codes.safetensors``
-holds the codes; ``python -m engine.train.presets`` makes both.
+A preset is a style code of a few kB, not a picture. ``presets/presets.json`` names the works and
+``presets/codes.safetensors`` holds the codes; ``python -m engine.train.presets`` makes both.
 """
 
 from __future__ import annotations

@@ -116,9 +116,7 @@ class Work:
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-def check_inputs(
-    content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]
-) -> None:
+def check_inputs(content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]) -> None:
     """Refuse what cannot be painted, in one sentence each."""
     if not styles:
         raise InputError("Give at least one style.")

@@ -165,7 +165,7 @@ class StylizeRequest:
         if self.mask is not None:
             _require(
                 self.mask.shape == self.content.shape[:2],
-                f"The mask is {self.mask.shape}, the content {self.content.shape[:2]} (height, width): they must match.",
+                f"The mask is {self.mask.shape}, the content {self.content.shape[:2]} (H, W): they must match.",
             )
         _require(0 <= self.strength <= 1, f"strength must be from 0 to 1, not {self.strength}.")
         _require(0 <= self.photoreal <= 1, f"photoreal must be from 0 to 1, not {self.photoreal}.")
@@ -334,7 +334,8 @@ def _read_header(head: Buffer) -> tuple[dict[str, Any], int]:
         header = json.loads(bytes(head[8 : 8 + length]))
     except (ValueError, RecursionError) as error:
         raise WireError("bad_request", "The frame's header is not JSON.") from error
-    _require(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "The header has no metadata.")
+    has_metadata = isinstance(header, dict) and isinstance(header.get("__metadata__"), dict)
+    _require(has_metadata, "The header has no metadata.")
     return header, 8 + length
 
 
@@ -350,7 +351,9 @@ def _plane_table(header: dict[str, Any], body_bytes: int) -> dict[str, tuple[str
         except (KeyError, TypeError, ValueError) as error:
             raise WireError("bad_request", f"The entry of plane {name!r} is malformed.") from error
         _require(isinstance(dtype, str), f"The dtype of plane {name!r} is not a word.")
-        _require(a == end and b == a + plane_bytes(dtype, shape), f"The offsets of plane {name!r} do not fit its shape.")
+        _require(
+            a == end and b == a + plane_bytes(dtype, shape), f"The offsets of plane {name!r} do not fit its shape."
+        )
         table[name] = (dtype, shape, a, b)
         end = b
     _require(end == body_bytes, f"The planes take {end} bytes, but {body_bytes} were declared.")

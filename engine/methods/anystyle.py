@@ -107,7 +107,9 @@ def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tenso
     return encode_picture(net, style.picture, weight, job.settings.style_size_px or STYLE_SIZE_PX, job.device)
 
 
-def encode_picture(net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device) -> Tensor:
+def encode_picture(
+    net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device
+) -> Tensor:
     rgb, weight = _style_input(picture, weight, size_px)
     return net.encode_style(rgb.to(device), None if weight is None else weight.to(device))[0].cpu()
 
@@ -117,7 +119,9 @@ def _style_input(picture: Picture, weight: Tensor | None, size_px: int) -> tuple
     rgb = picture.rgb[None].clamp(0, 1)
     if weight is not None:
         if weight.shape != rgb.shape[2:]:
-            raise InputError(f"The style regions are {tuple(weight.shape)}, the style {tuple(rgb.shape[2:])}: same size, please.")
+            raise InputError(
+                f"The style regions are {tuple(weight.shape)}, the style {tuple(rgb.shape[2:])}: same size, please."
+            )
         weight = weight[None, None]
     if picture.alpha is not None and bool((picture.alpha < 1).any()):
         alpha = picture.alpha[None, None]
@@ -161,9 +165,7 @@ def _paint_part(
             rgb = rgb.to(job.device).contiguous(memory_format=torch.channels_last)
             return net(rgb, code, statistics).float().cpu()
 
-    painted = paint_tiles(
-        large, paint_tile, tile_px=TILE_PX, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile
-    )
+    painted = paint_tiles(large, paint_tile, tile_px=TILE_PX, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile)
     return painted[:, :, :height, :width]
 
 

@@ -44,7 +44,9 @@ class PictureFolder:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def crop(self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None) -> Tensor:
+    def crop(
+        self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None
+    ) -> Tensor:
         """A random crop, mirrored half of the time: (3, size_px, size_px) in [0, 1].
 
         Args:

@@ -1,4 +1,7 @@
-"""Distil the embedded feature network from VGG-19: ``python -m engine.train.embedded PICTURES --features VGG19 -o FILE``."""
+"""Distil the embedded feature network from VGG-19.
+
+``python -m engine.train.embedded PICTURES --features VGG19.safetensors -o FILE``
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def distances(student: dict[str, Tensor], teacher: dict[str, Tensor]) -> dict[st
     return terms
 
 
-def distil(teacher: Backbone, pictures: PictureFolder, *, steps: int, batch: int, size_px: int, rate: float, seed: int) -> Embedded:
+def distil(
+    teacher: Backbone, pictures: PictureFolder, *, steps: int, batch: int, size_px: int, rate: float, seed: int
+) -> Embedded:
     """Train a student for ``steps`` steps; one-cycle learning rate, bfloat16."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

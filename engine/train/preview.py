@@ -10,7 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 
-def save_sheet(path: Path, contents: Sequence[Tensor], styles: Sequence[Tensor], rows: Sequence[Sequence[Tensor]]) -> None:
+def save_sheet(
+    path: Path, contents: Sequence[Tensor], styles: Sequence[Tensor], rows: Sequence[Sequence[Tensor]]
+) -> None:
     """Write a table of pictures: styles on top, contents at the left, results where they meet.
 
     Args:

@@ -1,6 +1,7 @@
 """Put trained weights and style codes into the package.
 
-``python -m engine.train.ship weights anystyle RUN/anystyle.safetensors --card CARD.md`` copies weights, their card, length and hash.
+``python -m engine.train.ship weights anystyle RUN/anystyle.safetensors --card CARD.md`` copies weights and card and
+enters length and hash in the manifest.
 ``python -m engine.train.ship presets ART_DIR`` encodes the works of ``presets/works.json`` with the shipped network.
 """
 
@@ -47,7 +48,7 @@ def ship_weights(name: str, source: Path, card: Path) -> None:
 
 
 def ship_presets(art: Path) -> None:
-    """Encode every work listed in ``presets/works.json`` (name, title, artist, year, file) from a folder of pictures."""
+    """Encode every work of ``presets/works.json`` (name, title, artist, year, file) from a folder of pictures."""
     works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
     net = network(torch.device("cpu"))
     codes = {}

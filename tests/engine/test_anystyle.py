@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.methods import Job
-from engine.methods import anystyle
+from engine.methods import Job, anystyle
 from engine.networks.anystyle import (
     STRIDE_PX,
     AnyStyle,

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from engine import stylize as pipeline
 from engine.errors import Cancelled, InputError, SettingsError
-from engine.stylize import stylize
 from engine.styles import load_preset
+from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
 
 

@@ -1,0 +1,105 @@
+"""Training: the loss falls, and a resumed run is the uninterrupted one to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from engine.errors import InputError
+from engine.features import Vgg19
+from engine.train import objective
+from engine.train.anystyle import Recipe, Training, run
+from engine.train.data import PictureFolder
+
+RECIPE = Recipe(steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> PictureFolder:
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("astronaut", "chelsea", "coffee"):
+        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
+    return PictureFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Vgg19:
+    generator = torch.Generator().manual_seed(0)
+    sizes = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256),
+             16: (256, 256)}  # fmt: skip
+    state = {}
+    for index, (n_in, n_out) in sizes.items():
+        state[f"features.{index}.weight"] = (
+            torch.randn(n_out, n_in, 3, 3, generator=generator) * (2 / (9 * n_in)) ** 0.5
+        )
+        state[f"features.{index}.bias"] = torch.zeros(n_out)
+    return Vgg19(state)
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(
+    pictures: PictureFolder, backbone: Vgg19, tmp_path: Path
+) -> None:
+    whole = Training(RECIPE, backbone, pictures, pictures)
+    run(whole, tmp_path / "whole", save_every=3, preview_every=99)
+    first = Training(RECIPE, backbone, pictures, pictures)
+    for _ in range(3):
+        first.advance()
+    (tmp_path / "halves").mkdir()
+    first.save(tmp_path / "halves")
+    second = Training(replace(RECIPE), backbone, pictures, pictures)
+    second.restore(tmp_path / "halves" / "checkpoint.pt")
+    run(second, tmp_path / "halves", save_every=99, preview_every=99)
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(value, second.net.state_dict()[name]), name
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, second.average.state_dict()[name]), name
+
+
+@pytest.mark.slow
+def test_the_loss_falls(pictures: PictureFolder, backbone: Vgg19) -> None:
+    training = Training(replace(RECIPE, steps=200, decay=0.1, identity=0.0), backbone, pictures, pictures)
+    losses = [training.advance()["loss"] for _ in range(40)]
+    assert np.mean(losses[-8:]) < 0.85 * np.mean(losses[:8])
+
+
+def test_the_gram_distance_is_zero_for_itself_and_one_for_nothing() -> None:
+    features = torch.rand(2, 5, 9, 9, generator=torch.Generator().manual_seed(0))
+    target = objective.layer_target(features)
+    assert objective.gram_distance(features, target).abs().max() < 1e-8
+    torch.testing.assert_close(objective.gram_distance(torch.zeros_like(features), target), torch.ones(2))
+
+
+def test_the_gram_distance_equals_a_direct_sum() -> None:
+    generator = torch.Generator().manual_seed(1)
+    a, b = torch.rand(1, 4, 3, 5, generator=generator), torch.rand(1, 4, 7, 2, generator=generator)
+    g_a, g_b = np.zeros((4, 4)), np.zeros((4, 4))
+    for g, f in ((g_a, a), (g_b, b)):
+        for i in range(4):
+            for j in range(4):
+                g[i, j] = float((f[0, i] * f[0, j]).mean())
+    expected = ((g_a - g_b) ** 2).sum() / (g_b**2).sum()
+    assert float(objective.gram_distance(a, objective.layer_target(b))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_content_distance_ignores_brightness_and_contrast_but_not_place() -> None:
+    features = torch.rand(1, 6, 12, 12, generator=torch.Generator().manual_seed(2))
+    assert float(objective.content_distance(3 * features + 2, features)) < 1e-2
+    assert float(objective.content_distance(features.flip(3), features)) > 1
+
+
+def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:
+    a, b = (pictures.crop(np.random.default_rng(4), 96, (0.5, 1.0)) for _ in range(2))
+    assert torch.equal(a, b)
+    assert a.shape == (3, 96, 96)
+    assert not torch.equal(a, pictures.crop(np.random.default_rng(5), 96, (0.5, 1.0)))
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No picture of at least"):
+        PictureFolder(tmp_path)

@@ -1,0 +1,68 @@
+"""Shipped weights: small enough, intact, documented; damage is noticed before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine import styles, weights
+from engine.errors import WeightsError
+from engine.networks.anystyle import CODE_SIZE, AnyStyle
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights.FOLDER, folder)
+    monkeypatch.setattr(weights, "FOLDER", folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(weights.manifest()))
+def test_shipped_weights_are_intact_small_and_have_a_card(name: str) -> None:
+    entry = weights.manifest()[name]
+    assert weights.load_shipped(name)
+    assert entry.n_bytes <= 4_000_000
+    card = (weights.FOLDER / entry.card).read_text("utf-8")
+    assert "Trained on" in card
+    assert "python -m engine.train" in card
+
+
+def test_one_flipped_bit_is_noticed(copy: Path) -> None:
+    path = copy / "anystyle.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="damaged: run install.py again"):
+        weights.load_shipped("anystyle")
+
+
+def test_missing_weights_say_what_to_do(copy: Path) -> None:
+    (copy / "anystyle.safetensors").unlink()
+    assert not weights.is_here("anystyle")
+    with pytest.raises(WeightsError, match="missing: run install.py again"):
+        weights.load_shipped("anystyle")
+
+
+def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "load_shipped", lambda _name: {})
+    with pytest.raises(WeightsError, match="another version"):
+        weights.fill(AnyStyle(), "anystyle")
+
+
+def test_every_preset_has_a_code_and_every_code_a_work() -> None:
+    names = [preset.name for preset in styles.presets()]
+    assert len(names) == len(set(names)) >= 24
+    for preset in styles.presets():
+        code = styles.load_preset(preset.name).code
+        assert code is not None
+        assert code.shape == (CODE_SIZE,)
+        assert code.isfinite().all()
+        assert preset.title
+        assert preset.artist
+        assert any(digit.isdigit() for digit in preset.year)
+    works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
+    assert [work["name"] for work in works] == names
