@@ -16,9 +16,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 if sys.version_info < (3, 8):  # noqa: UP036  (said here, since the modules below cannot even be read by it)
-    sys.exit(
-        "This Python is too old for PyTorch: install a Python from 3.10 to 3.14 and run this again with it."
-    )
+    sys.exit("This Python is too old for PyTorch: install a Python from 3.10 to 3.14 and run this again with it.")
 
 from scripts.installer import interpreter  # noqa: E402
 
@@ -64,9 +62,7 @@ def _parse(arguments: "list[str]") -> "tuple[argparse.Namespace, list[str]]":
     )
     parser.add_argument("--uninstall", action="store_true", help="take away exactly what was made")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
-    parser.add_argument(
-        "--gimp-dir", type=Path, metavar="DIR", help="the one GIMP profile to use, e.g. .../GIMP/3.0"
-    )
+    parser.add_argument("--gimp-dir", type=Path, metavar="DIR", help="the one GIMP profile to use, e.g. .../GIMP/3.0")
     parser.add_argument("--torch-index", metavar="URL", help="package index that pip takes torch from")
     options, further = parser.parse_known_args(arguments)
     if further and options.command != "test":

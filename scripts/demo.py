@@ -104,14 +104,8 @@ def run(out: Path, style: str | None, may_use_gimp: bool) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     photo.save(out / "photo.png")
     mask.save(out / "mask.png")
-    found = (
-        gimps.find_gimps(places.console_commands(sys.platform, os.environ, Path.home()))
-        if may_use_gimp
-        else []
-    )
-    usable = [
-        gimp for gimp in found if not gimp.is_sandboxed
-    ]  # a Flatpak's GIMP cannot see a profile in /tmp
+    found = gimps.find_gimps(places.console_commands(sys.platform, os.environ, Path.home())) if may_use_gimp else []
+    usable = [gimp for gimp in found if not gimp.is_sandboxed]  # a Flatpak's GIMP cannot see a profile in /tmp
     with _engine(voice) as engine:
         catalog = engine.catalog()
         preset = _choose_style(catalog, style)
@@ -158,9 +152,7 @@ def _choose_style(catalog: dict[str, Any], name: str | None) -> dict[str, Any]:
     for style in styles:
         if style["name"] == name:
             return style
-    raise SetupError(
-        f"There is no style {name!r}; there are: {', '.join(style['name'] for style in styles)}."
-    )
+    raise SetupError(f"There is no style {name!r}; there are: {', '.join(style['name'] for style in styles)}.")
 
 
 def _paint_with_client(engine: Engine, preset: str, photo: Image.Image, mask: Image.Image) -> Painted:
@@ -215,9 +207,7 @@ def _paint_in_gimp(gimp: gimps.Gimp, catalog: dict[str, Any], preset: str, out: 
         try:
             output = gimp.run_batch(f"exec(open({str(script)!r}).read())", env, JOB_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise SetupError(
-                f"GIMP {gimp.version} did not end within {JOB_TIMEOUT_S} s: try --no-gimp."
-            ) from error
+            raise SetupError(f"GIMP {gimp.version} did not end within {JOB_TIMEOUT_S} s: try --no-gimp.") from error
         answer = _read_answer(folder / "answer.json", output)
         pictures = [Image.open(folder / wanted.file_name).convert("RGB") for wanted in WANTED]
     return Painted(pictures, answer["seconds"], f"in GIMP {answer['version']}")

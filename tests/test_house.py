@@ -68,19 +68,13 @@ def _forbidden_imports(path: str, room: str, tree: ast.Module) -> Iterator[str]:
             yield f"imports {module}: the engine knows neither HTTP nor GIMP"
         if room == "server" and top in {"scripts", "tests", "benchmarks", "install"}:
             yield f"imports {module}: not a room that the server may enter"
-        if (
-            room == "server"
-            and top == "gimp_plugin"
-            and module not in ("gimp_plugin.wire", "gimp_plugin.client")
-        ):
+        if room == "server" and top == "gimp_plugin" and module not in ("gimp_plugin.wire", "gimp_plugin.client"):
             yield f"imports {module}: of the plug-in the server knows wire and client only"
         if room == "gimp_plugin" and not _may_plugin_import(module):
             yield f"imports {module}: GIMP's Python has the standard library and gi only"
         if _is_supervisor(path) and not is_lazy and top in SUPERVISOR_FORBIDDEN:
             yield f"imports {module} at module level: the supervisor starts without it"
-        if (path == "install.py" or path.startswith("scripts/installer/")) and not _may_installer_import(
-            module
-        ):
+        if (path == "install.py" or path.startswith("scripts/installer/")) and not _may_installer_import(module):
             yield f"imports {module}: the set-up runs before anything is installed"
 
 
@@ -130,11 +124,7 @@ def _is_supervisor(path: str) -> bool:
 
 def _unsafe_loads(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and _dotted(node.func).startswith("torch.")
-            and _name(node.func) in LOADERS
-        ):
+        if isinstance(node, ast.Call) and _dotted(node.func).startswith("torch.") and _name(node.func) in LOADERS:
             is_safe = any(
                 key.arg == "weights_only" and isinstance(key.value, ast.Constant) and key.value.value is True
                 for key in node.keywords
@@ -259,9 +249,7 @@ def test_the_source_keeps_the_rules(path: str) -> None:
 def test_the_supervisor_starts_without_torch_and_gradio() -> None:
     """What the syntax tree cannot see: an import of an import."""
     code = "import sys, server.main; print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.stdout.strip() == "[]", answer.stderr
 
 

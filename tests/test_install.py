@@ -32,9 +32,7 @@ MAC = PurePosixPath("/Users/ada")
 WINDOWS = PureWindowsPath(r"C:\Users\Ada")
 CATALOG = {"version": "0.1.0", "methods": [{"name": "anystyle"}], "styles": [{"name": "starry-night"}]}
 
-posix_only = pytest.mark.skipif(
-    os.name == "nt", reason="the stand-ins for GIMP and the engine are shell scripts"
-)
+posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for GIMP and the engine are shell scripts")
 
 
 # --- where things lie ------------------------------------------------------------------------------------
@@ -59,9 +57,7 @@ def test_linux_honors_an_absolute_config_home_and_still_knows_the_flatpaks() -> 
 def test_profiles_on_windows_are_in_the_roaming_folder() -> None:
     moved = {"APPDATA": r"D:\Roaming"}
     assert [str(root) for root in places.profile_roots("win32", moved, WINDOWS)] == [r"D:\Roaming\GIMP"]
-    assert [str(root) for root in places.profile_roots("win32", {}, WINDOWS)] == [
-        r"C:\Users\Ada\AppData\Roaming\GIMP"
-    ]
+    assert [str(root) for root in places.profile_roots("win32", {}, WINDOWS)] == [r"C:\Users\Ada\AppData\Roaming\GIMP"]
 
 
 def test_profiles_on_macos_are_in_application_support() -> None:
@@ -113,9 +109,7 @@ def test_gimp_is_looked_for_where_each_system_puts_it() -> None:
     windows = places.console_commands("win32", {"ProgramFiles": r"C:\Program Files"}, WINDOWS)
     assert (r"C:\Program Files\GIMP 3\bin\gimp-console-3.0.exe",) in windows
     assert (r"C:\Users\Ada\AppData\Local\Programs\GIMP 3\bin\gimp-console-3.2.exe",) in windows
-    assert ("/Applications/GIMP.app/Contents/MacOS/gimp-console-3.0",) in places.console_commands(
-        "darwin", {}, MAC
-    )
+    assert ("/Applications/GIMP.app/Contents/MacOS/gimp-console-3.0",) in places.console_commands("darwin", {}, MAC)
 
 
 def test_the_launcher_goes_into_the_menu_of_linux_only() -> None:
@@ -216,9 +210,7 @@ def test_only_downloads_that_take_a_while_get_a_line_of_their_own() -> None:
     assert not pip_output.is_large_download("downloading starlette 1.0 (1.2 MB)")
 
 
-def test_too_little_disk_space_is_told_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_disk_space_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pyproject.toml").write_text('"torch==2.13.0"')
     usage = shutil.disk_usage(tmp_path)._replace(free=1_200_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
@@ -307,9 +299,7 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def _setup(
-    checkout: Path, home: Path, is_dry: bool = False, gimp_dir: Path | None = None
-) -> tuple[Setup, StringIO]:
+def _setup(checkout: Path, home: Path, is_dry: bool = False, gimp_dir: Path | None = None) -> tuple[Setup, StringIO]:
     said = StringIO()
     changes = Changes(Voice(said), is_dry)
     carrier = StandIn(checkout / ".venv", changes)
@@ -516,9 +506,7 @@ def test_the_registration_is_proved_by_gimp_itself(home: Path, checkout: Path) -
 @posix_only
 def test_a_gimp_that_does_not_take_the_plug_in_up_is_an_error(home: Path, checkout: Path) -> None:
     _fake_gimp(home, knows=False)
-    with pytest.raises(
-        SetupError, match=r"GIMP 3\.0 started, but did not take the plug-in up: ImportError: no json"
-    ):
+    with pytest.raises(SetupError, match=r"GIMP 3\.0 started, but did not take the plug-in up: ImportError: no json"):
         install(_setup(checkout, home)[0])
 
 
@@ -539,9 +527,7 @@ def test_a_gimp_that_makes_no_profile_is_told_to_be_started_by_hand(home: Path, 
     setup, said = _setup(checkout, home)
     install(setup)
     assert "GIMP 3.0 made no profile" in said.getvalue()
-    assert not (
-        home / ".config" / "GIMP" / "3.0"
-    ).exists()  # made by us it would keep GIMP from its own set-up
+    assert not (home / ".config" / "GIMP" / "3.0").exists()  # made by us it would keep GIMP from its own set-up
 
 
 @posix_only
@@ -556,9 +542,7 @@ def test_an_engine_that_says_nothing_is_an_error_and_touches_no_profile(home: Pa
 def test_profiles_that_are_links_to_each_other_are_filled_once(tmp_path: Path) -> None:
     (tmp_path / "a" / "3.0").mkdir(parents=True)
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    assert gimps.find_profiles([tmp_path / "a", tmp_path / "b", tmp_path / "none"]) == [
-        tmp_path / "a" / "3.0"
-    ]
+    assert gimps.find_profiles([tmp_path / "a", tmp_path / "b", tmp_path / "none"]) == [tmp_path / "a" / "3.0"]
 
 
 def test_a_file_that_cannot_be_written_whole_is_not_written_at_all(

@@ -91,9 +91,7 @@ def gimp_sentence(junit_xml: str) -> str:
     skips = Counter(skip.get("message", "") for case in cases for skip in case.iter("skipped"))
     n_run = len(cases) - skips.total()
     words = f"Tests in a real GIMP: {n_run} ran, {skips.total()} did not."
-    return "\n".join(
-        [words, *(f"  did not run ({count}): {reason}" for reason, count in skips.most_common())]
-    )
+    return "\n".join([words, *(f"  did not run ({count}): {reason}" for reason, count in skips.most_common())])
 
 
 def _is_gimp_case(case: ElementTree.Element) -> bool:

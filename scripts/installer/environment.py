@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ class Environment:
             self._make()
             stamp = {"is_made_here": True}
         self._write_stamp({**stamp, "is_complete": False})
+        if not self._has_new_pip():
+            self._install("pip", ["--upgrade", "pip"])
         self._install("PyTorch", [_pinned_torch(self.root), *self._index_options()])
         self._install("the engine", ["--editable", f".{_brackets(wanted)}"])
         self._check_torch()
@@ -160,48 +162,48 @@ class Environment:
         Raises:
             SetupError: pip failed; the message tells why and where the log is.
         """
-        command = [
-            str(self.program("python")),
-            "-u",
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            *self._bar_options(),
-            *arguments,
-        ]
+        bar = "raw" if self._has_new_pip() else "off"
+        options = ["install", "--no-input", "--progress-bar", bar]
+        command = [str(self.program("python")), "-u", "-m", "pip", *options, *arguments]
         environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
-        lines: list[str] = []
-        started = time.monotonic()
         with (
             self._voice.step(f"installed {title}"),
-            self.log.open("a", encoding="utf-8") as log,
             subprocess.Popen(
                 command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
             ) as pip,
         ):  # fmt: skip
-            log.write(f"$ {' '.join(command)}\n")
-            task = ""
-            for line in pip.stdout or ():
-                log.write(line)
-                lines.append(line)
-                state = pip_output.describe(line) or ""
-                if pip_output.is_large_download(state):
-                    self._voice.say(f"    {state}")
-                is_share = state.endswith("%")
-                task = task if is_share or not state else state
-                self._voice.show(f"{title}: {task}{' ' + state if is_share else ''}", started)
+            output = self._follow(title, pip.stdout or ())
             if pip.wait() != 0:
-                reason = pip_output.explain_failure("".join(lines))
+                reason = pip_output.explain_failure(output)
                 raise SetupError(f"Installing {title} failed. {reason} The whole log: {self.log}")
 
-    def _bar_options(self) -> list[str]:
-        """pip prints its progress for other programs from 24.1 on."""
+    def _follow(self, title: str, lines: Iterable[str]) -> str:
+        """Show what pip does while it does it, and keep a log.
+
+        Returns:
+            All that pip said.
+        """
+        started, task, said = time.monotonic(), "", []
+        with self.log.open("a", encoding="utf-8") as log:
+            for line in lines:
+                state = pip_output.describe(line) or ""
+                if pip_output.is_share(state):
+                    self._voice.show(f"{title}: {task} {state}", started)
+                    continue
+                log.write(line)
+                said.append(line)
+                task = state or task
+                if pip_output.is_large_download(state):
+                    self._voice.say(f"    {state}")
+                self._voice.show(f"{title}: {task}", started)
+        return "".join(said)
+
+    def _has_new_pip(self) -> bool:
+        """Whether pip tells other programs how far a download is (from 24.1 on)."""
         answer = ask([self.program("python"), "-m", "pip", "--version"])
         found = re.match(r"pip (\d+)\.(\d+)", answer.stdout)
-        is_new = found is not None and (int(found[1]), int(found[2])) >= (24, 1)
-        return ["--progress-bar", "raw" if is_new else "off"]
+        return found is not None and (int(found[1]), int(found[2])) >= (24, 1)
 
     def _check_torch(self) -> None:
         with self._voice.step("torch starts"):
@@ -217,9 +219,7 @@ class Environment:
                 else "remove the folder .venv and run this again"
             )
             last = (answer.stderr.strip().splitlines() or ["it was ended by the system"])[-1]
-            raise SetupError(
-                f"PyTorch is installed but does not start ({last}): {advice}. The whole log: {self.log}"
-            )
+            raise SetupError(f"PyTorch is installed but does not start ({last}): {advice}. The whole log: {self.log}")
 
 
 def _pinned_torch(root: Path) -> str:

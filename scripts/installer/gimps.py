@@ -36,9 +36,7 @@ class Gimp:
         """Whether it runs in Flatpak's sandbox, with an environment of its own."""
         return self.command[0] == "flatpak"
 
-    def run_batch(
-        self, code: str, env: Mapping[str, str] | None = None, timeout_s: float = START_TIMEOUT_S
-    ) -> str:
+    def run_batch(self, code: str, env: Mapping[str, str] | None = None, timeout_s: float = START_TIMEOUT_S) -> str:
         """Run Python code inside GIMP, without a window, brushes or fonts.
 
         Returns:

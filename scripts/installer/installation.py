@@ -129,9 +129,7 @@ def _place_launcher(setup: Setup, made: record.Record) -> None:
     made.note_folders(setup.changes.make_folders(path.parent))
     program = str(setup.carrier.program("impasto"))
     if setup.changes.write(path, desktop_entry(program)):
-        setup.changes.announce(
-            f"put the launcher into the menu: {path}", f"put a launcher into the menu: {path}"
-        )
+        setup.changes.announce(f"put the launcher into the menu: {path}", f"put a launcher into the menu: {path}")
     made.desktop_entry = path
 
 
@@ -216,9 +214,7 @@ def _say_next(setup: Setup, installed: list[Gimp], profiles: list[Path]) -> None
     if setup.changes.is_dry:
         say("Nothing was changed.")
     elif not profiles:
-        say(
-            "The engine is ready, but no GIMP 3 was found. Install GIMP 3, start it once, and run this again;"
-        )
+        say("The engine is ready, but no GIMP 3 was found. Install GIMP 3, start it once, and run this again;")
         say(f"or paint on the command line: {setup.carrier.program('impasto')} stylize --help")
     else:
         if not installed:
@@ -250,6 +246,4 @@ def uninstall(setup: Setup) -> None:
     if setup.carrier.is_ours():
         changes.remove_tree(setup.carrier.folder, "the engine's environment")
         changes.remove_tree(setup.root / "impasto.egg-info", "pip's notes")
-    changes.voice.say(
-        "Nothing was changed." if changes.is_dry else "Impasto is uninstalled; this folder may go now."
-    )
+    changes.voice.say("Nothing was changed." if changes.is_dry else "Impasto is uninstalled; this folder may go now.")

@@ -19,9 +19,7 @@ def reason_against(platform: str, machine: str, version: tuple[int, int], is_64b
     if platform == "darwin" and machine == "x86_64":
         return "PyTorch is no longer made for Macs with an Intel processor: use another computer, or Linux."
     if not is_64bit:
-        return (
-            "This Python is of 32 bits, and PyTorch needs 64: install such a one and run this again with it."
-        )
+        return "This Python is of 32 bits, and PyTorch needs 64: install such a one and run this again with it."
     if not OLDEST <= version <= NEWEST:
         wrong = "old" if version < OLDEST else "new"
         return (

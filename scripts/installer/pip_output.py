@@ -26,11 +26,14 @@ def describe(line: str) -> str | None:
     return None
 
 
+def is_share(text: str) -> bool:
+    """Whether a description tells how far a download is."""
+    return text.endswith(" %")
+
+
 def is_large_download(text: str) -> bool:
     """Whether a description tells of a download that deserves a line of its own."""
-    return (
-        text.startswith("downloading ") and re.search(r"\((\d{2,}(\.\d+)? MB|[\d.]+ GB)\)", text) is not None
-    )
+    return text.startswith("downloading ") and re.search(r"\((\d{2,}(\.\d+)? MB|[\d.]+ GB)\)", text) is not None
 
 
 _CAUSES = (
@@ -44,8 +47,7 @@ _CAUSES = (
         r"name resolution|getaddrinfo failed|nodename nor servname|NewConnectionError|"
         r"Failed to establish a new connection|Network is unreachable|"
         r"Max retries exceeded|ConnectTimeout|ProxyError|Connection refused",
-        "The package index could not be reached. Connect to the network (or set pip's proxy), and run this "
-        "again.",
+        "The package index could not be reached. Connect to the network (or set pip's proxy), and run this again.",
     ),
     (
         r"Read timed out|ReadTimeout|IncompleteRead|Connection broken|Connection reset|ConnectionResetError",
@@ -74,8 +76,4 @@ def explain_failure(output: str) -> str:
         if re.search(pattern, output):
             return sentence
     errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
-    return (
-        f"pip says: {errors[-1].removeprefix('ERROR: ')}"
-        if errors
-        else "pip failed without an error message."
-    )
+    return f"pip says: {errors[-1].removeprefix('ERROR: ')}" if errors else "pip failed without an error message."

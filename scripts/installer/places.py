@@ -71,15 +71,11 @@ def console_commands(platform: str, env: Mapping[str, str], home: PurePath) -> l
         ]
         names = [f"{name}.exe" for name in names]
     elif platform == "darwin":
-        bundles = [
-            root / app for root in (type(home)("/Applications"), home / "Applications") for app in _MAC_APPS
-        ]
+        bundles = [root / app for root in (type(home)("/Applications"), home / "Applications") for app in _MAC_APPS]
         folders = [bundle / "Contents" / "MacOS" for bundle in bundles]
     else:
         flatpak = ("flatpak", "run")
-        others = [
-            (*flatpak, f"--command=gimp-console-{minor}", FLATPAK_APP) for minor in reversed(GIMP_MINORS)
-        ]
+        others = [(*flatpak, f"--command=gimp-console-{minor}", FLATPAK_APP) for minor in reversed(GIMP_MINORS)]
     paths = [*names, *(str(folder / name) for folder in folders for name in names)]
     return [*((path,) for path in paths), *others]
 

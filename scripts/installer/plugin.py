@@ -72,11 +72,7 @@ def place(
     made = changes.make_folders(folder)
     contents = {} if is_link_to_us else {name: (source / name).read_bytes() for name in files_of(source)}
     contents |= {"catalog.json": _json(catalog), "engine.json": launcher_json}
-    written = [
-        name
-        for name, data in contents.items()
-        if changes.write(folder / name, data, is_program=name == ENTRY)
-    ]
+    written = [name for name, data in contents.items() if changes.write(folder / name, data, is_program=name == ENTRY)]
     stale = set(old.files) - set(contents) if old else set()
     removed = [name for name in sorted(stale) if changes.remove_file(folder / name)]
     if written or removed:
