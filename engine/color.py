@@ -223,8 +223,8 @@ def _lightness(light: Tensor) -> Tensor:
 
 
 def _mix(matrix: Tensor, x: Tensor) -> Tensor:
-    """A matrix times every pixel's channels: (M, 3) and (3, ...) -> (M, ...). A convolution is faster than a matmul here."""
-    mixed = F.conv1d(x.reshape(1, x.shape[0], -1), matrix[:, :, None])[0]  # (M, n)
+    """A matrix times every pixel's channels: (M, 3), (3, ...) -> (M, ...); a convolution beats a matmul here."""
+    mixed: Tensor = F.conv1d(x.reshape(1, x.shape[0], -1), matrix[:, :, None])[0]  # (M, n)
     return mixed.view(-1, *x.shape[1:])
 
 
@@ -240,13 +240,15 @@ def _root(matrix: Tensor, *, is_inverse: bool = False) -> Tensor:
         roots = torch.where(values > ROUNDING_VARIANCE, values.clamp_min(1e-30).rsqrt(), 0.0)
     else:
         roots = values.sqrt()
-    return (vectors * roots) @ vectors.T
+    root: Tensor = (vectors * roots) @ vectors.T
+    return root
 
 
 def _triangle(matrix: Tensor) -> Tensor:
     """Cholesky factor; directions without variance get a little, so that it exists."""
     values, vectors = torch.linalg.eigh(matrix)
-    return torch.linalg.cholesky((vectors * values.clamp_min(1e-12)) @ vectors.T)
+    factor: Tensor = torch.linalg.cholesky((vectors * values.clamp_min(1e-12)) @ vectors.T)
+    return factor
 
 
 def _usable(weight: Tensor | None) -> Tensor | None:

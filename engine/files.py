@@ -25,7 +25,7 @@ from engine.shapes import check_shapes
 from engine.types import Mask, Picture
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-WRITABLE = {
+WRITABLE: dict[str, tuple[str, dict[str, object]]] = {
     ".png": ("PNG", {"compress_level": 4}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -126,8 +126,8 @@ def write_picture(path: Path | str, picture: Picture, like: Path | str | None = 
     It is written beside its place and moved there at the end, so that a full disk or a crash leaves what was there.
 
     Args:
-        path: the extension says the format; PNG, WebP (lossless), TIFF and BMP keep pixels exactly. JPEG and BMP have no
-            transparency: there the picture is laid on white.
+        path: the extension says the format; PNG, WebP (lossless), TIFF and BMP keep pixels exactly. JPEG and BMP
+            have no transparency: there the picture is laid on white.
         picture: (3, H, W), values outside [0, 1] are clipped.
         like: a file whose EXIF data (but the orientation) and resolution go with the result.
 
@@ -220,7 +220,7 @@ def _require_size(path: Path, image: Image.Image, size: tuple[int, int] | None, 
 
 
 def _deep_gray(image: Image.Image, name: str) -> Tensor:
-    """Gray of more than 8 bits as (H, W) float32: integers of 16 bits span their range, floats are taken as they are."""
+    """Gray of more than 8 bits as (H, W) float32: 16-bit integers span their range, floats are taken as they are."""
     values = torch.from_numpy(np.array(image).astype(np.float32))
     if image.mode != "F":
         values /= 65535.0

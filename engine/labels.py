@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.errors import InputError
 from engine.types import Mask, Picture, Region
@@ -15,13 +16,14 @@ Color = tuple[int, int, int]
 MIN_SHARE = 5e-4  # a color on fewer of the pixels is impure (a JPEG's edge), not a label
 SAME_COLOR = 48  # colors whose largest channel difference (of 255) is below this are one label
 MAX_LABELS = 32
+MIN_INSIDE = 0.2  # share of a region that touches no other; of an antialiased edge it is next to nothing
 
 
 def split_labels(picture: Picture, name: str) -> list[tuple[Color, Mask]]:
     """The regions of a label map, largest first.
 
-    Maps are often impure: antialiased, or saved as JPEG. Colors that are frequent and far from each other are the labels;
-    every other pixel goes to the nearest of them.
+    Maps are often impure: antialiased, or saved as JPEG. Colors that are frequent, far from each other and more than
+    an edge wide are the labels; every other pixel goes to the nearest of them.
 
     Args:
         picture: the map.
@@ -39,9 +41,9 @@ def split_labels(picture: Picture, name: str) -> list[tuple[Color, Mask]]:
         raise InputError(
             f"{name} has more than {MAX_LABELS} colors: it is no label map. Paint each region in one flat color."
         )
-    legend = colors[chosen]  # (L, 3)
-    distance = (colors[:, None] - legend[None]).square().sum(2)  # (K, L)
-    label = distance.argmin(1)[inverse].view(picture.size)  # (H, W)
+    label = _nearest(colors, colors[chosen])[inverse].view(picture.size)  # (H, W)
+    legend = colors[[i for n, i in enumerate(chosen) if _has_inside(label == n)] or chosen]  # (L, 3)
+    label = _nearest(colors, legend)[inverse].view(picture.size)
     return [
         (_color(color), Mask((label == i).float(), f"{name} #{color[0]:02x}{color[1]:02x}{color[2]:02x}"))
         for i, color in enumerate(legend.tolist())
@@ -57,6 +59,18 @@ def _frequent(colors: Tensor, counts: Tensor, min_count: float) -> list[int]:
         if all(int((colors[i] - colors[j]).abs().max()) >= SAME_COLOR for j in chosen):
             chosen.append(i)
     return chosen
+
+
+def _nearest(colors: Tensor, legend: Tensor) -> Tensor:
+    """Index of the legend color (L, 3) nearest to each of (K, 3): (K,)."""
+    return (colors[:, None] - legend[None]).square().sum(2).argmin(1)
+
+
+def _has_inside(region: Tensor) -> bool:
+    """Whether (H, W) is more than the fringe between two others: a good part of it is surrounded by itself."""
+    outside = F.pad((~region).float()[None, None], (1, 1, 1, 1))
+    surrounded = F.max_pool2d(outside, 3, stride=1)[0, 0] == 0
+    return int(surrounded.sum()) >= MIN_INSIDE * int(region.sum())
 
 
 def pair_regions(content: list[tuple[Color, Mask]], style: list[tuple[Color, Mask]], where: Path | str) -> list[Region]:

@@ -1,12 +1,13 @@
 """Photorealistic smoothing: a painting whose edges are the content's again.
 
-Everything here fits, around each pixel, an affine map from the content's colors to the painting's, and applies it to the
-content: what is not an affine function of the content's colors (brush strokes, bent edges) vanishes, what is (color,
-tone, light) stays. The guided filter solves each window by itself and averages; it is the fast path. An exact solve of
-the joint system would give other coefficients to the same ``apply_affine``.
+Everything here fits, around each pixel, an affine map from the content's colors to the painting's, and applies it to
+the content: what is not an affine function of the content's colors (brush strokes, bent edges) vanishes, what is
+(color, tone, light) stays. The guided filter solves each window by itself and averages; it is the fast path. An exact
+solve of the joint system would give other coefficients to the same ``apply_affine``.
 
-Source: He, Sun & Tang 2013, "Guided Image Filtering"; He & Sun 2015, "Fast Guided Filter"; Li et al. 2018, "A Closed-form
-Solution to Photorealistic Image Stylization", which proposes it as the fast approximation of its smoothing step.
+Source: He, Sun & Tang 2013, "Guided Image Filtering"; He & Sun 2015, "Fast Guided Filter"; Li et al. 2018, "A
+Closed-form Solution to Photorealistic Image Stylization", which proposes it as a fast
+approximation of its smoothing step.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def guided_filter(guide: Tensor, target: Tensor, radius_px: int, eps: float) -> 
 def fit_affine(guide: Tensor, target: Tensor, radius_px: int, eps: float, on_progress: Progress = silent) -> Affine:
     """The guided filter's coefficients: ridge regression in every window, averaged over the windows of a pixel.
 
-    In each window a = (cov(I) + eps 1)^-1 cov(I, p), b = mean(p) - a . mean(I): He 2013, eq. 19 and 20. float64, because
-    variances are differences of larger numbers; in an integral image of float32 they drown.
+    In each window a = (cov(I) + eps 1)^-1 cov(I, p), b = mean(p) - a . mean(I): He 2013, eq. 19 and 20. float64,
+    because variances are differences of larger numbers; in an integral image of float32 they drown.
 
     Args:
         guide: (3, H, W).
