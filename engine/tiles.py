@@ -92,7 +92,7 @@ def paint_tiles(
     result = torch.empty(rgb.shape, dtype=torch.float32)
     while True:
         try:
-            tiles = lay_tiles(*padded.shape[2:], tile_px, margin_px)
+            tiles = lay_tiles(padded.shape[2], padded.shape[3], tile_px, margin_px)
             for n_done, t in enumerate(tiles):
                 on_tile(n_done, len(tiles))
                 painted = paint(padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right])

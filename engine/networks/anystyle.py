@@ -257,7 +257,7 @@ class AnyStyle(nn.Module):
         with torch.no_grad():  # the four phases of the pixel shuffle start equal (ICNR), and small
             kernel = self.paint.weight[::4] * 0.5
             self.paint.weight.copy_(kernel.repeat_interleave(4, 0))
-            self.paint.bias.zero_()
+            nn.init.zeros_(self.paint.bias)  # type: ignore[arg-type]  (a convolution of ours has one)
 
     def encode_style(self, rgb: Tensor, weight: Tensor | None = None) -> Tensor:
         """What makes a style: codes (B, CODE_SIZE) of pictures (B, 3, H, W), H and W divisible by 8.

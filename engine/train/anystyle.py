@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,11 +26,7 @@ from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"teacher": 10.0, "content": 1.0, "style": 5.0, "identity": 5.0, "variation": 0.1, "range": 20.0}
-
-
-Teacher = Callable[[Tensor, Tensor], Tensor]
-"""Contents and styles (B, 3, H, W) -> painted pictures (B, 3, H, W), by a network that can do it already."""
+WEIGHTS = {"content": 1.0, "style": 5.0, "identity": 5.0, "variation": 0.1, "range": 20.0}
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,8 @@ class Recipe:
     """Everything that decides the result of a run, beside the data.
 
     Args:
-        teacher_steps: first steps, in which a teacher's pictures are imitated instead (0 without a teacher).
+        copy_steps: first steps, in which every style is the content itself: encoder and decoder learn to pass a picture
+            through the bottleneck, so that recolored features mean something from the first styled step on.
         steps: optimizer steps in all; the learning rate falls linearly to 0 over the last ``decay`` share of them.
         batch: contents a step.
         sharing: contents that share one style, which saves the loss network its most costly pass.
@@ -54,7 +50,7 @@ class Recipe:
         is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
     """
 
-    teacher_steps: int = 0
+    copy_steps: int = 1000
     steps: int = 20_000
     batch: int = 4
     sharing: int = 2
@@ -83,10 +79,8 @@ class Training:
         backbone: Backbone,
         photos: PictureFolder,
         art: PictureFolder,
-        teacher: Teacher | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.teacher = teacher
         self.recipe, self.backbone, self.photos, self.art = recipe, backbone, photos, art
         self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = AnyStyle().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,16 +101,12 @@ class Training:
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
         sharing = self.recipe.sharing
-        is_identity = bool(self.rng.random() < self.recipe.identity)
+        is_identity = bool(self.rng.random() < self.recipe.identity) or self.step < self.recipe.copy_steps
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.is_bf16):
             if is_identity:
                 painted = self.net(content, self.net.encode_style(content))
-                return {"identity": (painted.float() - content).abs().mean((1, 2, 3))}
+                return {"identity": objective.picture_distance(painted.float(), content)}
             painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
-            if self.teacher is not None and self.step < self.recipe.teacher_steps:
-                with torch.no_grad():
-                    wanted = self.teacher(content, style.repeat_interleave(sharing, 0)).clamp(0, 1)
-                return {"teacher": objective.picture_distance(painted.float(), wanted.float())}
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
                 style_seen = objective.style_targets(objective.pyramid(self.backbone, style), sharing)
@@ -136,7 +126,7 @@ class Training:
         terms = self.losses(*self.batch())
         loss = objective.weighted_sum(terms, WEIGHTS | {"style": self.recipe.style_weight})
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1

@@ -53,7 +53,7 @@ def distil(
             terms = distances(student(rgb, LAYERS), wanted)
         loss = torch.stack([value * (0.1 if name.startswith("gram") else 1.0) for name, value in terms.items()]).sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
         if step % 50 == 0:
