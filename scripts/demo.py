@@ -128,7 +128,7 @@ def _engine(voice: Voice) -> Iterator[Engine]:
         command = [str(places.venv_program(sys.platform, ROOT / ".venv", "impasto")), "serve"]
         os.environ["IMPASTO_STATE_DIR"] = folder
         os.environ["IMPASTO_ENGINE_COMMAND"] = json.dumps(command)
-        with voice.step("the engine started"):
+        with voice.step("starting the engine", "the engine started"):
             engine = launch.ensure_engine()
         try:
             yield engine

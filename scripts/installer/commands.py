@@ -42,13 +42,10 @@ def run(root: Path, options: argparse.Namespace, further: list[str]) -> int:
             return 0
         return (demo if options.command == "demo" else test)(environment, changes, further)
     except (SetupError, WireError) as error:
-        changes.voice.end()
         print(f"\n{error}", file=sys.stderr)
     except OSError as error:
-        changes.voice.end()
         print(f"\n{error.strerror or error}: {error.filename}. Nothing more was done.", file=sys.stderr)
     except KeyboardInterrupt:
-        changes.voice.end()
         print("\nStopped. Run this again to go on.", file=sys.stderr)
     return 1
 

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ class Environment:
                     "remove it or give it pip, and run this again."
                 )
             shutil.rmtree(self.folder)
-        with self._voice.step(f"made the environment {self.folder}"):
+        with self._voice.step("making the environment", f"made the environment {self.folder}"):
             for attempt in (self._make_with_ensurepip, self._make_with_our_pip, self._make_with_virtualenv):
                 if attempt():
                     return
@@ -167,7 +166,7 @@ class Environment:
         command = [str(self.program("python")), "-u", "-m", "pip", *options, *arguments]
         environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
         with (
-            self._voice.step(f"installed {title}"),
+            self._voice.step(f"installing {title}", f"installed {title}"),
             subprocess.Popen(
                 command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
@@ -184,19 +183,19 @@ class Environment:
         Returns:
             All that pip said.
         """
-        started, task, said = time.monotonic(), "", []
+        task, said = "", []
         with self.log.open("a", encoding="utf-8") as log:
             for line in lines:
                 state = pip_output.describe(line) or ""
                 if pip_output.is_share(state):
-                    self._voice.show(f"{title}: {task} {state}", started)
+                    self._voice.show(f"{title}: {task} {state}")
                     continue
                 log.write(line)
                 said.append(line)
                 task = state or task
                 if pip_output.is_large_download(state):
                     self._voice.say(f"    {state}")
-                self._voice.show(f"{title}: {task}", started)
+                self._voice.show(f"{title}: {task}" if task else f"installing {title}")
         return "".join(said)
 
     def _has_new_pip(self) -> bool:
@@ -206,7 +205,7 @@ class Environment:
         return found is not None and (int(found[1]), int(found[2])) >= (24, 1)
 
     def _check_torch(self) -> None:
-        with self._voice.step("torch starts"):
+        with self._voice.step("starting torch", "torch starts"):
             code = "import torch; torch.ones(2, 2) @ torch.ones(2, 2)"
             answer = ask([self.program("python"), "-c", code])
             if answer.returncode == 0:

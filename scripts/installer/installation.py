@@ -201,7 +201,7 @@ def _prove(setup: Setup, installed: Iterable[Gimp], profiles: list[Path]) -> Non
         profile = next((p for p in profiles if is_one_for_all or p.name == gimp.version), None)
         if profile is None:
             continue
-        with setup.changes.voice.step(f"asked GIMP {gimp.version}"):
+        with setup.changes.voice.step(f"asking GIMP {gimp.version}", f"asked GIMP {gimp.version}"):
             reason = gimps.why_unregistered(gimp, profile)
         if reason:
             raise SetupError(reason)

@@ -20,7 +20,8 @@ def describe(line: str) -> str | None:
     if line.startswith("Collecting "):
         return "looking for " + re.split(r"[\s<>=!~;\[]", line.removeprefix("Collecting "))[0]
     if line.startswith("Installing collected packages: "):
-        return f"unpacking {line.count(',') + 1} packages"
+        n_packages = line.count(",") + 1
+        return f"unpacking {n_packages} package{'s' if n_packages > 1 else ''}"
     if line.startswith(("Installing build dependencies", "Preparing editable metadata", "Building editable")):
         return "preparing the engine"
     return None

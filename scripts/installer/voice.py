@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
+
+TICK_S = 0.25
 
 
 class SetupError(Exception):
@@ -24,41 +27,50 @@ class Voice:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._is_live = self._stream.isatty()
+        self._lock = threading.Lock()  # the live line has a thread of its own
         self._live = ""
-        self._painted_at = 0.0
+        self._state = ""
 
     def say(self, text: str = "") -> None:
         """A line that stays."""
-        self._clear()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        with self._lock:
+            self._clear()
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
-    def show(self, text: str, started: float) -> None:
-        """The state of a running step: a line rewritten in place on a terminal, nothing in a pipe."""
-        now = time.monotonic()
-        if not self._is_live or now - self._painted_at < 0.1:
-            return
-        self._painted_at = now
-        self._clear()
-        width = shutil.get_terminal_size().columns
-        self._live = f"  ... {text} ({now - started:.0f} s)"[: width - 1]
-        self._stream.write(self._live)
-        self._stream.flush()
+    def show(self, text: str) -> None:
+        """What the running step is doing just now; only a terminal shows it."""
+        self._state = text
 
     @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Says the title with the seconds that the step took, once it is done."""
+    def step(self, doing: str, done: str) -> Iterator[None]:
+        """A step that takes a while: what is being done while it runs, what was done in how many seconds after it."""
         started = time.monotonic()
-        self.show(title, started)
-        yield
-        self.say(f"  {title} ({time.monotonic() - started:.1f} s)")
+        self._state = doing
+        is_over = threading.Event()
+        if self._is_live:
+            threading.Thread(target=self._tick, args=(started, is_over), daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            with self._lock:
+                self._clear()
+        self.say(f"  {done} ({time.monotonic() - started:.1f} s)")
 
-    def end(self) -> None:
-        """Leave no half-written line behind."""
-        self._clear()
-        self._stream.flush()
+    def _tick(self, started: float, is_over: threading.Event) -> None:
+        while not is_over.wait(TICK_S):
+            with self._lock:
+                if is_over.is_set():
+                    return
+                self._clear()
+                width = shutil.get_terminal_size().columns
+                self._live = f"  ... {self._state} ({time.monotonic() - started:.0f} s)"[: width - 1]
+                self._stream.write(self._live)
+                self._stream.flush()
 
     def _clear(self) -> None:
         if self._live:
             self._stream.write("\r" + " " * len(self._live) + "\r")
+            self._stream.flush()
             self._live = ""
