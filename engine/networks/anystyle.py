@@ -3,8 +3,7 @@
 A content picture is first recolored to the style by a closed-form transport of its color moments. Of that picture
 only a coarse version reaches the result directly; every detail is painted anew from features at 1/4 and 1/8
 resolution, which are whitened and colored with the style's (second order) and pass residual blocks modulated by a
-style code (first order). A skip of fine photo detail would be a shortcut that leaves nothing to paint. Bilinear
-upsampling leads back, so that no transposed convolution can leave its grid.
+style code (first order). A skip of fine photo detail would be a shortcut that leaves nothing to paint.
 
 Statistics over the whole picture are passed around explicitly (``Statistics``): measured once on a few evenly
 spread crops, then frozen, they make every tile of a large picture see the same normalization.
@@ -147,6 +146,18 @@ def conv(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, padding_mode="reflect" if kernel > 1 else "zeros")
 
 
+def shuffled_conv(n_in: int, n_out: int, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution to be followed by ``pixel_shuffle(.., 2)``, its four phases equal at first (ICNR).
+
+    Phases that start apart leave a grid that training never quite removes. Source: Aitken 2017.
+    """
+    layer = conv(n_in, 4 * n_out)
+    with torch.no_grad():
+        layer.weight.copy_(gain * layer.weight[::4].repeat_interleave(4, 0))
+        layer.bias = nn.Parameter(torch.zeros(4 * n_out))
+    return layer
+
+
 class Modulation(nn.Module):
     """Instance normalization whose scale and shift come from the style's latent."""
 
@@ -173,7 +184,7 @@ class StyledBlock(nn.Module):
         self.mod1, self.mod2 = Modulation(f"{name}.1", n_channels), Modulation(f"{name}.2", n_channels)
 
     def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
-        y = F.relu(self.mod1(self.conv1(x), latent, statistics))
+        y = _act(self.mod1(self.conv1(x), latent, statistics))
         return x + self.mod2(self.conv2(y), latent, statistics)
 
 
@@ -185,7 +196,7 @@ class PlainBlock(nn.Module):
         self.conv1, self.conv2 = conv(n_channels, n_channels), conv(n_channels, n_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(_act(self.conv1(_act(x))))
 
 
 class Encoder(nn.Module):
@@ -199,9 +210,9 @@ class Encoder(nn.Module):
         self.eighth = conv(QUARTER_CHANNELS, EIGHTH_CHANNELS, stride=2)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        half = F.relu(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
+        half = _act(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
         quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
-        return half, quarter, self.eighth(F.relu(quarter))  # (B, 96, H/8, W/8)
+        return half, quarter, self.eighth(_act(quarter))  # (B, 96, H/8, W/8)
 
 
 class Coloring(nn.Module):
@@ -250,14 +261,10 @@ class AnyStyle(nn.Module):
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
         self.up_quarter = conv(EIGHTH_CHANNELS, QUARTER_CHANNELS, 1)
         self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(2))
-        self.up_half = conv(QUARTER_CHANNELS, PAINT_CHANNELS)
+        self.up_half = shuffled_conv(QUARTER_CHANNELS, PAINT_CHANNELS)
         self.mix_half = conv(PAINT_CHANNELS, PAINT_CHANNELS)
         self.mod_half = Modulation("half.mix", PAINT_CHANNELS)
-        self.paint = conv(PAINT_CHANNELS, 12)
-        with torch.no_grad():  # the four phases of the pixel shuffle start equal (ICNR), and small
-            kernel = self.paint.weight[::4] * 0.5
-            self.paint.weight.copy_(kernel.repeat_interleave(4, 0))
-            nn.init.zeros_(self.paint.bias)  # type: ignore[arg-type]  (a convolution of ours has one)
+        self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
 
     def encode_style(self, rgb: Tensor, weight: Tensor | None = None) -> Tensor:
         """What makes a style: codes (B, CODE_SIZE) of pictures (B, 3, H, W), H and W divisible by 8.
@@ -291,13 +298,18 @@ class AnyStyle(nn.Module):
         for block in self.blocks:
             x = block(x, latent, statistics)
         skip = self.color_quarter(quarter, code_quarter, statistics)
-        x = F.relu(_doubled(self.up_quarter(x)) + skip)  # (B, 64, H/4, W/4)
+        x = _act(_doubled(self.up_quarter(x)) + skip)  # (B, 64, H/4, W/4)
         for block in self.quarter_blocks:
             x = block(x, latent, statistics)
-        x = F.relu(_doubled(self.up_half(x)))  # (B, 32, H/2, W/2)
-        x = F.relu(self.mod_half(self.mix_half(x), latent, statistics))
+        x = _act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
+        x = _act(self.mod_half(self.mix_half(x), latent, statistics))
         coarse = F.interpolate(F.avg_pool2d(base, 8), scale_factor=8.0, mode="bilinear", align_corners=False)
         return coarse + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+
+
+def _act(x: Tensor) -> Tensor:
+    """A leaky ReLU: plain ones die in the first steps, when the colors that paint adds to are already nearly right."""
+    return F.leaky_relu(x, 0.2)
 
 
 def _doubled(x: Tensor) -> Tensor:
