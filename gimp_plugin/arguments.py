@@ -1,0 +1,215 @@
+"""The arguments of ``impasto-stylize``: declared to GIMP once, which makes the signature, the dialog and the last
+values; read back as ``Choices``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, Gio, GObject  # noqa: E402
+
+if TYPE_CHECKING or __package__:
+    from .catalog import Catalog, Entry
+else:
+    from catalog import Catalog, Entry
+
+# Which of the three style arguments counts. Scripts may leave it at "auto".
+SOURCES = (
+    Entry("auto", "Automatic: the layer if given, else the file if given, else the preset"),
+    Entry("preset", "A famous painting"),
+    Entry("file", "A picture file"),
+    Entry("layer", "Another layer"),
+)
+COLORS = (
+    Entry("style", "The style's colors"),
+    Entry("luminance", "My picture's colors (paint only light and dark)"),
+    Entry("match", "My picture's palette (recolor the style first)"),
+)
+DEVICES = (
+    Entry("auto", "Automatic"),
+    Entry("cpu", "Processor"),
+    Entry("cuda", "NVIDIA graphics card"),
+)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose.
+
+    Args:
+        source: name of one of ``SOURCES``.
+        preset: name of a shipped style.
+        file: a picture in any format that GIMP opens.
+        layer: any layer of any open image.
+        feather_px: how far the new layer's mask is softened.
+        style_size_px: 0 = the method's own.
+    """
+
+    source: str
+    preset: str
+    file: Gio.File | None
+    layer: Gimp.Layer | None
+    method: str
+    strength: float
+    color: str
+    photoreal: float
+    selection_only: bool
+    feather_px: float
+    style_size_px: int
+    seed: int
+    device: str
+
+    @property
+    def chosen_source(self) -> str:
+        """ "preset", "file" or "layer": what "auto" comes to."""
+        if self.source != "auto":
+            return self.source
+        if self.layer is not None:
+            return "layer"
+        return "preset" if self.file is None else "file"
+
+
+def declare(procedure: Gimp.Procedure, catalog: Catalog) -> None:
+    """Tell GIMP every argument and the returned layer."""
+    _declare_style(procedure, catalog)
+    _declare_painting(procedure, catalog)
+    _declare_area(procedure)
+    procedure.add_layer_return_value(
+        "layer", "Layer", "The new layer, above the one that was read", False, GObject.ParamFlags.READWRITE
+    )
+
+
+def read(config: Gimp.ProcedureConfig) -> Choices:
+    """What GIMP holds in a run's configuration."""
+
+    def get(name: str) -> Any:
+        return config.get_property(name)
+
+    return Choices(
+        source=get("style-source"),
+        preset=get("style-preset"),
+        file=get("style-file"),
+        layer=get("style-layer"),
+        method=get("method"),
+        strength=get("strength"),
+        color=get("color"),
+        photoreal=get("photoreal"),
+        selection_only=get("selection-only"),
+        feather_px=get("feather"),
+        style_size_px=get("style-size"),
+        seed=get("seed"),
+        device=get("device"),
+    )
+
+
+def _declare_style(procedure: Gimp.Procedure, catalog: Catalog) -> None:
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_choice_argument(
+        "style-preset",
+        "_Painting",
+        "Which painting's style to use",
+        _choice(catalog.styles),
+        catalog.styles[0].name,
+        flags,
+    )
+    procedure.add_file_argument(
+        "style-file",
+        "Picture _file",
+        "Any picture that GIMP can open: its brush strokes, textures and colors are used. "
+        "It wins over a painting, and a layer wins over it, unless style-source says otherwise",
+        Gimp.FileChooserAction.OPEN,
+        True,
+        None,
+        flags,
+    )
+    procedure.add_layer_argument(
+        "style-layer",
+        "_Layer",
+        "A layer of any open image whose style to use. It wins over a file and a painting, unless style-source "
+        "says otherwise",
+        True,
+        flags,
+    )
+    procedure.add_choice_argument(
+        "style-source",
+        "_Style from",
+        "Where the style comes from. Automatic takes the layer if one is given, else the file, else the painting",
+        _choice(SOURCES),
+        "auto",
+        flags,
+    )
+
+
+def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_choice_argument(
+        "method",
+        "_Method",
+        "How the style is transferred",
+        _choice(catalog.methods),
+        catalog.methods[0].name,
+        flags,
+    )
+    procedure.add_double_argument(
+        "strength",
+        "St_rength",
+        "How much of the style: 0 leaves the picture as it is, 1 paints it fully",
+        0.0,
+        1.0,
+        1.0,
+        flags,
+    )
+    procedure.add_choice_argument("color", "_Colors", "Whose colors the result has", _choice(COLORS), "style", flags)
+    procedure.add_double_argument(
+        "photoreal",
+        "P_hoto realism",
+        "How closely the result keeps the photo's edges: 0 is a painting, 1 looks like a photo",
+        0.0,
+        1.0,
+        0.0,
+        flags,
+    )
+    procedure.add_int_argument(
+        "style-size",
+        "_Brush size",
+        "Longest side, in pixels, at which the style is looked at: larger gives larger brush strokes. 0 = automatic",
+        0,
+        4096,
+        0,
+        flags,
+    )
+    procedure.add_int_argument(
+        "seed", "See_d", "For methods that draw random numbers: the same seed, the same result", 0, 2**31 - 1, 0, flags
+    )
+    procedure.add_choice_argument("device", "Compute _on", "What does the computing", _choice(DEVICES), "auto", flags)
+
+
+def _declare_area(procedure: Gimp.Procedure) -> None:
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_boolean_argument(
+        "selection-only",
+        "O_nly the selection",
+        "Paint only what is selected: the selection becomes the new layer's mask. Off: the whole layer",
+        True,
+        flags,
+    )
+    procedure.add_double_argument(
+        "feather",
+        "Soften the edg_e",
+        "How far, in pixels, the edge of the new layer's mask is softened. Your selection stays as it is",
+        0.0,
+        500.0,
+        0.0,
+        flags,
+    )
+
+
+def _choice(entries: tuple[Entry, ...]) -> Gimp.Choice:
+    choice = Gimp.Choice.new()
+    for number, entry in enumerate(entries):
+        choice.add(entry.name, number, entry.title, "")
+    return choice

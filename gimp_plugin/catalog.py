@@ -1,0 +1,60 @@
+"""What the dialog offers: styles and methods, as install.py wrote them beside the plug-in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).with_name("catalog.json")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a choice.
+
+    Args:
+        name: what crosses the wire and what scripts write.
+        title: what the user reads.
+    """
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Never empty: GIMP refuses a choice without entries.
+
+    Args:
+        styles: shipped presets.
+        methods: those that can be used now.
+    """
+
+    styles: tuple[Entry, ...]
+    methods: tuple[Entry, ...]
+
+
+# Where the plug-in was copied by hand, without install.py: enough to register and to reach a running engine.
+BUILT_IN = Catalog(
+    styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
+    methods=(Entry("anystyle", "Any style (fast)"),),
+)
+
+
+def load(file: Path = FILE) -> Catalog:
+    """The catalog that install.py wrote, or the built-in one where there is none that can be read.
+
+    Never raises: a plug-in that fails while it registers is not in GIMP's menu at all.
+    """
+    try:
+        values = json.loads(file.read_text("utf-8"))
+        styles = tuple(Entry(style["name"], _style_title(style)) for style in values["styles"])
+        methods = tuple(Entry(method["name"], method["title"]) for method in values["methods"] if method["is_ready"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return BUILT_IN
+    return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods)
+
+
+def _style_title(style: dict[str, str]) -> str:
+    return ", ".join(part for part in (style["title"], style.get("artist")) if part)

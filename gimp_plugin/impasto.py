@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Impasto, neural style transfer: GIMP's entry. It registers the filter and hands each run to ``job``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib, GObject  # noqa: E402
+
+if TYPE_CHECKING or __package__:
+    from . import arguments, catalog, job, wire
+else:
+    import arguments
+    import catalog
+    import job
+    import wire
+
+PROCEDURE = "impasto-stylize"
+BLURB = "Paint a layer, or what is selected of it, in the style of any picture"
+HELP = (
+    "Computes on this machine with the Impasto engine, which is started if it does not run. The result is one new "
+    "layer above the given one, with the selection as its mask; the given layer, the selection and the clipboard stay "
+    "as they are. The style comes from style-layer if one is given, else from style-file if one is given, else from "
+    "style-preset; style-source can name one of the three instead."
+)
+# Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
+_CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
+
+
+class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only in GIMP
+    """The plug-in process that GIMP starts for each run."""
+
+    def do_query_procedures(self) -> list[str]:
+        return [PROCEDURE]
+
+    def do_set_i18n(self, _name: str) -> bool:
+        return False
+
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, _run, None)
+        # Every kind of image: a greyed-out entry would not say what to do about an indexed one.
+        procedure.set_image_types("*")
+        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+        procedure.set_menu_label("_Neural Style...")
+        procedure.add_menu_path("<Image>/Filters/Artistic")
+        procedure.set_documentation(BLURB, HELP, name)
+        procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
+        arguments.declare(procedure, catalog.load())
+        return procedure
+
+
+def _run(
+    procedure: Gimp.Procedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    _data: Any,
+) -> Gimp.ValueArray:
+    try:
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            choices = _ask(procedure, config, image, drawables)
+            if choices is None:
+                return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+        else:
+            choices = arguments.read(config)
+        layer = job.stylize(image, drawables, choices, catalog.load())
+    except wire.WireError as error:
+        status = (
+            Gimp.PDBStatusType.CALLING_ERROR if error.code in _CALLING_CODES else Gimp.PDBStatusType.EXECUTION_ERROR
+        )
+        return procedure.new_return_values(status, GLib.Error(error.message))
+    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+    values.remove(1)
+    values.insert(1, GObject.Value(Gimp.Layer, layer))
+    return values
+
+
+def _ask(
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
+) -> arguments.Choices | None:
+    """Show the dialog, unless the run cannot succeed anyway. GTK is loaded only now: scripts need no display."""
+    if TYPE_CHECKING or __package__:
+        from . import canvas, dialog  # noqa: PLC0415
+    else:
+        import canvas  # noqa: PLC0415
+        import dialog  # noqa: PLC0415
+    canvas.pick_layer(image, drawables)
+    return dialog.ask(procedure, config, canvas.has_selection(image), canvas.is_gray(image))
+
+
+if __name__ == "__main__":
+    Gimp.main(Impasto.__gtype__, sys.argv)
