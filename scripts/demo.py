@@ -188,7 +188,7 @@ def _paint_in_gimp(gimp: gimps.Gimp, catalog: dict[str, Any], preset: str, out: 
         profile.mkdir()
         engine_json = plugin.launcher(json.loads(os.environ["IMPASTO_ENGINE_COMMAND"]), wire.state_dir())
         plugin.place(Changes(Voice(StringIO())), ROOT / "gimp_plugin", profile, engine_json, catalog, None)
-        common = {"style-preset": preset, "color": "luminance", "selection-only": True}
+        common = {"style-preset": preset, "color": "luminance", "selection-only": True, "feather": 0.0}
         job = {
             "photo": str(out / "photo.png"),
             "mask": str(out / "mask.png"),
