@@ -1,0 +1,233 @@
+"""The routes: thin, each a few lines over the job queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from gimp_plugin.wire import ERROR_STATUS, PROTOCOL, WireError, proof
+from server import spool
+from server.guard import COOKIE, Guard
+from server.jobs import DONE, FINAL, Job, Jobs
+from server.worker_process import WorkerProcess
+
+MAX_BODY_BYTES = 2 << 30
+HEARTBEAT_S = 1.0
+
+
+@dataclass
+class Engine:
+    """What the routes serve.
+
+    Args:
+        jobs: the queue.
+        worker: paints them.
+        spool: folder of requests and results.
+        token, nonce, version: see ``wire.Endpoint`` and ``wire.proof``.
+        shut_down: stops the server.
+        guard: set once the app is wrapped; gives the web page its cookie.
+    """
+
+    jobs: Jobs
+    worker: WorkerProcess
+    spool: Path
+    token: str
+    nonce: str
+    version: str
+    shut_down: Callable[[], None]
+    guard: Guard | None = field(default=None)
+
+    @property
+    def status(self) -> str:
+        if self.jobs.is_draining:
+            return "draining"
+        return "ready" if self.worker.catalog is not None else "starting"
+
+
+def make_app(engine: Engine, lifespan: Any = None) -> Starlette:
+    """The API over an engine, not yet guarded."""
+    routes = [
+        Route("/healthz", health),
+        Route("/login", login),
+        Route("/v1/catalog", show_catalog),
+        Route("/v1/jobs/{id}", put_job, methods=["PUT"]),
+        Route("/v1/jobs/{id}", show_job, methods=["GET"]),
+        Route("/v1/jobs/{id}", delete_job, methods=["DELETE"]),
+        Route("/v1/jobs/{id}/events", stream_events),
+        Route("/v1/jobs/{id}/result", send_result),
+        Route("/v1/shutdown", shut_down, methods=["POST"]),
+    ]
+    handlers: Any = {WireError: answer_wire_error, HTTPException: answer_http_error, Exception: answer_fault}
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app.state.engine = engine
+    return app
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine behind a request."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+async def health(request: Request) -> Response:
+    """Alive, how far, and proof of holding the token for whoever sent a challenge."""
+    engine = engine_of(request)
+    challenge = request.query_params.get("challenge", "")
+    if len(challenge) > 128:
+        raise WireError("bad_request", "A challenge has at most 128 characters.")
+    answer = {"status": engine.status, "version": engine.version, "protocol": PROTOCOL}
+    return JSONResponse(answer | {"proof": proof(engine.token, engine.nonce, challenge)})
+
+
+async def login(request: Request) -> Response:
+    """Trade the one-time code of the web page's address for a cookie."""
+    engine = engine_of(request)
+    cookie = engine.guard.redeem(request.query_params.get("code", "")) if engine.guard else None
+    if cookie is None:
+        raise WireError("unauthorized", "This address was used already. Run `impasto serve --ui` again for a new one.")
+    response = RedirectResponse("/ui/", status_code=303)
+    response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
+    return response
+
+
+async def show_catalog(request: Request) -> Response:
+    """Methods and style presets."""
+    catalog = engine_of(request).worker.catalog
+    if catalog is None:
+        raise WireError("starting", "The engine is still starting. Try again in a few seconds.")
+    return JSONResponse(catalog)
+
+
+def job_id_of(request: Request) -> str:
+    """The UUID in the path, in its one canonical form."""
+    given: str = request.path_params["id"]
+    try:
+        if str(uuid.UUID(given)) == given:
+            return given
+    except ValueError:
+        pass
+    raise WireError("bad_request", "A job id is a UUID.")
+
+
+async def put_job(request: Request) -> Response:
+    """Take a request: 202, or 200 if the same one is known already."""
+    engine, job_id = engine_of(request), job_id_of(request)
+    is_known = job_id in engine.jobs.by_id
+    if not is_known:
+        engine.jobs.check_room()
+    length = request.headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise WireError("bad_request", "A request needs its Content-Length.")
+    if int(length) > MAX_BODY_BYTES:
+        raise WireError("too_large", f"A request has at most {MAX_BODY_BYTES} bytes. Select a smaller part.")
+    path = engine.spool / f"{uuid.uuid4()}.request"
+    try:
+        digest = await spool.receive(request.stream(), int(length), path)
+    except (ClientDisconnect, asyncio.TimeoutError) as error:
+        raise WireError("bad_request", "The connection broke off in the middle of the request.") from error
+    job = Job(job_id, digest, path, path.with_suffix(".result"))
+    try:
+        taken = engine.jobs.submit(job)
+    except WireError:
+        path.unlink(missing_ok=True)
+        raise
+    if taken is not job:
+        path.unlink(missing_ok=True)
+    return JSONResponse(engine.jobs.describe(taken), status_code=202 if taken is job else 200)
+
+
+async def show_job(request: Request) -> Response:
+    """A job as it stands."""
+    engine = engine_of(request)
+    job = engine.jobs.find(job_id_of(request))
+    job.renew()
+    return JSONResponse(engine.jobs.describe(job))
+
+
+async def stream_events(request: Request) -> Response:
+    """A line of JSON at each change, and at least once a second, until the job is final."""
+    engine = engine_of(request)
+    job = engine.jobs.find(job_id_of(request))
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                job.renew()
+                changed = job.changed
+                yield json.dumps(engine.jobs.describe(job)).encode() + b"\n"
+                if job.state in FINAL:
+                    return
+                try:
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
+                except asyncio.TimeoutError:
+                    continue
+        finally:
+            if job.state not in FINAL:
+                job.client_left()
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+async def send_result(request: Request) -> Response:
+    """The result's frame."""
+    engine = engine_of(request)
+    job = engine.jobs.find(job_id_of(request))
+    job.renew()
+    if job.state != DONE:
+        raise job.error or WireError("conflict", "This job is not done yet.")
+    headers = {"Content-Length": str(job.result.stat().st_size)}
+    return StreamingResponse(spool.send(job.result), media_type="application/octet-stream", headers=headers)
+
+
+async def delete_job(request: Request) -> Response:
+    """Cancel a job, and forget it."""
+    engine = engine_of(request)
+    job = engine.jobs.find(job_id_of(request))
+    engine.jobs.forget(job)
+    return JSONResponse(engine.jobs.describe(job))
+
+
+async def shut_down(request: Request) -> Response:
+    """Stop the engine once this answer is out."""
+    engine = engine_of(request)
+    engine.jobs.is_draining = True
+    engine.shut_down()
+    return JSONResponse({"status": "draining"}, status_code=202)
+
+
+def error_response(error: WireError, job_id: str | None) -> Response:
+    """An error body: a code, a sentence, the job; never a path or a traceback."""
+    headers = {"Retry-After": "5"} if error.code in ("busy", "starting", "draining") else None
+    body = {"error": {"code": error.code, "message": error.message, "job": job_id}}
+    return JSONResponse(body, status_code=ERROR_STATUS.get(error.code, 500), headers=headers)
+
+
+async def answer_wire_error(request: Request, error: Exception) -> Response:
+    """A refusal."""
+    if not isinstance(error, WireError):
+        raise error
+    return error_response(error, request.path_params.get("id"))
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such path, no such method) in our words."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    code = {404: "not_found", 405: "bad_request"}.get(status, "bad_request")
+    body = {"error": {"code": code, "message": "The engine has nothing under this address.", "job": None}}
+    return JSONResponse(body, status_code=status)
+
+
+async def answer_fault(request: Request, error: Exception) -> Response:
+    """A fault of ours; Starlette logs it."""
+    return error_response(WireError("failed", "The engine met a fault of its own. Its log says more."), None)

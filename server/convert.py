@@ -1,0 +1,80 @@
+"""The one place where the wire's planes become the engine's pictures, and back."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from engine.styles import load_preset
+from engine.types import ColorMode, DeviceName, Mask, Picture, Settings, Style
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
+
+DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
+FULL_SCALE = {"U8": 255, "U16": 65535}
+ROWS = 512  # pixels are converted in strips of this many rows, so that no second whole picture is needed
+
+
+def tensor_of(plane: Plane) -> Tensor:
+    """A plane's pixels, without a copy: (H, W) or (H, W, C) in the plane's dtype."""
+    return torch.frombuffer(plane.data, dtype=DTYPES[plane.dtype]).reshape(plane.shape)
+
+
+def to_unit(pixels: Tensor, dtype: str) -> Tensor:
+    """Pixels of a wire dtype as float32; integers are scaled to [0, 1]."""
+    unit = pixels.to(torch.float32)
+    return unit.div_(FULL_SCALE[dtype]) if dtype in FULL_SCALE else unit
+
+
+def picture_of(plane: Plane) -> Picture:
+    """An (H, W, 4) plane as a Picture; a fully opaque one has no alpha."""
+    pixels = tensor_of(plane)
+    rgb = torch.empty(3, plane.height, plane.width)
+    for top in range(0, plane.height, ROWS):
+        strip = to_unit(pixels[top : top + ROWS, :, :3], plane.dtype)  # (rows, W, 3)
+        rgb[:, top : top + ROWS] = strip.permute(2, 0, 1)
+    alpha = to_unit(pixels[:, :, 3], plane.dtype)
+    return Picture(rgb, None if bool((alpha == 1).all()) else alpha.clamp(0, 1))
+
+
+def plane_of(picture: Picture, like: Plane) -> Plane:
+    """A Picture as an (H, W, 4) plane of the dtype of another, whose alpha is kept to the bit."""
+    source = tensor_of(like)
+    pixels = torch.empty_like(source)
+    for top in range(0, like.height, ROWS):
+        strip = picture.rgb[:, top : top + ROWS].permute(1, 2, 0)  # (rows, W, 3)
+        if like.dtype in FULL_SCALE:
+            scale = FULL_SCALE[like.dtype]
+            strip = strip.mul(scale).add_(0.5).clamp_(0, scale).to(torch.int32)
+        pixels[top : top + ROWS, :, :3] = strip.to(pixels.dtype)
+    pixels[:, :, 3] = source[:, :, 3]
+    return Plane(like.dtype, like.shape, pixels.numpy().data.cast("B"))
+
+
+def mask_of(plane: Plane | None) -> Mask | None:
+    """An (H, W) plane as a soft selection."""
+    return None if plane is None else Mask(to_unit(tensor_of(plane), plane.dtype).clamp_(0, 1), "selection")
+
+
+def style_of(entry: StyleEntry) -> Style:
+    """A style by preset name or picture."""
+    if entry.preset is not None:
+        return load_preset(entry.preset, entry.weight)
+    if entry.picture is None:
+        raise WireError("bad_request", "A style is either a preset or a picture.")
+    return Style(entry.name, picture_of(entry.picture), weight=entry.weight)
+
+
+def settings_of(request: StylizeRequest) -> Settings:
+    """A request's settings, as the engine takes them."""
+    return Settings(
+        method=request.method,
+        strength=request.strength,
+        color=cast(ColorMode, request.color),
+        photoreal=request.photoreal,
+        style_size_px=request.style_size_px,
+        device=cast(DeviceName, request.device),
+        seed=request.seed,
+        composite=request.composite,
+    )

@@ -1,0 +1,193 @@
+"""Jobs and their states: one running, a bounded queue behind it, leases for clients that vanish.
+
+queued -> running -> done | failed | cancelled, and queued -> cancelled. A final state never changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gimp_plugin.wire import WireError
+
+MAX_QUEUED = 8
+LEASE_S = 30.0
+GONE_S = 5.0  # what is left of the lease when an events stream breaks off
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+FINAL = frozenset({DONE, FAILED, CANCELLED})
+NEXT = {QUEUED: frozenset({RUNNING, CANCELLED, FAILED}), RUNNING: FINAL}
+
+
+@dataclass(eq=False)
+class Job:
+    """One request on its way.
+
+    Args:
+        id: the client's UUID.
+        digest: SHA-256 of the request's frame, to tell a repeated submission from another one.
+        request: the spooled frame.
+        result: where the worker puts the result's frame.
+        lease_s: how long the client may be silent.
+    """
+
+    id: str
+    digest: str
+    request: Path
+    result: Path
+    lease_s: float = LEASE_S
+    state: str = QUEUED
+    share: float = 0.0
+    message: str = "Waiting"
+    error: WireError | None = None
+    seen_at: float = field(default_factory=time.monotonic)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def move(self, state: str, error: WireError | None = None) -> None:
+        """Go to another state.
+
+        Raises:
+            RuntimeError: the state machine has no such step.
+        """
+        if state not in NEXT.get(self.state, frozenset()):
+            raise RuntimeError(f"A job cannot go from {self.state} to {state}.")
+        self.state, self.error = state, error
+        self.touch()
+
+    def touch(self) -> None:
+        """Tell everybody who waits that something changed."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def renew(self) -> None:
+        """The client has shown itself."""
+        self.seen_at = time.monotonic()
+
+    def client_left(self) -> None:
+        """The client's stream broke off: it gets a little while to come back."""
+        self.seen_at = min(self.seen_at, time.monotonic() - self.lease_s + min(GONE_S, self.lease_s))
+
+    @property
+    def is_expired(self) -> bool:
+        return time.monotonic() - self.seen_at > self.lease_s
+
+
+class Jobs:
+    """All jobs that clients may still ask for.
+
+    Args:
+        lease_s: silence after which a client counts as gone.
+        on_cancel: called with a running job that is to stop; the runner then moves it to its final state.
+    """
+
+    def __init__(self, lease_s: float = LEASE_S, on_cancel: Callable[[Job], None] = lambda _job: None) -> None:
+        self.lease_s = lease_s
+        self.on_cancel = on_cancel
+        self.by_id: dict[str, Job] = {}
+        self.waiting: list[Job] = []
+        self.running: Job | None = None
+        self.arrived = asyncio.Event()
+        self.is_draining = False
+        self.last_active = time.monotonic()
+
+    def check_room(self) -> None:
+        """Refuse new work while draining or full.
+
+        Raises:
+            WireError: draining or busy.
+        """
+        if self.is_draining:
+            raise WireError("draining", "The engine is shutting down. Run the filter again in a moment.")
+        if len(self.waiting) >= MAX_QUEUED:
+            raise WireError(
+                "busy", f"The engine has {MAX_QUEUED} pictures waiting already. Try again when some are done."
+            )
+
+    def find(self, job_id: str) -> Job:
+        """The job of an id.
+
+        Raises:
+            WireError: there is none, or no longer.
+        """
+        if job_id not in self.by_id:
+            raise WireError("not_found", "The engine does not know this job (any more). Run the filter again.")
+        return self.by_id[job_id]
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job, or return the one that was submitted under its id before.
+
+        Raises:
+            WireError: the id stands for another request, the queue is full, or the engine is draining.
+        """
+        known = self.by_id.get(job.id)
+        if known is not None:
+            if known.digest != job.digest:
+                raise WireError("conflict", "Another request was sent under this job id.")
+            known.renew()
+            return known
+        self.check_room()
+        job.lease_s = self.lease_s
+        self.by_id[job.id] = job
+        self.waiting.append(job)
+        self.last_active = time.monotonic()
+        self.arrived.set()
+        return job
+
+    async def take(self) -> Job:
+        """The next job, as soon as there is one; it is running from now on."""
+        while not self.waiting:
+            self.arrived.clear()
+            await self.arrived.wait()
+        job = self.waiting.pop(0)
+        for other in self.waiting:
+            other.touch()
+        self.running = job
+        job.move(RUNNING)
+        return job
+
+    def finish(self, job: Job, state: str, error: WireError | None = None) -> None:
+        """The running job has come to its end."""
+        job.move(state, error)
+        self.running = None
+        self.last_active = time.monotonic()
+        job.request.unlink(missing_ok=True)
+        if job.id not in self.by_id:  # forgotten while it ran
+            job.result.unlink(missing_ok=True)
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job where it stands; a final one stays as it is."""
+        if job in self.waiting:
+            self.waiting.remove(job)
+            job.move(CANCELLED, WireError("cancelled", "Cancelled."))
+            job.request.unlink(missing_ok=True)
+            for other in self.waiting:
+                other.touch()
+        elif job is self.running:
+            self.on_cancel(job)
+
+    def forget(self, job: Job) -> None:
+        """Stop a job and drop its result."""
+        self.cancel(job)
+        self.by_id.pop(job.id, None)
+        if job is not self.running:
+            job.result.unlink(missing_ok=True)
+
+    def forget_expired(self) -> None:
+        """Forget the jobs of clients that have been silent for too long."""
+        for job in [job for job in self.by_id.values() if job.is_expired]:
+            self.forget(job)
+
+    def describe(self, job: Job) -> dict[str, Any]:
+        """What a client is told of a job (JSON values)."""
+        return {
+            "id": job.id,
+            "state": job.state,
+            "share": round(job.share, 4),
+            "message": job.message,
+            "queue_position": self.waiting.index(job) + 1 if job in self.waiting else 0,
+            "error": {"code": job.error.code, "message": job.error.message} if job.error else None,
+        }

@@ -1,0 +1,200 @@
+"""`impasto serve`: one supervisor a user, on loopback, with one worker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import uvicorn
+from starlette.applications import Starlette
+
+from gimp_plugin.wire import Endpoint, state_dir
+from server import spool
+from server.app import Engine, make_app
+from server.guard import Guard
+from server.jobs import LEASE_S, Jobs
+from server.worker_process import UNLOAD_S, WorkerProcess
+
+IDLE_EXIT_S = 1800.0
+log = logging.getLogger("impasto")
+
+
+def lock(folder: Path) -> BinaryIO | None:
+    """The folder's one engine: an open file that the operating system unlocks when its process ends, however it ends.
+
+    Returns:
+        The locked file, or None if another engine holds it.
+    """
+    file = (folder / "lock").open("a+b")
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def package_version() -> str:
+    """Our version, without importing the engine."""
+    try:
+        return version("impasto")
+    except PackageNotFoundError:
+        return "0"
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="impasto serve", description="Run the engine that GIMP's plug-in talks to.")
+    parser.add_argument("--state-dir", type=Path, help="folder of token, port, lock, log and jobs")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: the system chooses)")
+    parser.add_argument("--ui", action="store_true", help="also serve a web page, and print its address")
+    parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="exit after so long without work")
+    parser.add_argument("--unload-s", type=float, default=UNLOAD_S, help="free the weights after so long without work")
+    parser.add_argument("--lease-s", type=float, default=LEASE_S, help="cancel the job of a client silent for so long")
+    parser.add_argument("--worker", default="server.worker", help=argparse.SUPPRESS)  # a module; tests bring their own
+    return parser.parse_args(argv)
+
+
+def serve(argv: list[str] | None = None) -> int:
+    """Serve until told to stop, or idle for long. A second engine in the same folder ends at once, with status 0."""
+    args = arguments(argv)
+    folder = spool.make_private(args.state_dir or state_dir())
+    held = lock(folder)
+    if held is None:
+        print("An engine is running already.", flush=True)
+        return 0
+    with held:
+        start_log(folder)
+        try:
+            Supervisor(args, folder).run()
+        finally:
+            for name in ("engine.json", "token"):
+                (folder / name).unlink(missing_ok=True)
+            spool.wipe(folder / "jobs")
+            log.info("stopped")
+            logging.shutdown()
+    return 0
+
+
+def start_log(folder: Path) -> None:
+    """Log to a file that cannot grow without end."""
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "engine.log", maxBytes=1_000_000, backupCount=2, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    worker_log = folder / "worker.log"
+    if worker_log.exists() and worker_log.stat().st_size > 1_000_000:
+        worker_log.unlink()
+
+
+class Supervisor:
+    """Everything that lives as long as the server."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self.args, self.folder = args, folder
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if sys.platform != "win32":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", args.port))
+        self.port: int = self.socket.getsockname()[1]
+        spool.wipe(folder / "jobs")
+        self.jobs = Jobs(args.lease_s)
+        command = [sys.executable, "-m", args.worker]
+        self.worker = WorkerProcess(command, self.jobs, folder / "worker.log", args.unload_s)
+        token = secrets.token_hex(32)
+        self.engine = Engine(
+            self.jobs,
+            self.worker,
+            spool.make_private(folder / "jobs"),
+            token=token,
+            nonce=secrets.token_hex(16),
+            version=package_version(),
+            shut_down=self.stop,
+        )
+        app = make_app(self.engine, self.lifespan)
+        if args.ui:
+            from server.ui import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
+
+            mount_page(app, self.engine, self.port)
+        self.engine.guard = Guard(app, self.port, token)
+        config = uvicorn.Config(
+            self.engine.guard,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            limit_concurrency=64,
+            timeout_graceful_shutdown=2,
+            ws="none" if not args.ui else "auto",
+        )
+        self.server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Announce the port and serve."""
+        self.socket.listen(64)
+        endpoint = Endpoint(self.port, os.getpid(), self.engine.nonce, self.engine.version)
+        spool.write_private(self.folder / "token", self.engine.token)
+        spool.write_private(self.folder / "engine.json", json.dumps(asdict(endpoint)))
+        log.info("listening on 127.0.0.1:%d, pid %d", self.port, os.getpid())
+        if self.args.ui and self.engine.guard:
+            print(f"Open http://127.0.0.1:{self.port}/login?code={self.engine.guard.new_code()}", flush=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: None)  # uvicorn stops on them, then raises them again
+        self.server.run(sockets=[self.socket])
+
+    def stop(self) -> None:
+        """Stop serving; a job that runs is cancelled."""
+        self.server.should_exit = True
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """The tasks beside the routes."""
+        tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(self.watch())]
+        try:
+            yield
+        finally:
+            self.jobs.is_draining = True
+            for task in tasks:
+                task.cancel()
+            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    log.error("a task had failed", exc_info=result)
+            await self.worker.stop()
+
+    async def watch(self) -> None:
+        """Once a second: leases, and the long silence after which the engine goes."""
+        while True:
+            await asyncio.sleep(min(1.0, self.args.lease_s / 2))
+            self.jobs.forget_expired()
+            idle_s = time.monotonic() - self.jobs.last_active
+            if not self.jobs.by_id and idle_s > self.args.idle_exit_s:
+                log.info("idle for %.0f s", idle_s)
+                self.stop()
+
+
+if __name__ == "__main__":
+    raise SystemExit(serve())

@@ -1,0 +1,76 @@
+"""What the worker does with a job: read the request, ask the engine, write the result."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine import __version__, methods, styles
+from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.stylize import stylize
+from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
+from server import convert
+from server.spool import put_result
+from server.worker import JobCancelled
+
+
+def catalog() -> dict[str, Any]:
+    """What the engine can do, as /v1/catalog and `impasto catalog` tell it."""
+    return {
+        "version": __version__,
+        "methods": [
+            {
+                "name": info.name,
+                "title": info.title,
+                "paper": info.paper,
+                "kind": info.kind,
+                "takes": list(info.takes),
+                "is_ready": info.is_ready,
+            }
+            for info in methods.catalog()
+        ],
+        "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
+    }
+
+
+def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
+    """Run one job from file to file.
+
+    Raises:
+        WireError: anything the user should know.
+        JobCancelled: raised by ``on_progress``, passed on.
+    """
+    with request_path.open("rb") as file:
+        frame = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory that could be written
+    request = StylizeRequest.unpack(memoryview(frame))
+    put_result(result_path, answer(request, on_progress).pack())
+
+
+def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -> StylizeResult:
+    """The engine's result for a request, its errors in the wire's terms."""
+
+    def tell(share: float, message: str) -> None:
+        try:
+            on_progress(share, message)
+        except JobCancelled as outcome:
+            raise Cancelled("Cancelled.") from outcome
+
+    try:
+        done = stylize(
+            convert.picture_of(request.content),
+            [convert.style_of(entry) for entry in request.styles],
+            convert.settings_of(request),
+            mask=convert.mask_of(request.mask),
+            on_progress=tell,
+        )
+    except Cancelled as outcome:
+        raise JobCancelled from outcome
+    except (InputError, SettingsError) as error:
+        raise WireError("unprocessable", str(error)) from error
+    except ResourceError as error:
+        raise WireError("out_of_memory", str(error)) from error
+    except ImpastoError as error:
+        raise WireError("failed", str(error)) from error
+    return StylizeResult(convert.plane_of(done.picture, request.content), done.report)

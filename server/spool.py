@@ -1,0 +1,122 @@
+"""The private folder through which requests and results pass between supervisor and worker."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from gimp_plugin.wire import MAX_HEADER_BYTES, Buffer, WireError, check_header
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+CHUNK_BYTES = 1 << 20
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that only its owner can enter (0700)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def wipe(folder: Path) -> None:
+    """Remove a folder and all in it; a missing one is fine."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read (0600), all at once or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    os.replace(temporary, path)
+
+
+def disk_error(error: OSError) -> WireError:
+    """What the user is told of a failed write."""
+    if error.errno in DISK_FULL:
+        return WireError(
+            "disk_full", "There is no room left on the disk for the engine's working files. Free some and try again."
+        )
+    return WireError("failed", "The engine could not write its working files. Its log says why.")
+
+
+async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) -> str:
+    """Write a request's body to a file as it comes, its header checked before the planes are taken.
+
+    Args:
+        chunks: the body.
+        total_bytes: what Content-Length says.
+        path: file to write; removed again if anything fails.
+
+    Returns:
+        The SHA-256 of the body.
+
+    Raises:
+        WireError: not a frame, another length than declared, or no room on the disk.
+    """
+    digest = hashlib.sha256()
+    head = bytearray()
+    is_checked = False
+    n_received = 0
+    try:
+        with path.open("xb") as file:
+            async for chunk in chunks:
+                n_received += len(chunk)
+                if n_received > total_bytes:
+                    raise WireError("bad_request", "The body is longer than its Content-Length.")
+                if not is_checked:
+                    head += chunk
+                    is_checked = _header_is_complete(head, total_bytes)
+                digest.update(chunk)
+                file.write(chunk)
+        if n_received != total_bytes or not is_checked:
+            raise WireError("bad_request", f"The body has {n_received} bytes, its Content-Length says {total_bytes}.")
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise disk_error(error) from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def _header_is_complete(head: bytearray, total_bytes: int) -> bool:
+    """Whether the frame's header has arrived whole; then it is checked too."""
+    if len(head) < 8:
+        return False
+    length = int.from_bytes(head[:8], "little")
+    if 2 <= length <= MAX_HEADER_BYTES and len(head) < 8 + length:
+        return False
+    check_header(head, total_bytes)
+    return True
+
+
+def put_result(path: Path, buffers: list[Buffer]) -> None:
+    """Write a frame so that it appears whole or not at all.
+
+    No fsync: a result is worth nothing after a power cut, and a killed process cannot undo a rename.
+
+    Raises:
+        WireError: no room on the disk.
+    """
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("wb") as file:
+            for buffer in buffers:
+                file.write(buffer)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error) from error
+
+
+async def send(path: Path) -> AsyncIterator[bytes]:
+    """A file in large pieces (it was just written, so it comes from memory)."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,119 @@
+"""The worker: a child process that holds torch, runs one job at a time, and can be killed at any moment.
+
+It speaks JSON lines. In come ``{"run": id, "request": path, "result": path}`` and ``{"cancel": id}``; out go
+``{"ready": catalog}``, ``{"progress": id, "share", "message"}`` and ``{"end": id, "code", "message"}``. When its input
+ends, its supervisor is dead, and so is it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from gimp_plugin.wire import WireError
+
+PaintJob = Callable[[Path, Path, Callable[[float, str], None]], None]
+"""Reads the request's frame, writes the result's, reports progress; raises ``WireError`` for the user."""
+
+log = logging.getLogger("impasto.worker")
+
+
+class JobCancelled(Exception):  # noqa: N818  (an outcome, not a fault)
+    """Raised by the progress callback when the supervisor wants the job stopped."""
+
+
+class Worker:
+    """The loop.
+
+    Args:
+        paint: does the work.
+        catalog: what the engine can do, told to the supervisor when ready (JSON values).
+        source: where messages come from.
+        sink: where messages go; nothing else may write there.
+    """
+
+    def __init__(self, paint: PaintJob, catalog: dict[str, Any], source: TextIO, sink: TextIO) -> None:
+        self.paint, self.source, self.sink = paint, source, sink
+        self.orders: queue.Queue[dict[str, str]] = queue.Queue()
+        self.stop_id: str | None = None
+        self.tell({"ready": catalog})
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to the supervisor."""
+        self.sink.write(json.dumps(message) + "\n")
+        self.sink.flush()
+
+    def read(self) -> None:
+        """Take messages as they come, also while painting; the end of input is the end of the process."""
+        for line in self.source:
+            message = json.loads(line)
+            if "cancel" in message:
+                self.stop_id = message["cancel"]
+            else:
+                self.orders.put(message)
+        os._exit(0)
+
+    def run(self) -> None:
+        """Serve until the process ends."""
+        threading.Thread(target=self.read, daemon=True).start()
+        while True:
+            self.serve(self.orders.get())
+
+    def serve(self, order: dict[str, str]) -> None:
+        """Run one job and report how it ended."""
+        job_id = order["run"]
+        last_share, last_message = -1.0, ""
+
+        def on_progress(share: float, message: str) -> None:
+            nonlocal last_share, last_message
+            if self.stop_id == job_id:
+                raise JobCancelled
+            if share >= last_share + 0.01 or message != last_message:  # a line a layer would be a flood
+                last_share, last_message = share, message
+                self.tell({"progress": job_id, "share": share, "message": message})
+
+        end: dict[str, Any] = {"end": job_id, "code": None, "message": ""}
+        try:
+            self.paint(Path(order["request"]), Path(order["result"]), on_progress)
+        except JobCancelled:
+            end["code"] = "cancelled"
+        except WireError as error:
+            end |= {"code": error.code, "message": error.message}
+        except Exception:
+            log.exception("job %s", job_id)
+            end |= {
+                "code": "failed",
+                "message": "The engine met a fault of its own. Nothing was changed; its log says more.",
+            }
+        self.tell(end)
+
+
+def claim_stdout() -> TextIO:
+    """The channel to the supervisor; whatever else prints goes to the error output from now on."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def main() -> None:
+    """The process: load torch and the default method, then serve."""
+    channel = claim_stdout()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
+    from server.painter import catalog, paint  # noqa: PLC0415
+
+    warm_up()
+    Worker(paint, catalog(), sys.stdin, channel).run()
+
+
+if __name__ == "__main__":
+    from server.worker import main as imported_main  # the painter must see this module's own JobCancelled
+
+    imported_main()

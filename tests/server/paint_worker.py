@@ -1,0 +1,47 @@
+"""A worker without torch, for tests of everything around it: the real loop, and a painter that obeys the style's name.
+
+``invert`` (default) inverts the colors; ``sleep SECONDS`` reports progress meanwhile; ``deaf SECONDS`` does not look at
+its progress callback; ``crash`` kills the process; ``fault`` raises; ``full`` finds no room on the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
+from server.spool import disk_error, put_result
+from server.worker import Worker, claim_stdout
+
+CATALOG = {"version": "0", "methods": [{"name": "anystyle"}], "styles": [{"name": "invert"}]}
+
+
+def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
+    """Do what the first style's name says."""
+    request = StylizeRequest.unpack(request_path.read_bytes())
+    what, _, amount = request.styles[0].name.partition(" ")
+    end = time.monotonic() + float(amount or 0)
+    while what == "sleep" and time.monotonic() < end:
+        on_progress(1 - (end - time.monotonic()) / float(amount), "Sleeping")
+        time.sleep(0.02)
+    if what == "deaf":
+        time.sleep(float(amount))
+    if what == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "fault":
+        raise ZeroDivisionError(f"secret {request_path}")
+    if what == "full":
+        raise disk_error(OSError(errno.ENOSPC, "full"))
+    content = request.content
+    data = bytes(content.data) if what == "same" else bytes(content.data).translate(bytes(range(255, -1, -1)))
+    put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), {"method": what}).pack())
+
+
+if __name__ == "__main__":
+    channel = claim_stdout()
+    Worker(paint, CATALOG, sys.stdin, channel).run()
