@@ -25,6 +25,7 @@ from engine.shapes import check_shapes
 from engine.types import Mask, Picture
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+READABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm")
 WRITABLE: dict[str, tuple[str, dict[str, object]]] = {
     ".png": ("PNG", {"compress_level": 4}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),

@@ -1,0 +1,146 @@
+"""Quality beside peers: ``python -m benchmarks.quality --photos DIR --art DIR --features VGG19.safetensors --out DIR``.
+
+Writes quality.json (every pair), quality.md (medians) and quality.jpg (the pictures). With ``--candidate FILE`` the
+weights of a training run are measured in the product's own pipeline, before they ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import metrics, painters
+from benchmarks.pairs import Pair, draw_pairs
+from benchmarks.sheet import Sheet
+from engine.errors import ImpastoError
+from engine.features import Backbone, load_vgg19_file
+from engine.types import Settings
+
+FIGURES = {
+    "closed": "style distance closed (more is better)",
+    "content": "content distance",
+    "patch": "patch distance",
+    "grid": "grid peak (1 = none)",
+    "seconds": "seconds",
+}
+Row = dict[str, Any]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command.
+
+    Returns:
+        0 done, 1 failed with one sentence on stderr.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        measure(options)
+    except ImpastoError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """Let every painter paint every pair, measure, and write table, figures and sheet."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    backbone = load_vgg19_file(options.features)
+    who = choose_painters(options)
+    sheet = Sheet(["content", "style", *(name for name in who if name != "photo")])
+    rows: list[Row] = []
+    for i, pair in enumerate(draw_pairs(options.photos, options.art, options.pairs, options.size, options.seed)):
+        pictures = measure_pair(pair, who, backbone, rows, has_patches=not options.no_patches)
+        if i < options.sheet_rows:
+            sheet.add_row([pair.content, pair.style, *pictures])
+        print(f"{i + 1}/{options.pairs} {pair.name}", file=sys.stderr)
+    (options.out / "quality.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    table = summarize(rows, list(who))
+    (options.out / "quality.md").write_text(table, "utf-8")
+    sheet.save(options.out / "quality.jpg")
+    print(table)
+    return rows
+
+
+def choose_painters(options: argparse.Namespace) -> dict[str, painters.Painter]:
+    """Painters by name, in the order of the table."""
+    settings = Settings(method=options.method, strength=options.strength, device=options.device)
+    who: dict[str, painters.Painter] = {"photo": painters.leave}
+    if options.peers is not None:
+        who["MicroAST"] = painters.microast(options.peers / "microast")
+    if not options.only_candidates:
+        who["Impasto"] = painters.ours(settings)
+    for path in options.candidate:
+        who[f"{path.parent.name}/{path.stem}"] = painters.candidate(path, settings)
+    return who
+
+
+def measure_pair(
+    pair: Pair, who: dict[str, painters.Painter], backbone: Backbone, rows: list[Row], *, has_patches: bool
+) -> list[torch.Tensor]:
+    """Append a row of figures per painter; the pictures but the photo."""
+    content, style = metrics.look(backbone, pair.content), metrics.look(backbone, pair.style)
+    pictures = []
+    for name, paint in who.items():
+        began = time.perf_counter()
+        picture = paint(pair.content, pair.style)
+        seconds = time.perf_counter() - began
+        seen = metrics.look(backbone, picture)
+        figures = {
+            "closed": metrics.style_closed(seen, content, style),
+            "content": metrics.content_distance(seen, content),
+            "patch": metrics.patch_distance(seen, style) if has_patches else None,
+            "grid": metrics.grid_peak(picture),
+            "seconds": seconds,
+        }
+        rows.append({"painter": name, "pair": pair.name, "size": list(picture.shape[2:]), **figures})
+        if name != "photo":
+            pictures.append(picture)
+    return pictures
+
+
+def summarize(rows: list[Row], names: list[str]) -> str:
+    """A markdown table of medians over the pairs; of the grid also the worst."""
+    lines = ["| painter | " + " | ".join(FIGURES.values()) + " | worst grid |", "|---" * (len(FIGURES) + 2) + "|"]
+    for name in names:
+        own = [row for row in rows if row["painter"] == name]
+        cells = [_median([row[key] for row in own if row[key] is not None]) for key in FIGURES]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {max(row['grid'] for row in own):.2f} |")
+    n_pairs = len({row["pair"] for row in rows})
+    return "\n".join([*lines, "", f"Medians over {n_pairs} pairs.", ""])
+
+
+def _median(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f}" if values else "-"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="content pictures")
+    parser.add_argument("--art", type=Path, required=True, metavar="DIR", help="style pictures")
+    parser.add_argument(
+        "--features", type=Path, required=True, metavar="FILE", help="VGG-19 up to conv3_4, safetensors"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--size", type=int, default=512, metavar="PX", help="longest side")
+    parser.add_argument("--seed", type=int, default=0, help="of the pairing")
+    parser.add_argument("--method", default="anystyle")
+    parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--candidate", type=Path, action="append", default=[], metavar="FILE", help="any-style weights")
+    parser.add_argument("--only-candidates", action="store_true", help="leave the shipped weights out")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="folder with microast/*.safetensors")
+    parser.add_argument("--no-patches", action="store_true", help="leave the patch distance out: it takes longest")
+    parser.add_argument("--sheet-rows", type=int, default=8)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
