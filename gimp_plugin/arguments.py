@@ -25,9 +25,9 @@ SOURCES = (
     Entry("layer", "Another layer"),
 )
 COLORS = (
-    Entry("style", "The style's colors"),
-    Entry("luminance", "My picture's colors (paint only light and dark)"),
-    Entry("match", "My picture's palette (recolor the style first)"),
+    Entry("style", "The style"),
+    Entry("luminance", "My picture (only light and dark are painted)"),
+    Entry("match", "My picture's palette (the style is recolored)"),
 )
 DEVICES = (
     Entry("auto", "Automatic"),
@@ -110,7 +110,7 @@ def _declare_style(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     flags = GObject.ParamFlags.READWRITE
     procedure.add_choice_argument(
         "style-preset",
-        "_Painting",
+        "P_ainting",
         "Which painting's style to use",
         _choice(catalog.styles),
         catalog.styles[0].name,
@@ -118,7 +118,7 @@ def _declare_style(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_file_argument(
         "style-file",
-        "Picture _file",
+        "P_icture file",
         "Any picture that GIMP can open: its brush strokes, textures and colors are used. "
         "It wins over a painting, and a layer wins over it, unless style-source says otherwise",
         Gimp.FileChooserAction.OPEN,
@@ -128,7 +128,7 @@ def _declare_style(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_layer_argument(
         "style-layer",
-        "_Layer",
+        "La_yer",
         "A layer of any open image whose style to use. It wins over a file and a painting, unless style-source "
         "says otherwise",
         True,
@@ -136,7 +136,7 @@ def _declare_style(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_choice_argument(
         "style-source",
-        "_Style from",
+        "Style from",
         "Where the style comes from. Automatic takes the layer if one is given, else the file, else the painting",
         _choice(SOURCES),
         "auto",
@@ -156,17 +156,19 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_double_argument(
         "strength",
-        "St_rength",
+        "Stren_gth",
         "How much of the style: 0 leaves the picture as it is, 1 paints it fully",
         0.0,
         1.0,
         1.0,
         flags,
     )
-    procedure.add_choice_argument("color", "_Colors", "Whose colors the result has", _choice(COLORS), "style", flags)
+    procedure.add_choice_argument(
+        "color", "_Take colors from", "Whose colors the result has", _choice(COLORS), "style", flags
+    )
     procedure.add_double_argument(
         "photoreal",
-        "P_hoto realism",
+        "Photo r_ealism",
         "How closely the result keeps the photo's edges: 0 is a painting, 1 looks like a photo",
         0.0,
         1.0,
@@ -175,7 +177,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_int_argument(
         "style-size",
-        "_Brush size",
+        "_Brush size (0 = automatic)",
         "Longest side, in pixels, at which the style is looked at: larger gives larger brush strokes. 0 = automatic",
         0,
         4096,
@@ -185,7 +187,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     procedure.add_int_argument(
         "seed", "See_d", "For methods that draw random numbers: the same seed, the same result", 0, 2**31 - 1, 0, flags
     )
-    procedure.add_choice_argument("device", "Compute _on", "What does the computing", _choice(DEVICES), "auto", flags)
+    procedure.add_choice_argument("device", "Comp_ute on", "What does the computing", _choice(DEVICES), "auto", flags)
 
 
 def _declare_area(procedure: Gimp.Procedure) -> None:
@@ -199,7 +201,7 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_double_argument(
         "feather",
-        "Soften the edg_e",
+        "So_ften the edge (pixels)",
         "How far, in pixels, the edge of the new layer's mask is softened. Your selection stays as it is",
         0.0,
         500.0,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gi
 
 gi.require_version("Gimp", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gimp, GimpUi  # noqa: E402
+from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402
 
 if TYPE_CHECKING or __package__:
     from . import arguments
 else:
     import arguments
+
+# The pages of the style chooser: value of style-source -> (title, the argument that it shows).
+PAGES = {
+    "preset": ("Famous painting", "style-preset"),
+    "file": ("Picture file", "style-file"),
+    "layer": ("Layer", "style-layer"),
+}
+SPACING_PX = 6
 
 
 def ask(
@@ -23,42 +31,108 @@ def ask(
     """Show the dialog with the last values.
 
     Args:
-        has_selection: without one the option "Only the selection" is off and grey for this run, and kept for the next.
-        is_gray: says that the result will be gray.
+        has_selection: without one "Only the selection" is off and grey for this run, but kept for the next.
+        is_gray: the image cannot show colors; the dialog says so.
 
     Returns:
         What the user chose; None if the dialog was cancelled.
     """
     GimpUi.init("impasto")
-    if config.get_property("style-source") == "auto":
-        config.set_property("style-source", arguments.read(config).chosen_source)
     wanted_selection_only = config.get_property("selection-only")
     if not has_selection:
         config.set_property("selection-only", False)
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, None)
-    _fill(dialog, config, has_selection, is_gray)
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
+    _fill(dialog)
+    feather = dialog.get_widget("feather", GimpUi.LabelSpin)
+    config.bind_property("selection-only", feather, "sensitive", GObject.BindingFlags.SYNC_CREATE)
+    _add_style_switch(dialog, config)
+    _explain(dialog, has_selection, is_gray)
     is_confirmed = dialog.run()
-    dialog.destroy()
     choices = arguments.read(config)
+    dialog.destroy()
     if not has_selection:
         config.set_property("selection-only", wanted_selection_only)
     return choices if is_confirmed else None
 
 
-def _fill(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, has_selection: bool, is_gray: bool) -> None:
-    dialog.get_scale_entry("strength", 100.0)
-    dialog.get_scale_entry("photoreal", 100.0)
-    dialog.get_scale_entry("feather", 1.0)
-    dialog.fill_box("style-box", ["style-source", "style-preset", "style-file", "style-layer"])
-    dialog.get_label("style-title", "Style", False, False)
-    dialog.fill_frame("style-frame", "style-title", False, "style-box")
+def _fill(dialog: GimpUi.ProcedureDialog) -> None:
+    """Three groups in the order in which people think: which style, what look, where."""
+    for name in ("style-preset", "color", "method", "device"):
+        dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
+    for name in ("strength", "photoreal"):
+        _show_percent(dialog.get_scale_entry(name, 100.0))
+    dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
     dialog.fill_box("look-box", ["strength", "color", "photoreal", "style-size"])
-    dialog.get_label("look-title", "Look", False, False)
-    dialog.fill_frame("look-frame", "look-title", False, "look-box")
     dialog.fill_box("area-box", ["selection-only", "feather"])
-    dialog.get_label("area-title", "Area", False, False)
-    dialog.fill_frame("area-frame", "area-title", False, "area-box")
     dialog.fill_box("more-box", ["method", "seed", "device"])
+    for group, title in (("style", "Style"), ("look", "Look"), ("area", "Area")):
+        dialog.get_label(f"{group}-title", title, False, False)
+        dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box")
     dialog.get_label("more-title", "More", False, False)
     dialog.fill_expander("more-expander", "more-title", False, "more-box")
     dialog.fill(["style-frame", "look-frame", "area-frame", "more-expander"])
+
+
+def _show_percent(entry: GimpUi.ScaleEntry) -> None:
+    label = entry.get_label()
+    label.set_text_with_mnemonic(f"{label.get_label()} (%)")
+    entry.set_digits(0)
+
+
+def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+    """Buttons that choose where the style comes from; only the chosen one's argument is shown."""
+    box = dialog.get_widget("style-preset", Gtk.ComboBox).get_parent()
+    switch = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, homogeneous=True, margin_bottom=SPACING_PX)
+    switch.get_style_context().add_class("linked")
+    buttons: dict[str, Gtk.RadioButton] = {}
+    for source, (title, _argument) in PAGES.items():
+        button = Gtk.RadioButton.new_with_label_from_widget(next(iter(buttons.values()), None), title)
+        button.set_mode(False)  # drawn as a button
+        button.connect("toggled", _choose_source, config, source)
+        switch.pack_start(button, True, True, 0)
+        buttons[source] = button
+    switch.show_all()
+    box.pack_start(switch, False, False, 0)
+    box.reorder_child(switch, 0)
+
+    def update(*_: Any) -> None:
+        choices = arguments.read(config)
+        chosen = choices.chosen_source
+        buttons[chosen].set_active(True)
+        for source, button in buttons.items():  # many themes hardly tell a pressed button from others
+            title = GLib.markup_escape_text(PAGES[source][0])
+            button.get_child().set_markup(f"<b>{title}</b>" if source == chosen else title)
+        for source, (_title, argument) in PAGES.items():
+            dialog.get_widget(argument, Gtk.ComboBox).set_visible(source == chosen)
+        is_complete = {"preset": True, "file": choices.file is not None, "layer": choices.layer is not None}[chosen]
+        dialog.set_response_sensitive(Gtk.ResponseType.OK, is_complete)
+
+    for name in ("style-source", "style-file", "style-layer"):
+        config.connect(f"notify::{name}", update)
+    update()
+
+
+def _choose_source(button: Gtk.RadioButton, config: Gimp.ProcedureConfig, source: str) -> None:
+    if button.get_active():
+        config.set_property("style-source", source)
+
+
+def _explain(dialog: GimpUi.ProcedureDialog, has_selection: bool, is_gray: bool) -> None:
+    """Say what would surprise: that nothing is selected, that a gray image stays gray."""
+    if not has_selection:
+        check = dialog.get_widget("selection-only", Gtk.CheckButton)
+        check.set_sensitive(False)
+        _add_hint(check, "Nothing is selected: the whole layer is painted.")
+    if is_gray:
+        combo = dialog.get_widget("color", Gtk.ComboBox)
+        _add_hint(combo, "This image is gray, so the result is too. For colors: Image > Mode > RGB.")
+
+
+def _add_hint(widget: Gtk.Widget, text: str) -> None:
+    """Put a line right below a widget."""
+    box = widget.get_parent()
+    hint = Gtk.Label(label=text, xalign=0.0, wrap=True)
+    hint.get_style_context().add_class("dim-label")
+    hint.show()
+    box.pack_start(hint, False, False, 0)
+    box.reorder_child(hint, box.get_children().index(widget) + 1)
