@@ -50,6 +50,8 @@ def ask(
     is_confirmed = dialog.run()
     choices = arguments.read(config)
     dialog.destroy()
+    while Gtk.events_pending():  # the window goes away now, not when the picture is painted
+        Gtk.main_iteration()
     if not has_selection:
         config.set_property("selection-only", wanted_selection_only)
     return choices if is_confirmed else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -15,14 +15,12 @@ if TYPE_CHECKING or __package__:
     from . import canvas, launch, wire
     from .arguments import Choices
     from .catalog import Catalog
-    from .progress import Report, Work
 else:
     import canvas
     import launch
     import wire
     from arguments import Choices
     from catalog import Catalog
-    from progress import Report, Work
 
 # Of the progress bar: how much is finding the engine and sending, the rest is the engine's own progress.
 _START_SHARE = 0.05
@@ -46,10 +44,8 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     style = _style(choices, catalog)
     request = _request(reading, style, choices)
     read = time.monotonic()
-    result = Work(lambda report, is_stopped: _compute(request, report, is_stopped)).run(canvas.show_progress)
+    result = _compute(request)
     computed = time.monotonic()
-    if result.picture.shape != reading.content.shape or result.picture.dtype != reading.content.dtype:
-        raise wire.WireError("failed", "The engine sent a picture of another size: run install.py again.")
     settings = _settings(style, choices, result.report)
     seconds = settings["seconds"] = {"read": read - started, "engine": computed - read}
     layer = canvas.insert_layer(image, source, reading, result.picture, _layer_name(style, choices), settings)
@@ -89,15 +85,19 @@ def _request(reading: canvas.Reading, style: wire.StyleEntry, choices: Choices) 
     )
 
 
-def _compute(request: wire.StylizeRequest, report: Report, is_stopped: Callable[[], bool]) -> wire.StylizeResult:
-    """Find or start the engine and let it paint. Runs beside the main thread, so it must not touch GIMP."""
-    report(0.0, "Neural Style: starting the engine")
-    engine = launch.ensure_engine(on_progress=lambda share, message: report(_START_SHARE * share, message))
-    report(_START_SHARE, "Neural Style: sending the picture")
+def _compute(request: wire.StylizeRequest) -> wire.StylizeResult:
+    """Find or start the engine and let it paint.
+
+    The client talks to the engine in a thread of its own and calls back on this one, the only one that may talk to
+    GIMP. GIMP's Cancel ends this process; the engine notices that and stops.
+    """
+    engine = launch.ensure_engine(
+        on_progress=lambda share, message: canvas.show_progress(_START_SHARE * share, message)
+    )
+    canvas.show_progress(_START_SHARE, "Neural Style: sending the picture")
     return engine.stylize(
         request,
-        on_progress=lambda share, message: report(_START_SHARE + (1 - _START_SHARE) * share, message),
-        should_cancel=is_stopped,
+        on_progress=lambda share, message: canvas.show_progress(_START_SHARE + (1 - _START_SHARE) * share, message),
     )
 
 
