@@ -121,13 +121,16 @@ def run(out: Path, style: str | None, may_use_gimp: bool) -> Path:
     return sheet
 
 
+def _program() -> str:
+    return str(places.venv_program(sys.platform, ROOT / ".venv", "impasto"))
+
+
 @contextmanager
 def _engine(voice: Voice) -> Iterator[Engine]:
     """An engine of the demo's own: another one that runs is neither used nor stopped."""
     with tempfile.TemporaryDirectory(prefix="impasto-demo-") as folder:
-        command = [str(places.venv_program(sys.platform, ROOT / ".venv", "impasto")), "serve"]
         os.environ["IMPASTO_STATE_DIR"] = folder
-        os.environ["IMPASTO_ENGINE_COMMAND"] = json.dumps(command)
+        os.environ["IMPASTO_ENGINE_COMMAND"] = f'"{_program()}" serve'
         with voice.step("starting the engine", "the engine started"):
             engine = launch.ensure_engine()
         try:
@@ -186,7 +189,7 @@ def _paint_in_gimp(gimp: gimps.Gimp, catalog: dict[str, Any], preset: str, out: 
         folder = Path(temporary)
         profile = folder / "profile"
         profile.mkdir()
-        engine_json = plugin.launcher(json.loads(os.environ["IMPASTO_ENGINE_COMMAND"]), wire.state_dir())
+        engine_json = plugin.launcher([_program(), "serve"], wire.state_dir())
         plugin.place(Changes(Voice(StringIO())), ROOT / "gimp_plugin", profile, engine_json, catalog, None)
         common = {"style-preset": preset, "color": "luminance", "selection-only": True, "feather": 0.0}
         job = {

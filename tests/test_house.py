@@ -119,7 +119,7 @@ def _may_installer_import(module: str) -> bool:
 
 def _is_supervisor(path: str) -> bool:
     """Server modules that the supervisor loads: all but the worker's, the web page, the command line."""
-    return path.startswith("server/") and Path(path).stem not in ("worker", "convert", "ui", "page", "cli")
+    return path.startswith("server/") and Path(path).stem not in ("worker", "painter", "convert", "ui", "page", "cli")
 
 
 def _unsafe_loads(tree: ast.Module) -> Iterator[str]:

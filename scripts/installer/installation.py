@@ -181,14 +181,14 @@ def stop_engine(changes: Changes, state_dir: Path) -> None:
     """
     from gimp_plugin.client import Engine  # noqa: PLC0415  (the client reads the network; only this needs it)
 
-    running = Engine.find(state_dir)
+    running = Engine.probe(state_dir)  # of whatever version
     if running is None:
         return
     if not changes.announce("stopping the running engine ...", "stop the running engine"):
         return
     running.shutdown()
     deadline = time.monotonic() + ENGINE_STOP_S
-    while Engine.find(state_dir) is not None:
+    while Engine.probe(state_dir) is not None:
         if time.monotonic() > deadline:
             raise SetupError("The running engine does not end: let it finish or end it, and run this again.")
         time.sleep(0.1)
