@@ -24,7 +24,7 @@ def load_photo() -> Image.Image:
     """The sample photo, RGB, 600 x 400."""
     from skimage import data  # noqa: PLC0415  (the demo's own extra)
 
-    return Image.fromarray(data.coffee())  # type: ignore[no-untyped-call]
+    return Image.fromarray(data.coffee())
 
 
 def draw_mask(size: tuple[int, int]) -> Image.Image:
