@@ -1,7 +1,7 @@
 """The contract between the plug-in and the engine: requests, results, frames, errors, endpoint.
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
-``gimp_plugin.wire``. Standard library only, and it imports nothing of ours.
+``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``.
 
 A *frame* has the layout of a safetensors file: an unsigned little-endian 64-bit header length, a JSON
 header, then the raw planes one after another. It needs no codec, so a 12-megapixel layer crosses the
@@ -10,17 +10,44 @@ loopback in the time of a memory copy.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import math
-import os
 import struct
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from .endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+else:
+    from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+
+__all__ = [
+    "COLOR_MODES",
+    "DEVICES",
+    "ERROR_STATUS",
+    "ITEM_BYTES",
+    "MAX_HEADER_BYTES",
+    "MAX_SIDE_PX",
+    "MAX_STYLES",
+    "PROTOCOL",
+    "Buffer",
+    "Endpoint",
+    "Plane",
+    "StyleEntry",
+    "StylizeRequest",
+    "StylizeResult",
+    "WireError",
+    "check_header",
+    "frame_bytes",
+    "pack_frame",
+    "plane_bytes",
+    "proof",
+    "read_endpoint",
+    "read_token",
+    "state_dir",
+    "unpack_frame",
+]
 
 PROTOCOL = 1
 MAX_HEADER_BYTES = 64 * 1024
@@ -368,61 +395,3 @@ def _require(condition: bool, message: str) -> None:
 def _require_rgba(plane: Plane | None, name: str) -> None:
     if plane is not None:
         _require(len(plane.shape) == 3 and plane.shape[2] == 4, f"The {name} needs the shape (H, W, 4).")
-
-
-# --- where the engine is to be found -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """What a running engine writes to ``engine.json`` in the state folder.
-
-    Args:
-        port: on 127.0.0.1, chosen by the operating system.
-        pid: the supervisor's process; information only, never proof that it lives.
-        nonce: 32 hex digits, new at every start; ``/healthz`` proves that it holds the token with it.
-        version: the engine's version.
-    """
-
-    port: int
-    pid: int
-    nonce: str
-    version: str
-
-
-def state_dir() -> Path:
-    """The private folder of token, endpoint file, lock, log and jobs (``IMPASTO_STATE_DIR`` overrides).
-
-    Computed from the home folder and not from XDG_DATA_HOME or XDG_RUNTIME_DIR, which a Flatpak GIMP sees
-    differently from the engine outside it.
-    """
-    override = os.environ.get("IMPASTO_STATE_DIR")
-    if override:
-        return Path(override)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "Impasto"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "Impasto"
-    return Path.home() / ".local" / "share" / "impasto"
-
-
-def read_endpoint(folder: Path) -> Endpoint | None:
-    """The endpoint that the last engine wrote, or None. It may be stale: check ``proof`` before any token is sent."""
-    try:
-        values = json.loads((folder / "engine.json").read_text("utf-8"))
-        return Endpoint(int(values["port"]), int(values["pid"]), str(values["nonce"]), str(values["version"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def read_token(folder: Path) -> str | None:
-    """The engine's secret (64 hex digits), or None where no engine ever ran."""
-    try:
-        return (folder / "token").read_text("ascii").strip() or None
-    except (OSError, ValueError):
-        return None
-
-
-def proof(token: str, nonce: str, challenge: str) -> str:
-    """What ``GET /healthz?challenge=...`` must answer: only the holder of the token can compute it."""
-    return hmac.new(token.encode(), f"{nonce}:{challenge}".encode(), hashlib.sha256).hexdigest()
