@@ -12,12 +12,14 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, wire
+    from . import canvas, launch, pixels, scratch, wire
     from .arguments import Choices
     from .catalog import Catalog
 else:
     import canvas
     import launch
+    import pixels
+    import scratch
     import wire
     from arguments import Choices
     from catalog import Catalog
@@ -45,12 +47,9 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     request = _request(reading, style, choices)
     read = time.monotonic()
     result = _compute(request)
-    computed = time.monotonic()
     settings = _settings(style, choices, result.report)
-    seconds = settings["seconds"] = {"read": read - started, "engine": computed - read}
-    layer = canvas.insert_layer(image, source, reading, result.picture, _layer_name(style, choices), settings)
-    seconds["insert"] = time.monotonic() - computed
-    return layer
+    settings["seconds"] = {"read": read - started, "engine": time.monotonic() - read}
+    return canvas.insert_layer(image, source, reading, result.picture, _layer_name(style, choices), settings)
 
 
 def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
@@ -58,13 +57,13 @@ def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
     source = choices.chosen_source
     if source == "layer":
         if choices.layer is None:
-            raise wire.WireError("unprocessable", "No style layer is chosen: choose one, or a painting or a file.")
-        return wire.StyleEntry(choices.layer.get_name(), picture=canvas.read_style_layer(choices.layer))
+            raise pixels.refusal("No style layer is chosen: choose one, or a painting or a file.")
+        return wire.StyleEntry(choices.layer.get_name(), picture=scratch.read_style_layer(choices.layer))
     if source == "file":
         if choices.file is None:
-            raise wire.WireError("unprocessable", "No style picture is chosen: choose a file, or a painting.")
+            raise pixels.refusal("No style picture is chosen: choose a file, or a painting.")
         name = (choices.file.get_basename() or "picture").rpartition(".")
-        return wire.StyleEntry(name[0] or name[2], picture=canvas.read_style_file(choices.file))
+        return wire.StyleEntry(name[0] or name[2], picture=scratch.read_style_file(choices.file))
     title = next((style.title for style in catalog.styles if style.name == choices.preset), choices.preset)
     return wire.StyleEntry(title, preset=choices.preset)
 

@@ -1,0 +1,76 @@
+"""Raw pixels of one drawable: where they lie, how they cross the wire, reading and writing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gi
+
+gi.require_version("Babl", "0.1")
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+from gi.repository import Babl, Gegl, Gimp  # noqa: E402
+
+if TYPE_CHECKING or __package__:
+    from . import wire
+else:
+    import wire
+
+EIGHT_BIT = (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in a layer's own coordinates."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def rectangle(self) -> Gegl.Rectangle:
+        return Gegl.Rectangle.new(self.x, self.y, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How pixels and masks of an image cross the wire: in 8 bits where that loses nothing, else in floats."""
+
+    dtype: str
+    pixels: str
+    mask: str
+
+
+U8 = Depth("U8", "R'G'B'A u8", "Y u8")
+F32 = Depth("F32", "R'G'B'A float", "Y float")
+
+
+def depth_of(image: Gimp.Image, layer: Gimp.Layer) -> Depth:
+    """8 bits for 8-bit sRGB images. Colors of a wider space would be cut off in 8 bits of sRGB; floats keep them."""
+    space = Babl.get_name(Babl.format_get_space(layer.get_format()))
+    return U8 if image.get_precision() in EIGHT_BIT and space == "sRGB" else F32
+
+
+def read(drawable: Gimp.Drawable, box: Box, pixel_format: str) -> bytes:
+    """The pixels of a part of a drawable; what lies outside it is transparent, or not selected."""
+    buffer = drawable.get_buffer()
+    data: bytes = buffer.get(box.rectangle, 1.0, pixel_format, Gegl.AbyssPolicy.NONE)
+    del buffer
+    return data
+
+
+def write(drawable: Gimp.Drawable, box: Box, pixel_format: str, data: wire.Buffer) -> None:
+    """Replace the pixels of a part of a drawable, whatever is selected or locked."""
+    plain = data if isinstance(data, bytes) else bytes(data)  # anything else is read item by item: seconds
+    buffer = drawable.get_buffer()
+    buffer.set(box.rectangle, pixel_format, plain)
+    buffer.flush()
+    del buffer
+    drawable.update(box.x, box.y, box.width, box.height)
+
+
+def refusal(message: str) -> wire.WireError:
+    """The error for what the user must change before the filter can work."""
+    return wire.WireError("unprocessable", message)

@@ -1,0 +1,125 @@
+"""Images without a window: pixels as GIMP shows them, a softened selection, pictures of styles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import gi
+
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gegl, Gimp, Gio, GLib  # noqa: E402
+
+if TYPE_CHECKING or __package__:
+    from . import pixels, wire
+else:
+    import pixels
+    import wire
+
+STYLE_SIDE_PX = 1024
+
+
+@contextmanager
+def as_seen(image: Gimp.Image, layer: Gimp.Layer) -> Iterator[Gimp.Drawable]:
+    """The layer, or where it has effects a copy in which they are applied: GIMP's buffers hold pixels without them."""
+    if not any(effect.get_visible() for effect in layer.get_filters()):
+        yield layer
+        return
+    with _scratch(image, layer.get_width(), layer.get_height()) as scratch:
+        yield _copy_into(scratch, layer)
+
+
+def _copy_into(scratch: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer:
+    """A copy of a layer's pixels in a scratch image: opaque, without mask, its effects applied, not a group."""
+    copy = Gimp.Layer.new_from_drawable(layer, scratch)
+    scratch.insert_layer(copy, None, 0)
+    copy.set_offsets(0, 0)
+    copy.set_visible(True)
+    copy.set_lock_content(False)
+    copy.set_mode(Gimp.LayerMode.NORMAL)
+    copy.set_opacity(100.0)
+    if copy.get_mask() is not None:
+        copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    if copy.is_group():
+        copy = copy.merge()
+    copy.merge_filters()
+    return copy
+
+
+@contextmanager
+def _scratch(image: Gimp.Image, width: int, height: int) -> Iterator[Gimp.Image]:
+    """An image without a window, of the same kind, deleted afterwards."""
+    scratch = Gimp.Image.new_with_precision(width, height, image.get_base_type(), image.get_precision())
+    try:
+        scratch.undo_disable()
+        profile = image.get_color_profile()
+        if profile is not None:
+            scratch.set_color_profile(profile)
+        yield scratch
+    finally:
+        scratch.delete()
+
+
+def feather(image: Gimp.Image, mask: bytes, box: pixels.Box, depth: pixels.Depth, feather_px: float) -> bytes:
+    """GIMP's own Select > Feather, on a selection of a scratch image instead of the user's."""
+    with _scratch(image, box.width, box.height) as scratch:
+        channel = Gimp.Channel.new(scratch, "selection", box.width, box.height, 100.0, Gegl.Color.new("white"))
+        scratch.insert_channel(channel, None, 0)
+        whole = pixels.Box(0, 0, box.width, box.height)
+        pixels.write(channel, whole, depth.mask, mask)
+        scratch.select_item(Gimp.ChannelOps.REPLACE, channel)
+        Gimp.Selection.feather(scratch, feather_px)
+        return pixels.read(scratch.get_selection(), whole, depth.mask)
+
+
+def read_style_file(file: Gio.File) -> wire.Plane:
+    """The pixels of any picture that GIMP opens, at most ``STYLE_SIDE_PX`` on the longest side.
+
+    Only pixels leave this process, so the engine never opens a file that somebody else made.
+
+    Raises:
+        WireError: GIMP cannot open it.
+    """
+    try:
+        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    except GLib.Error as error:
+        raise pixels.refusal(f"GIMP cannot open the style picture {file.get_parse_name()}: {error.message}") from error
+    if image is None:
+        raise pixels.refusal(f"GIMP cannot open the style picture {file.get_parse_name()}: choose another file.")
+    try:
+        return _read_scaled(image)
+    finally:
+        image.delete()
+
+
+def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
+    """The pixels of a layer of any open image, as ``read_style_file`` gives them.
+
+    Raises:
+        WireError: the layer is empty.
+    """
+    if layer.get_width() < 1 or layer.get_height() < 1:
+        raise pixels.refusal(f'The style layer "{layer.get_name()}" is empty: choose another one.')
+    with _scratch(layer.get_image(), layer.get_width(), layer.get_height()) as scratch:
+        _copy_into(scratch, layer)
+        return _read_scaled(scratch)
+
+
+def _read_scaled(image: Gimp.Image) -> wire.Plane:
+    """What an image of our own shows, scaled down to ``STYLE_SIDE_PX``. The image is changed."""
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        image.convert_rgb()
+    layers = image.get_layers()
+    is_one_picture = len(layers) == 1 and layers[0].get_visible() and not layers[0].is_group()
+    layer = layers[0] if is_one_picture else image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+    if layer is None:
+        raise pixels.refusal("The style picture shows nothing: make one of its layers visible, or choose another one.")
+    longest = max(layer.get_width(), layer.get_height())
+    if longest > STYLE_SIDE_PX:
+        scale = STYLE_SIDE_PX / longest
+        layer.scale(max(1, round(layer.get_width() * scale)), max(1, round(layer.get_height() * scale)), False)
+    width, height = layer.get_width(), layer.get_height()
+    data = pixels.read(layer, pixels.Box(0, 0, width, height), pixels.U8.pixels)
+    return wire.Plane("U8", (height, width, 4), data)
