@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -32,6 +32,7 @@ from scripts.installer.voice import SetupError, Voice
 
 ROOT = Path(__file__).resolve().parent.parent
 JOB_TIMEOUT_S = 300
+ENGINE_START_S, ENGINE_STOP_S = 60, 15
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,24 @@ def _engine(voice: Voice) -> Iterator[Engine]:
         os.environ["IMPASTO_ENGINE_COMMAND"] = f'"{_program()}" serve'
         with voice.step("starting the engine", "the engine started"):
             engine = launch.ensure_engine()
+            _wait(lambda: _status(folder) == "ready", ENGINE_START_S)
         try:
             yield engine
         finally:
             engine.shutdown()
-            _wait_until_gone(Path(folder))
+            _wait(lambda: _status(folder) is None, ENGINE_STOP_S)
 
 
-def _wait_until_gone(state_dir: Path) -> None:
-    deadline = time.monotonic() + 15
-    while Engine.find(state_dir) is not None and time.monotonic() < deadline:
+def _status(state_dir: str) -> str | None:
+    """What the engine says of itself; None if none answers."""
+    engine = Engine.find(Path(state_dir))
+    return engine.health.status if engine else None
+
+
+def _wait(is_done: Callable[[], bool], seconds: float) -> None:
+    """Wait for something, but not for ever: who needs it will say what is missing."""
+    deadline = time.monotonic() + seconds
+    while not is_done() and time.monotonic() < deadline:
         time.sleep(0.1)
 
 

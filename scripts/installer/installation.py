@@ -109,14 +109,12 @@ def _profiles_with_new(setup: Setup, installed: Iterable[Gimp]) -> list[Path]:
     for gimp in installed:
         if any(profile.name == gimp.version for profile in profiles):
             continue
-        first = f"GIMP {gimp.version} was never started: start it once"
-        if setup.changes.announce(f"{first} to make its profile ...", f"start GIMP {gimp.version} once"):
+        first = f"GIMP {gimp.version} was never started:"
+        if setup.changes.announce(f"{first} it makes its profile now ...", f"start GIMP {gimp.version} once"):
             gimps.start_once(gimp)
             profiles = setup.find_profiles()
             if not any(profile.name == gimp.version for profile in profiles):
-                setup.changes.voice.say(
-                    f"  ! GIMP {gimp.version} made no profile. {first} yourself, and run this again."
-                )
+                setup.changes.voice.say(f"  GIMP {gimp.version} made no profile: start it once, and run this again.")
     return profiles
 
 
