@@ -147,10 +147,16 @@ def crop_to_selection(
     def cut(x: Tensor) -> Tensor:
         return x[..., top : top + height, left : left + width]
 
-    picture = Picture(cut(content.rgb).clamp(0, 1), None if content.alpha is None else cut(content.alpha))
+    picture = Picture(in_range(cut(content.rgb)), None if content.alpha is None else cut(content.alpha))
     cut_mask = visible(None if mask is None else replace(mask, weight=cut(mask.weight)), picture.alpha)
     cut_regions = [replace(r, content=replace(r.content, weight=cut(r.content.weight))) for r in regions]
     return Work(picture, cut_mask, cut_regions), box
+
+
+def in_range(rgb: Tensor) -> Tensor:
+    """Clamped to [0, 1]; not copied if it is in range already, which every integer picture is."""
+    low, high = torch.aminmax(rgb)
+    return rgb if float(low) >= 0 and float(high) <= 1 else rgb.clamp(0, 1)
 
 
 def visible(mask: Mask | None, alpha: Tensor | None) -> Mask | None:
@@ -217,7 +223,7 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     """
     content = work.content.rgb
     weight = None if work.mask is None else work.mask.weight
-    painted = painted.clamp(0, 1)
+    painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
         return recolor(painted, content, style_weight=weight, content_weight=weight).clamp(0, 1)
     if settings.color == "luminance":
@@ -227,7 +233,7 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 
 def put_back(painted: Tensor, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
     """The painted part in its place in the content."""
-    if not settings.composite:
+    if not settings.composite or (work.mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
     top, left, height, width = box
     rgb = content.rgb.clone()

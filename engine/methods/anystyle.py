@@ -22,9 +22,9 @@ from engine.tiles import pad_to_multiple, paint_tiles, spread_crops
 from engine.types import Mask, Picture, Region, Style
 
 STYLE_SIZE_PX = 512
-WHOLE_PX = 1152 * 1152  # up to this many pixels the statistics are those of the picture itself
+WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
 CROP_PX, N_CROPS = 256, 24
-TILE_PX = 1152
+TILE_PX = 1024
 MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarsest layers need room
 
 
@@ -53,7 +53,8 @@ def paint(job: Job) -> Tensor:
             painted = _paint_regions(net, content, job)
         else:
             painted = _paint_part(net, content, blend_codes(net, job, None), job.mask, job, (0.0, 1.0))[0]
-        return content[0].lerp(painted, fade(job.settings.strength))
+        share = fade(job.settings.strength)
+        return painted if share == 1 else content[0].lerp(painted, share)
 
 
 def fade(strength: float) -> float:
@@ -163,10 +164,21 @@ def _paint_part(
     def paint_tile(rgb: Tensor) -> Tensor:
         with memory_errors("this picture"), watched(net, on_layer):
             rgb = rgb.to(job.device).contiguous(memory_format=torch.channels_last)
-            return net(rgb, code, statistics).float().cpu()
+            return net(rgb, code, statistics).float().clamp_(0, 1).cpu()
 
-    painted = paint_tiles(large, paint_tile, tile_px=TILE_PX, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile)
+    tile_px = pad_length(max(large.shape[2:])) if is_small(large) else TILE_PX
+    painted = paint_tiles(large, paint_tile, tile_px=tile_px, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile)
     return painted[:, :, :height, :width]
+
+
+def is_small(content: Tensor) -> bool:
+    """Whether (1, 3, H, W) is painted whole."""
+    return content.shape[2] * content.shape[3] <= WHOLE_PX
+
+
+def pad_length(length: int) -> int:
+    """The next multiple of the network's stride."""
+    return -(-length // STRIDE_PX) * STRIDE_PX
 
 
 def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job) -> Statistics:
@@ -179,7 +191,7 @@ def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask 
     if mask is not None and bool((mask.weight > 0).any()):
         weight = F.pad(mask.weight, _missing(mask.weight, content))[None, None]
     statistics = Statistics(table={"rgb": (rgb_moments(content.clamp(0, 1), weight).to(job.device),)})
-    if content.shape[2] * content.shape[3] <= WHOLE_PX and max(content.shape[2:]) <= TILE_PX:
+    if is_small(content):
         return statistics
     crop_px = min(CROP_PX, *(side // STRIDE_PX * STRIDE_PX for side in content.shape[2:]))
     crops = spread_crops(content, crop_px, N_CROPS * CROP_PX**2 // crop_px**2).to(job.device)
