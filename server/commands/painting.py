@@ -1,0 +1,181 @@
+"""The work of ``impasto stylize``: files to engine types, painted in this process or by a running engine.
+
+Imported only when a picture is painted: it loads torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from torch import Tensor
+
+from engine.errors import InputError, SettingsError
+from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_picture
+from engine.labels import pair_regions
+from engine.styles import load_preset, presets
+from engine.stylize import stylize
+from engine.types import Mask, Picture, Progress, Region, Settings, Style
+from gimp_plugin.client import Engine
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
+from server.convert import picture_of
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Everything that was read from files.
+
+    Args:
+        content: the picture to paint.
+        styles: with the names of presets, where they are some, in ``preset_names``.
+        mask: None = all of it.
+        regions: pairs of content and style parts.
+        preset_names: per style its preset's name, or None for a picture.
+    """
+
+    content: Picture
+    styles: list[Style]
+    mask: Mask | None
+    regions: list[Region]
+    preset_names: list[str | None]
+
+
+def read_work(options: argparse.Namespace) -> Work:
+    """Read all that the options name.
+
+    Raises:
+        InputError: a file is missing, unusable, or of another size than its picture.
+        SettingsError: options that do not go together.
+    """
+    shares = options.style_weights or [1.0] * len(options.style)
+    if len(shares) != len(options.style):
+        raise SettingsError(
+            f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
+        )
+    if (options.regions is None) != (options.style_regions is None):
+        raise SettingsError("--regions and --style-regions belong together: give both or none.")
+    content = read_picture(options.content)
+    styles = [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
+    mask = None if options.mask is None else read_mask(options.mask, content.size)
+    regions: list[Region] = []
+    if options.regions is not None:
+        if len(styles) != 1 or styles[0].picture is None:
+            raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
+        ours = read_labels(options.regions, content.size)
+        theirs = read_labels(options.style_regions, styles[0].picture.size)
+        regions = pair_regions(ours, theirs, options.style_regions)
+    names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
+    return Work(content, styles, mask, regions, names)
+
+
+def read_style(text: str, weight: float) -> Style:
+    """A style by file or by preset name.
+
+    Raises:
+        InputError: it is neither; the message names presets that are spelled alike.
+        SettingsError: the weight is not above 0.
+    """
+    path = Path(text)
+    if path.is_file():
+        return Style(path.stem, read_picture(path), weight=weight)
+    names = [preset.name for preset in presets()]
+    if text in names:
+        return load_preset(text, weight)
+    if path.suffix.lower() in READABLE_SUFFIXES or len(path.parts) > 1:
+        raise InputError(f"There is no style picture {path}.")
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`impasto catalog` lists the presets."
+    raise InputError(f"{text!r} is neither a picture file nor a style preset. {hint}")
+
+
+def paint_here(work: Work, settings: Settings, on_progress: Progress) -> tuple[Picture, dict[str, Any]]:
+    """Paint in this process."""
+    done = stylize(work.content, work.styles, settings, mask=work.mask, regions=work.regions, on_progress=on_progress)
+    return done.picture, dict(done.report)
+
+
+def paint_there(url: str, work: Work, settings: Settings, on_progress: Progress) -> tuple[Picture, dict[str, Any]]:
+    """Let a running engine of this user paint.
+
+    Raises:
+        SettingsError: not an address on this computer, or settings that cannot be sent.
+        InputError: no engine of this user's answers there.
+        WireError: the engine's own error.
+    """
+    port = port_of(url)
+    engine = Engine.find()
+    if engine is None or (port is not None and engine.port != port):
+        raise InputError(f"No engine of yours runs at {url}: start one with impasto serve, or leave --engine out.")
+    result = engine.stylize(request_of(work, settings), on_progress)
+    painted = picture_of(result.picture)
+    return Picture(painted.rgb, work.content.alpha), dict(result.report)
+
+
+def port_of(url: str) -> int | None:
+    """The port of an address on this computer; None if it says none.
+
+    Raises:
+        SettingsError: it is no such address. Pixels leave this computer by no option yet.
+    """
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host not in LOOPBACK or parts.scheme not in ("", "http") or parts.path.strip("/") or parts.username:
+        raise SettingsError(
+            f"--engine takes the address of an engine on this computer, http://127.0.0.1:PORT, not {url}."
+        )
+    return port
+
+
+def request_of(work: Work, settings: Settings) -> StylizeRequest:
+    """The job as it goes over the wire, in floats: no precision is lost on the way.
+
+    Raises:
+        SettingsError: something that the wire has no word for.
+    """
+    unsent = {
+        "--regions": bool(work.regions),
+        "--size": settings.size_px is not None,
+        "--backbone": settings.backbone != "embedded",
+    }
+    for option, is_used in unsent.items():
+        if is_used:
+            raise SettingsError(f"{option} cannot be sent to an engine yet: leave it or --engine out.")
+    entries = [_entry(style, name) for style, name in zip(work.styles, work.preset_names, strict=True)]
+    return StylizeRequest(
+        content=_plane(work.content),
+        styles=tuple(entries),
+        mask=None if work.mask is None else Plane("F32", tuple(work.mask.weight.shape), _bytes(work.mask.weight)),
+        method=settings.method,
+        strength=settings.strength,
+        color=settings.color,
+        photoreal=settings.photoreal,
+        style_size_px=settings.style_size_px,
+        seed=settings.seed,
+        device=settings.device,
+    )
+
+
+def _entry(style: Style, preset: str | None) -> StyleEntry:
+    picture = None if style.picture is None else _plane(style.picture)
+    return StyleEntry(style.name, style.weight, preset, picture)
+
+
+def _plane(picture: Picture) -> Plane:
+    """A Picture as (H, W, 4) floats."""
+    alpha = torch.ones(picture.size) if picture.alpha is None else picture.alpha
+    pixels = torch.cat((picture.rgb, alpha[None])).permute(1, 2, 0).contiguous()  # (H, W, 4)
+    return Plane("F32", tuple(pixels.shape), _bytes(pixels))
+
+
+def _bytes(values: Tensor) -> memoryview:
+    return values.float().contiguous().numpy().data.cast("B")

@@ -1,0 +1,131 @@
+"""``impasto stylize``: one picture, painted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from server.commands.command import Command
+from server.commands.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from engine.types import Settings
+
+COLOR_MODES = ("style", "luminance", "match")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, paint, write, and say what was done."""
+    from engine.files import check_writable, depth_note, write_picture  # noqa: PLC0415  (torch: only when needed)
+    from server.commands import painting  # noqa: PLC0415
+
+    began = time.perf_counter()
+    settings = settings_of(options)
+    check_writable(options.output)
+    work = painting.read_work(options)
+    read_s = time.perf_counter() - began
+    with progress_bar() as on_progress:
+        if options.engine is None:
+            picture, report = painting.paint_here(work, settings, on_progress)
+        else:
+            picture, report = painting.paint_there(options.engine, work, settings, on_progress)
+    painted = time.perf_counter()
+    write_picture(options.output, picture, like=options.content)
+    ended = time.perf_counter()
+    report["notes"] = [*report.get("notes", []), *filter(None, [depth_note(options.content)])]
+    report["seconds"] = {"read": round(read_s, 4), **report["seconds"], "write": round(ended - painted, 4)}
+    report["seconds"]["total"] = round(ended - began, 4)
+    tell(options, settings, report)
+    return 0
+
+
+def tell(options: argparse.Namespace, settings: Settings, report: dict[str, Any]) -> None:
+    """One line for people, or everything as JSON."""
+    if not options.json:
+        print(f"{options.output} ({report['seconds']['total']:.1f} s)")
+        for note in report["notes"]:
+            print(f"Note: {note}")
+        return
+    account = {
+        "content": str(options.content),
+        "styles": options.style,
+        "output": str(options.output),
+        "settings": asdict(settings),
+        **report,
+        "peak_bytes": max(report.get("peak_bytes", 0), peak_bytes()),
+    }
+    print(json.dumps(account, indent=2))
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had; 0 where the system does not tell."""
+    try:
+        import resource  # noqa: PLC0415  (not on Windows)
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The engine's settings.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    from engine.types import Settings  # noqa: PLC0415
+
+    return Settings(
+        method=options.method,
+        strength=options.strength,
+        color=options.color,
+        photoreal=options.photoreal,
+        style_size_px=options.style_size,
+        size_px=options.size,
+        backbone=options.backbone,
+        device=options.device,
+        seed=options.seed,
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options; their ranges are checked by ``Settings``, in one place for all who ask the engine."""
+    parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture to paint")
+    parser.add_argument(
+        "--style", action="append", required=True, metavar="FILE|PRESET", help="repeat it to blend several"
+    )
+    parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="their shares; default: all alike")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    parser.add_argument("--method", default="anystyle", metavar="NAME", help="as in `impasto methods`")
+    parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
+    parser.add_argument("--regions", type=Path, metavar="PNG", help="label map of the content, with --style-regions")
+    parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
+    parser.add_argument(
+        "--color", choices=COLOR_MODES, default="style", help="whose colors; luminance: paint only light"
+    )
+    parser.add_argument("--photoreal", type=float, default=0.0, metavar="0..1", help="keep the photo's edges")
+    parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="0: the photo, 1: the style")
+    parser.add_argument("--style-size", type=int, metavar="PX", help="longest side of the style: size of the brush")
+    parser.add_argument("--size", type=int, metavar="PX", help="longest side at which to compute; default: its own")
+    parser.add_argument("--backbone", default="embedded", metavar="embedded|vgg19|FILE.safetensors")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
+    parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
+
+
+def weights(text: str) -> list[float]:
+    """ "0.7,0.3" as numbers."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.7,0.3") from None
+
+
+COMMAND = Command("stylize", "paint a picture in the style of another", run, add_arguments)
