@@ -107,6 +107,8 @@ def run(out: Path, style: str | None, may_use_gimp: bool) -> Path:
     mask.save(out / "mask.png")
     found = gimps.find_gimps(places.console_commands(sys.platform, os.environ, Path.home())) if may_use_gimp else []
     usable = [gimp for gimp in found if not gimp.is_sandboxed]  # a Flatpak's GIMP cannot see a profile in /tmp
+    if not usable:
+        voice.say("  No GIMP 3 takes part: the job goes through the plug-in's client.")
     with _engine(voice) as engine:
         catalog = engine.catalog()
         preset = _choose_style(catalog, style)
@@ -185,7 +187,7 @@ def _paint_with_client(engine: Engine, preset: str, photo: Image.Image, mask: Im
         result = engine.stylize(request)
         seconds.append(time.monotonic() - started)
         pictures.append(Image.frombytes("RGBA", (width, height), bytes(result.picture.data)).convert("RGB"))
-    return Painted(pictures, seconds, "no GIMP 3 here, so through the plug-in's client")
+    return Painted(pictures, seconds, "through the plug-in's client")
 
 
 def _paint_in_gimp(gimp: gimps.Gimp, catalog: dict[str, Any], preset: str, out: Path) -> Painted:
