@@ -148,6 +148,7 @@ class StyleEntry:
 
     def __post_init__(self) -> None:
         _require((self.preset is None) != (self.picture is None), "A style is either a preset or a picture.")
+        _require(isinstance(self.preset, str | None), "A preset is a name.")
         _require(math.isfinite(self.weight) and self.weight > 0, f"A style weight must be above 0, not {self.weight}.")
         _require_rgba(self.picture, "style picture")
 
@@ -194,6 +195,10 @@ class StylizeRequest:
                 self.mask.shape == self.content.shape[:2],
                 f"The mask is {self.mask.shape}, the content {self.content.shape[:2]} (H, W): they must match.",
             )
+        for name, types in _SETTINGS.items():
+            value = getattr(self, name)  # True is an int to Python, not to us
+            is_right = isinstance(value, types) and (types == (bool,) or not isinstance(value, bool))
+            _require(is_right, f"{name} is of the wrong type: {value!r}.")
         _require(0 <= self.strength <= 1, f"strength must be from 0 to 1, not {self.strength}.")
         _require(0 <= self.photoreal <= 1, f"photoreal must be from 0 to 1, not {self.photoreal}.")
         _require(self.color in COLOR_MODES, f"color must be one of {', '.join(COLOR_MODES)}, not {self.color!r}.")
@@ -234,16 +239,15 @@ class StylizeRequest:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
 
 
-_SETTINGS = (
-    "method",
-    "strength",
-    "color",
-    "photoreal",
-    "style_size_px",
-    "seed",
-    "device",
-    "composite",
-)
+_SETTINGS: Mapping[str, tuple[type, ...]] = {
+    "method": (str,),
+    **dict.fromkeys(("strength", "photoreal"), (float, int)),
+    "color": (str,),
+    "style_size_px": (int, type(None)),
+    "seed": (int,),
+    "device": (str,),
+    "composite": (bool,),
+}
 
 
 @dataclass(frozen=True)
