@@ -31,7 +31,7 @@ def translated(sentence: str) -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException) as error:
         raise wire.WireError("unreachable", sentence) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise wire.WireError("failed", GARBLED) from error
     except MemoryError as error:
         raise wire.WireError(
@@ -104,7 +104,10 @@ def parse_json(text: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is something else.
     """
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
