@@ -240,12 +240,10 @@ class StylizeRequest:
 
 
 _SETTINGS: Mapping[str, tuple[type, ...]] = {
-    "method": (str,),
+    **dict.fromkeys(("method", "color", "device"), (str,)),
     **dict.fromkeys(("strength", "photoreal"), (float, int)),
-    "color": (str,),
     "style_size_px": (int, type(None)),
     "seed": (int,),
-    "device": (str,),
     "composite": (bool,),
 }
 
