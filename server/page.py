@@ -1,0 +1,330 @@
+"""The web page itself: what it shows, and what happens when something is chosen or pressed.
+
+Handlers are generators over our own queue: a visitor who cancels, or goes away, closes them, and that stops the job.
+Only ``server.ui`` imports this module, once gradio is told to stay offline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
+from server import uploads
+from server.painting import Painting
+
+if TYPE_CHECKING:
+    from server.app import Engine
+
+STARTING_S = 120.0
+PREVIEW_PX = 1024
+STROKE_OPACITY = 0.55
+STROKE = f"rgba(226, 88, 34, {STROKE_OPACITY})"
+FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarell", "DejaVu Sans", "sans-serif")
+MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+
+SOURCES = [("A famous painting", "painting"), ("A picture of mine", "picture")]
+COLORS = [
+    ("The style's", "style"),
+    ("My photo's: only light and dark are painted", "luminance"),
+    ("My photo's palette: the style is recolored first", "match"),
+]
+AREAS = [("Whole photo", "whole"), ("What I brush over", "brush"), ("Mask picture", "mask")]
+
+CSS = """
+.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+#title h1 { font-size: 1.9rem; font-weight: 650; letter-spacing: -0.01em; margin: 0.4rem 0 0.1rem; }
+#title p { color: var(--body-text-color-subdued); margin: 0 0 0.4rem; }
+#result-column { position: sticky; top: 1rem; align-self: flex-start; }
+.state { display: flex; flex-direction: column; gap: 0.45rem; min-height: 2.6rem;
+  color: var(--body-text-color-subdued); }
+.state progress { width: 100%; height: 0.4rem; border: 0; border-radius: 1rem; overflow: hidden; appearance: none;
+  background: var(--border-color-primary); accent-color: var(--color-accent); }
+.state progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.state progress::-webkit-progress-value { background: var(--color-accent); transition: width 0.2s; }
+.state progress::-moz-progress-bar { background: var(--color-accent); }
+footer { display: none !important; }
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's default look in quiet colors, with the fonts that the computer has."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        secondary_hue="teal",
+        neutral_hue="stone",
+        radius_size="lg",
+        font=FONTS,
+        font_mono=MONO_FONTS,
+    )
+
+
+class Page:
+    """The page and the paintings of everybody who looks at it.
+
+    Args:
+        engine: paints.
+        folder: of uploads and results; nobody else may enter it.
+    """
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
+        self.by_session: dict[str, set[Painting]] = {}
+        with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 600)) as self.blocks:
+            gr.Markdown(
+                "# Impasto\nPaint a photo in the style of any picture. "
+                "It happens on this computer: your pictures do not leave it.",
+                elem_id="title",
+            )
+            with gr.Row():
+                with gr.Column(scale=5, min_width=340):
+                    self._lay_out_inputs()
+                with gr.Column(scale=6, min_width=340, elem_id="result-column"):
+                    self._lay_out_result()
+            self._connect()
+
+    def _lay_out_inputs(self) -> None:
+        self.photo = picture_input("Photo", 300)
+        with gr.Group():
+            self.source = gr.Radio(SOURCES, value="painting", label="Style")
+            self.preset = gr.Dropdown([], value=None, label="Painting", info="The engine is starting")
+            with gr.Column(visible=False) as self.own_style:
+                self.style_picture = picture_input("Style picture", 200)
+        with gr.Group():
+            self.area = gr.Radio(AREAS, value="whole", label="Area")
+            with gr.Column(visible=False) as self.brush_area:
+                self.strokes = gr.ImageEditor(
+                    label="Brush over what is to be painted", type="pil", image_mode="RGBA", format="png", height=420,
+                    sources=(), transforms=(), layers=False, buttons=[],
+                    brush=gr.Brush(default_size=40, colors=[STROKE], default_color=STROKE, color_mode="fixed"),
+                    eraser=gr.Eraser(default_size=40),
+                )  # fmt: skip
+            with gr.Column(visible=False) as self.mask_area:
+                self.mask = picture_input("Mask: white is painted, black is left alone", 200)
+        with gr.Group():
+            self.color = gr.Radio(COLORS, value="style", label="Colors")
+            self.strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 leaves the photo as it is")
+            self.photoreal = gr.Slider(
+                0, 1, 0, step=0.05, label="Photorealistic smoothing", info="0 is a painting, 1 keeps the photo's edges"
+            )
+
+    def _lay_out_result(self) -> None:
+        self.result = gr.Image(
+            label="Result", format="png", type="filepath", interactive=False, height=520, buttons=["fullscreen"]
+        )
+        self.status = gr.HTML(state("Choose a photo, then press Paint."))
+        with gr.Row():
+            self.paint_button = gr.Button("Paint", variant="primary", size="lg")
+            self.cancel_button = gr.Button("Cancel", size="lg", interactive=False)
+        self.download = gr.DownloadButton("Save the picture", size="lg", interactive=False)
+
+    def _connect(self) -> None:
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        self.blocks.load(self.await_catalog, None, self.preset, concurrency_limit=None, **quiet)
+        self.source.change(show_source, self.source, [self.preset, self.own_style], queue=False, **quiet)
+        for chosen in (self.area.change, self.photo.change):
+            chosen(
+                show_area,
+                [self.area, self.photo],
+                [self.brush_area, self.mask_area, self.strokes],
+                queue=False,
+                **quiet,
+            )
+        buttons = [self.paint_button, self.cancel_button]
+        inputs = [
+            self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
+            self.color, self.strength, self.photoreal,
+        ]  # fmt: skip
+        pressed = self.paint_button.click(show_running, None, [*buttons, self.download], queue=False, **quiet)
+        painted = pressed.then(
+            self.paint, inputs, [self.result, self.download, self.status],
+            api_name="paint", concurrency_limit=None, show_progress="hidden",
+        )  # fmt: skip
+        painted.then(show_idle, None, buttons, queue=False, **quiet)
+        self.cancel_button.click(self.cancel, None, None, queue=False, api_name="cancel", show_progress="hidden")
+
+    async def await_catalog(self) -> AsyncIterator[Any]:
+        """Fill the list of paintings, as soon as the engine can tell."""
+        began = time.monotonic()
+        while (catalog := self.engine.worker.catalog) is None:
+            if time.monotonic() - began > STARTING_S:
+                raise gr.Error("The engine does not start; its log says why.", print_exception=False)
+            await asyncio.sleep(0.2)
+        choices = [(preset_title(style), style["name"]) for style in catalog["styles"]]
+        yield gr.Dropdown(choices, value=choices[0][1] if choices else None, info="")
+
+    async def paint(  # noqa: PLR0913, PLR0917  (one argument per control of the page)
+        self,
+        photo: str | None,
+        source: str,
+        preset: str | None,
+        style_picture: str | None,
+        area: str,
+        strokes: dict[str, Any] | None,
+        mask: str | None,
+        color: str,
+        strength: float,
+        photoreal: float,
+        visitor: gr.Request,
+    ) -> AsyncIterator[Any]:
+        """Paint the photo.
+
+        Args:
+            photo: the picture to paint.
+            source: "painting" or "picture".
+            preset: name of a famous painting.
+            style_picture: a picture of the visitor's own.
+            area: "whole", "brush" or "mask".
+            strokes: what was brushed over the photo.
+            mask: white is painted, black is left alone.
+            color: "style", "luminance" or "match".
+            strength: 0 (photo) to 1 (style).
+            photoreal: amount of photorealistic smoothing, 0 to 1.
+
+        Returns:
+            The result, the file to save, and how it went.
+        """
+        painting = Painting(self.engine)
+        mine = self.by_session.setdefault(visitor.session_hash or "", set())
+        mine.add(painting)
+        try:
+            yield gr.skip(), gr.skip(), state("Reading the pictures", 0)
+            style = await asyncio.to_thread(self._style, source, preset, style_picture)
+            content = await asyncio.to_thread(read_photo, photo)
+            selection = await asyncio.to_thread(read_selection, area, strokes, mask, content)
+            request = StylizeRequest(
+                content, (style,), selection, color=color, strength=float(strength), photoreal=float(photoreal)
+            )
+            began = time.monotonic()
+            async with aclosing(painting.follow(request)) as reports:
+                async for share, message in reports:
+                    yield gr.skip(), gr.skip(), state(message, share)
+            seconds = time.monotonic() - began
+            file = self._result_file(photo, style)
+            await asyncio.to_thread(uploads.write_png, file, painting.result.picture)
+            notes = painting.result.report.get("notes", [])
+            said = " ".join([f"Done in {seconds:.1f} seconds.", *map(str, notes)])
+            yield str(file), gr.DownloadButton(value=str(file), interactive=True), state(said)
+        except WireError as error:
+            yield gr.skip(), gr.skip(), state(error.message)
+            if error.code != "cancelled":
+                raise gr.Error(error.message, print_exception=False) from error
+        finally:
+            mine.discard(painting)
+            if not mine:
+                self.by_session.pop(visitor.session_hash or "", None)
+
+    def cancel(self, visitor: gr.Request) -> None:
+        """Stop what this visitor has running."""
+        for painting in list(self.by_session.get(visitor.session_hash or "", ())):
+            painting.cancel()
+
+    def _style(self, source: str, preset: str | None, picture: str | None) -> StyleEntry:
+        if source == "picture":
+            if picture is None:
+                raise WireError("unprocessable", "Choose a style picture first, or a famous painting.")
+            return StyleEntry(Path(picture).stem, picture=uploads.read_picture(Path(picture), "style picture"))
+        catalog = self.engine.worker.catalog
+        if catalog is None:
+            raise WireError("starting", "The engine is still starting: try again in a few seconds.")
+        names = [style["name"] for style in catalog["styles"]]
+        if not preset and names:
+            preset = names[0]
+        if preset is None or preset not in names:
+            raise WireError("unprocessable", "Choose a painting from the list.")
+        return StyleEntry(preset, preset=preset)
+
+    def _result_file(self, photo: str | None, style: StyleEntry) -> Path:
+        words = re.sub(r"[^\w -]+", "_", f"{Path(photo or 'photo').stem[:60]} - {style.name[:60]}")
+        folder = self.folder / uuid.uuid4().hex
+        folder.mkdir(mode=0o700)
+        return folder / f"{words}.png"
+
+
+def picture_input(label: str, height_px: int) -> gr.Image:
+    """A place to put a picture, whose file comes to the handler as it was uploaded: gradio's own reading has neither a
+    list of formats nor a limit.
+    """
+    image = gr.Image(
+        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=height_px, buttons=[]
+    )
+    setattr(image, "preprocess", path_of)  # noqa: B010  (gradio writes a stub file beside a subclass)
+    return image
+
+
+def path_of(payload: Any) -> str | None:
+    """The file of an upload."""
+    return None if payload is None or payload.path is None else str(payload.path)
+
+
+def read_photo(photo: str | None) -> Plane:
+    """The photo's pixels, or a sentence."""
+    if photo is None:
+        raise WireError("unprocessable", "Choose a photo first.")
+    return uploads.read_picture(Path(photo), "photo")
+
+
+def read_selection(area: str, strokes: dict[str, Any] | None, mask: str | None, content: Plane) -> Plane | None:
+    """The part of the photo that is to be painted; None = all of it."""
+    size = (content.height, content.width)
+    if area == "mask":
+        if mask is None:
+            raise WireError("unprocessable", "Choose a mask picture first, or paint the whole photo.")
+        return uploads.read_mask(Path(mask), size)
+    if area == "brush":
+        layers = (strokes or {}).get("layers") or []
+        found = uploads.mask_of_strokes(layers[0], STROKE_OPACITY, size) if layers else None
+        if found is None:
+            raise WireError("unprocessable", "Brush over the part of the photo first, or paint the whole photo.")
+        return found
+    return None
+
+
+def show_source(source: str) -> tuple[Any, Any]:
+    """Show the controls of the chosen source of style."""
+    return gr.update(visible=source == "painting"), gr.update(visible=source == "picture")
+
+
+def show_area(area: str, photo: str | None) -> tuple[Any, Any, Any]:
+    """Show the controls of the chosen area, and the photo where it is to be brushed over."""
+    editor: Any = gr.skip()
+    if photo is None:
+        editor = None
+    elif area == "brush":
+        try:
+            editor = {"background": uploads.make_preview(Path(photo), PREVIEW_PX), "layers": [], "composite": None}
+        except WireError as error:
+            raise gr.Error(error.message, print_exception=False) from error
+    return gr.update(visible=area == "brush"), gr.update(visible=area == "mask"), editor
+
+
+def show_running() -> tuple[Any, Any, Any]:
+    """Buttons while it paints."""
+    return gr.update(interactive=False), gr.update(interactive=True), gr.update(interactive=False)
+
+
+def show_idle() -> tuple[Any, Any]:
+    """Buttons before and after."""
+    return gr.update(interactive=True), gr.update(interactive=False)
+
+
+def preset_title(style: dict[str, str]) -> str:
+    """Title, artist and year, as far as they are known."""
+    title = style.get("title") or style["name"]
+    artist, year = style.get("artist"), style.get("year")
+    return title + (f" \N{EN DASH} {artist}" if artist else "") + (f" ({year})" if year else "")
+
+
+def state(text: str, share: float | None = None) -> str:
+    """What the page says about how far it is, as HTML; with a bar while it paints."""
+    bar = "" if share is None else f'<progress max="1" value="{share:.3f}"></progress>'
+    return f'<div class="state" role="status"><span>{html.escape(text)}</span>{bar}</div>'

@@ -1,0 +1,95 @@
+"""One picture that the web page has in the engine's queue: submitted, followed, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
+from server.jobs import DONE, FINAL, QUEUED, Job
+from server.spool import disk_error
+
+if TYPE_CHECKING:
+    from server.app import Engine
+
+LOOK_S = 1.0  # a visitor who is still here renews the job's lease this often
+PAUSE_S = 0.05  # between two reports: a browser need not redraw more often
+
+
+class Painting:
+    """A job of this process, straight in the queue: its pixels need not go over a socket.
+
+    Args:
+        engine: whose queue.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.job: Job | None = None
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Stop wherever it stands; ``follow`` then raises ``WireError("cancelled")``."""
+        self.is_cancelled = True
+        if self.job is not None:
+            self.engine.jobs.forget(self.job)
+
+    async def follow(self, request: StylizeRequest) -> AsyncGenerator[tuple[float, str], None]:
+        """Submit, and report share and message until it is done; then ``result`` has the picture.
+
+        Whoever stops iterating must close the iterator: that cancels the job.
+
+        Raises:
+            WireError: refused, failed or cancelled.
+        """
+        jobs = self.engine.jobs
+        job = await self._submit(request)
+        try:
+            while job.state not in FINAL:
+                job.renew()
+                changed = job.changed
+                yield job.share, self._message(job)
+                try:
+                    await asyncio.wait_for(changed.wait(), LOOK_S)
+                except asyncio.TimeoutError:
+                    continue
+                await asyncio.sleep(PAUSE_S)
+            if job.state != DONE or self.is_cancelled:
+                raise job.error or WireError("cancelled", "Cancelled.")
+            self.result = StylizeResult.unpack(await asyncio.to_thread(job.result.read_bytes))
+        finally:
+            jobs.forget(job)
+
+    async def _submit(self, request: StylizeRequest) -> Job:
+        jobs, job_id = self.engine.jobs, str(uuid.uuid4())
+        jobs.check_room()
+        path = self.engine.spool / f"{job_id}.request"
+        try:
+            await asyncio.to_thread(_write_frame, path, request)
+            if self.is_cancelled:
+                raise WireError("cancelled", "Cancelled.")
+            self.job = jobs.submit(Job(job_id, job_id, path, path.with_suffix(".result")))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return self.job
+
+    def _message(self, job: Job) -> str:
+        if not self.engine.worker.is_ready:
+            return "The engine is starting"
+        if job.state == QUEUED:
+            position = self.engine.jobs.describe(job)["queue_position"]
+            return f"Waiting: number {position} in the queue"
+        return job.message
+
+
+def _write_frame(path: Path, request: StylizeRequest) -> None:
+    try:
+        with path.open("xb") as file:
+            for buffer in request.pack():
+                file.write(buffer)
+    except OSError as error:
+        raise disk_error(error) from error

@@ -1,0 +1,118 @@
+"""The web page's way into the server: gradio under /ui, with nothing that reaches beyond this computer."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+
+from server import spool
+
+if TYPE_CHECKING:
+    from server.app import Engine
+    from server.guard import App, Message, Receive, Scope, Send
+
+PATH = "/ui"
+MAX_UPLOAD = "256mb"
+# Read by gradio and huggingface_hub while they are imported: no telemetry, no look-ups.
+OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+# The browser itself refuses whatever is not of this server. Gradio needs inline scripts, eval and blobs.
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+# What gradio's page tells social networks about itself, where it looks for an app to install, its examples elsewhere.
+FOREIGN = re.compile(
+    rb'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>|<link rel="manifest"[^>]*>'
+    rb"|https://(?:raw\.githubusercontent|github)\.com/[\w./-]*"
+)
+
+
+def mount_page(app: Starlette, engine: Engine, port: int) -> None:
+    """Mount the page under /ui.
+
+    Args:
+        app: the server, not yet guarded: the guard around it holds for the page too.
+        engine: paints. Uploads and results live in a folder of its own in the engine's spool, which is wiped when the
+            server starts and when it stops.
+        port: of 127.0.0.1.
+
+    Raises:
+        SystemExit: gradio is not installed.
+    """
+    folder = spool.make_private(engine.spool / "page")
+    os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(folder))
+    try:
+        import gradio  # noqa: PLC0415  (3 seconds and 130 MB: only for those who want the page)
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"The web page needs {error.name}: pip install 'impasto[ui]'") from error
+    from server.page import CSS, Page, theme  # noqa: PLC0415
+
+    blocks = Page(engine, folder).blocks
+    gradio.mount_gradio_app(
+        app,
+        blocks,
+        path=PATH,
+        root_path=PATH,  # else the files of a result are looked for beside the page
+        server_name="127.0.0.1",
+        server_port=port,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        enable_monitoring=False,
+        show_error=False,
+        allowed_paths=[],
+        max_file_size=MAX_UPLOAD,
+        theme=theme(),
+        css=CSS,
+    )
+    blocks.has_launched = True  # else gradio takes any path that a client names for an uploaded file
+    app.add_middleware(Shell, engine=engine)
+
+
+class Shell:
+    """ASGI shell around the page: adds the browser's own defence, and counts an open page as use.
+
+    Args:
+        app: what is wrapped.
+        engine: does not fall asleep while a browser shows the page.
+    """
+
+    def __init__(self, app: App, engine: Engine) -> None:
+        self.app, self.engine = app, engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(f"{PATH}/"):
+            await self.app(scope, receive, send)
+            return
+        start: Message | None = None
+        parts: list[bytes] = []
+
+        async def send_on(message: Message) -> None:
+            nonlocal start
+            self.engine.jobs.last_active = time.monotonic()  # an open page has a heartbeat every 15 s
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                headers["Content-Security-Policy"] = POLICY
+                headers["Referrer-Policy"] = "no-referrer"
+                headers["X-Content-Type-Options"] = "nosniff"
+                if headers.get("content-type", "").startswith("text/html"):
+                    start = message
+                    return
+            elif start is not None:
+                parts.append(message.get("body", b""))
+                if message.get("more_body", False):
+                    return
+                body = FOREIGN.sub(b"", b"".join(parts))
+                MutableHeaders(raw=start["headers"])["content-length"] = str(len(body))
+                await send(start)
+                message = {"type": "http.response.body", "body": body}
+            await send(message)
+
+        await self.app(scope, receive, send_on)
