@@ -46,9 +46,10 @@ Targets = list[dict[str, LayerTarget]]
 
 
 def layer_target(features: Tensor) -> LayerTarget:
-    """The statistics of (B, C, H, W) that the style terms compare."""
-    var, mean = torch.var_mean(features.float(), (2, 3), correction=0)
-    return LayerTarget(gram(features), mean, (var + 1e-4).sqrt())
+    """The statistics of (B, C, H, W) that the style terms compare; second moments are the Gram matrix's diagonal."""
+    products, mean = gram(features), features.float().mean((2, 3))
+    var = products.diagonal(dim1=1, dim2=2) - mean.square()
+    return LayerTarget(products, mean, (var.clamp_min(0) + 1e-4).sqrt())
 
 
 def style_targets(style: Features, sharing: int = 1) -> Targets:
@@ -61,16 +62,15 @@ def style_targets(style: Features, sharing: int = 1) -> Targets:
     return [{name: repeated(layer_target(features)) for name, features in level.items()} for level in style]
 
 
-def gram_distance(result: Tensor, target: LayerTarget) -> Tensor:
+def gram_distance(result: LayerTarget, target: LayerTarget) -> Tensor:
     """Relative squared Gram distance per picture: (B,). 0 = same texture, about 1 = unrelated."""
-    difference = (gram(result) - target.gram).square().sum((1, 2))
+    difference = (result.gram - target.gram).square().sum((1, 2))
     return difference / target.gram.square().sum((1, 2)).clamp_min(1e-8)
 
 
-def moment_distance(result: Tensor, target: LayerTarget) -> Tensor:
+def moment_distance(result: LayerTarget, target: LayerTarget) -> Tensor:
     """Relative squared distance of channel means and standard deviations: (B,)."""
-    var, mean = torch.var_mean(result.float(), (2, 3), correction=0)
-    distance = (mean - target.mean).square().sum(1) + ((var + 1e-4).sqrt() - target.std).square().sum(1)
+    distance = (result.mean - target.mean).square().sum(1) + (result.std - target.std).square().sum(1)
     return distance / (target.mean.square().sum(1) + target.std.square().sum(1)).clamp_min(1e-8)
 
 
@@ -86,7 +86,8 @@ def content_distance(result: Tensor, content: Tensor) -> Tensor:
 
 def style_distance(result: Features, style: Targets) -> Tensor:
     """Mean over layers and scales of the relative squared Gram distance (the S of the quality bench): (B,)."""
-    terms = [gram_distance(r[k], s[k]) for r, s in zip(result, style, strict=True) for k in STYLE_LAYERS]
+    pairs = [(layer_target(r[k]), s[k]) for r, s in zip(result, style, strict=True) for k in STYLE_LAYERS]
+    terms = [gram_distance(found, wanted) for found, wanted in pairs]
     return torch.stack(terms).mean(0)
 
 
@@ -99,8 +100,9 @@ def style_loss(result: Features, style: Targets) -> Tensor:
     terms = []
     for r, s in zip(result, style, strict=True):
         for k in STYLE_LAYERS:
-            terms.append((gram_distance(r[k], s[k]) + 1e-4).sqrt())
-            terms.append((moment_distance(r[k], s[k]) + 1e-4).sqrt())
+            found = layer_target(r[k])
+            terms.append((gram_distance(found, s[k]) + 1e-4).sqrt())
+            terms.append((moment_distance(found, s[k]) + 1e-4).sqrt())
     return torch.stack(terms).mean(0)
 
 
