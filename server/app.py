@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -50,8 +51,11 @@ class Engine:
 
     @property
     def status(self) -> str:
+        """starting, ready, failed (the worker does not start; the next job tries again) or draining."""
         if self.jobs.is_draining:
             return "draining"
+        if self.worker.has_failed:
+            return "failed"
         return "ready" if self.worker.catalog is not None else "starting"
 
 
@@ -70,6 +74,7 @@ def make_app(engine: Engine, lifespan: Any = None) -> Starlette:
     ]
     handlers: Any = {WireError: answer_wire_error, HTTPException: answer_http_error, Exception: answer_fault}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app.router.redirect_slashes = False
     app.state.engine = engine
     return app
 
@@ -123,6 +128,7 @@ def job_id_of(request: Request) -> str:
 async def put_job(request: Request) -> Response:
     """Take a request: 202, or 200 if the same one is known already."""
     engine, job_id = engine_of(request), job_id_of(request)
+    engine.jobs.last_active = time.monotonic()
     is_known = job_id in engine.jobs.by_id
     if not is_known:
         engine.jobs.check_room()
@@ -137,13 +143,12 @@ async def put_job(request: Request) -> Response:
     except (ClientDisconnect, asyncio.TimeoutError) as error:
         raise WireError("bad_request", "The connection broke off in the middle of the request.") from error
     job = Job(job_id, digest, path, path.with_suffix(".result"))
+    taken = None
     try:
         taken = engine.jobs.submit(job)
-    except WireError:
-        path.unlink(missing_ok=True)
-        raise
-    if taken is not job:
-        path.unlink(missing_ok=True)
+    finally:
+        if taken is not job:
+            spool.discard(path)
     return JSONResponse(engine.jobs.describe(taken), status_code=202 if taken is job else 200)
 
 
@@ -159,6 +164,7 @@ async def stream_events(request: Request) -> Response:
     """A line of JSON at each change, and at least once a second, until the job is final."""
     engine = engine_of(request)
     job = engine.jobs.find(job_id_of(request))
+    pause_s = min(HEARTBEAT_S, job.lease_s / 3)  # a client that listens must never look silent
 
     async def lines() -> AsyncIterator[bytes]:
         try:
@@ -169,7 +175,7 @@ async def stream_events(request: Request) -> Response:
                 if job.state in FINAL:
                     return
                 try:
-                    await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
+                    await asyncio.wait_for(changed.wait(), pause_s)
                 except asyncio.TimeoutError:
                     continue
         finally:
@@ -200,9 +206,7 @@ async def delete_job(request: Request) -> Response:
 
 async def shut_down(request: Request) -> Response:
     """Stop the engine once this answer is out."""
-    engine = engine_of(request)
-    engine.jobs.is_draining = True
-    engine.shut_down()
+    engine_of(request).shut_down()
     return JSONResponse({"status": "draining"}, status_code=202)
 
 

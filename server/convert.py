@@ -27,15 +27,20 @@ def to_unit(pixels: Tensor, dtype: str) -> Tensor:
     return unit.div_(FULL_SCALE[dtype]) if dtype in FULL_SCALE else unit
 
 
+def to_weight(values: Tensor) -> Tensor:
+    """Float values as weights in [0, 1], those that are not numbers as 0; a new tensor, the plane stays as it is."""
+    return values.nan_to_num(0.0).clamp_(0, 1)
+
+
 def picture_of(plane: Plane) -> Picture:
-    """An (H, W, 4) plane as a Picture; a fully opaque one has no alpha."""
+    """An (H, W, 4) plane as a Picture; a fully opaque one has no alpha, and alpha that is not a number counts as 0."""
     pixels = tensor_of(plane)
     rgb = torch.empty(3, plane.height, plane.width)
     for top in range(0, plane.height, ROWS):
         strip = to_unit(pixels[top : top + ROWS, :, :3], plane.dtype)  # (rows, W, 3)
         rgb[:, top : top + ROWS] = strip.permute(2, 0, 1)
     alpha = to_unit(pixels[:, :, 3], plane.dtype)
-    return Picture(rgb, None if bool((alpha == 1).all()) else alpha.clamp(0, 1))
+    return Picture(rgb, None if bool((alpha == 1).all()) else to_weight(alpha))
 
 
 def plane_of(picture: Picture, like: Plane) -> Plane:
@@ -54,7 +59,7 @@ def plane_of(picture: Picture, like: Plane) -> Plane:
 
 def mask_of(plane: Plane | None) -> Mask | None:
     """An (H, W) plane as a soft selection."""
-    return None if plane is None else Mask(to_unit(tensor_of(plane), plane.dtype).clamp_(0, 1), "selection")
+    return None if plane is None else Mask(to_weight(to_unit(tensor_of(plane), plane.dtype)), "selection")
 
 
 def style_of(entry: StyleEntry) -> Style:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gimp_plugin.wire import WireError
+from server.spool import TEMPORARY, discard
 
 MAX_QUEUED = 8
 LEASE_S = 30.0
@@ -95,14 +96,14 @@ class Jobs:
         self.last_active = time.monotonic()
 
     def check_room(self) -> None:
-        """Refuse new work while draining or full.
+        """Refuse new work while draining or full: one runs and ``MAX_QUEUED`` wait.
 
         Raises:
             WireError: draining or busy.
         """
         if self.is_draining:
             raise WireError("draining", "The engine is shutting down. Run the filter again in a moment.")
-        if len(self.waiting) >= MAX_QUEUED:
+        if len(self.waiting) + (self.running is not None) > MAX_QUEUED:
             raise WireError(
                 "busy", f"The engine has {MAX_QUEUED} pictures waiting already. Try again when some are done."
             )
@@ -131,6 +132,7 @@ class Jobs:
             return known
         self.check_room()
         job.lease_s = self.lease_s
+        job.renew()
         self.by_id[job.id] = job
         self.waiting.append(job)
         self.last_active = time.monotonic()
@@ -154,16 +156,17 @@ class Jobs:
         job.move(state, error)
         self.running = None
         self.last_active = time.monotonic()
-        job.request.unlink(missing_ok=True)
-        if job.id not in self.by_id:  # forgotten while it ran
-            job.result.unlink(missing_ok=True)
+        discard(job.request)
+        discard(job.result.with_suffix(TEMPORARY))  # of a worker that was killed while it wrote
+        if self.by_id.get(job.id) is not job:  # forgotten while it ran, and its id perhaps given to another
+            discard(job.result)
 
     def cancel(self, job: Job) -> None:
         """Stop a job where it stands; a final one stays as it is."""
         if job in self.waiting:
             self.waiting.remove(job)
             job.move(CANCELLED, WireError("cancelled", "Cancelled."))
-            job.request.unlink(missing_ok=True)
+            discard(job.request)
             for other in self.waiting:
                 other.touch()
         elif job is self.running:
@@ -174,7 +177,13 @@ class Jobs:
         self.cancel(job)
         self.by_id.pop(job.id, None)
         if job is not self.running:
-            job.result.unlink(missing_ok=True)
+            discard(job.result)
+
+    def drain(self) -> None:
+        """Take no more work and stop what there is, so that no client keeps the engine from going."""
+        self.is_draining = True
+        for job in list(self.by_id.values()):
+            self.cancel(job)
 
     def forget_expired(self) -> None:
         """Forget the jobs of clients that have been silent for too long."""

@@ -14,11 +14,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from gimp_plugin.wire import Endpoint, state_dir
 from server import spool
 from server.app import Engine, make_app
+from server.connection import Connection
 from server.guard import Guard
 from server.jobs import LEASE_S, Jobs
 from server.worker_process import UNLOAD_S, WorkerProcess
@@ -78,24 +79,43 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def serve(argv: list[str] | None = None) -> int:
-    """Serve until told to stop, or idle for long. A second engine in the same folder ends at once, with status 0."""
+    """Serve until told to stop, or idle for long.
+
+    Returns:
+        The exit status: 0, also of a second engine in the same folder, which ends at once; 1 if there is no serving
+        here, said in a sentence on stderr.
+    """
     args = arguments(argv)
-    folder = spool.make_private(args.state_dir or state_dir())
-    held = lock(folder)
-    if held is None:
-        print("An engine is running already.", flush=True)
-        return 0
-    with held:
-        start_log(folder)
-        try:
-            Supervisor(args, folder).run()
-        finally:
-            for name in ("engine.json", "token"):
-                (folder / name).unlink(missing_ok=True)
-            spool.wipe(folder / "jobs")
-            log.info("stopped")
-            logging.shutdown()
+    os.umask(0o077)  # whatever is written from here on, by the worker too, is for its owner only
+    try:
+        folder = spool.make_private((args.state_dir or state_dir()).absolute())
+        held = lock(folder)
+        if held is None:
+            print("An engine is running already.", flush=True)
+            return 0
+        with held:
+            run_in(folder, args)
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        print(f"The engine could not start: {reason}.", file=sys.stderr, flush=True)
+        return 1
     return 0
+
+
+def run_in(folder: Path, args: argparse.Namespace) -> None:
+    """Serve from a folder that is ours alone, and leave nothing but logs in it."""
+    start_log(folder)
+    try:
+        Supervisor(args, folder).run()
+    except OSError:
+        log.exception("could not serve")
+        raise
+    finally:
+        for name in ("engine.json", "token"):
+            (folder / name).unlink(missing_ok=True)
+        spool.wipe(folder / "jobs")
+        log.info("stopped")
+        logging.shutdown()
 
 
 def start_log(folder: Path) -> None:
@@ -108,6 +128,23 @@ def start_log(folder: Path) -> None:
     worker_log = folder / "worker.log"
     if worker_log.exists() and worker_log.stat().st_size > 1_000_000:
         worker_log.unlink()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which stops the jobs before it waits for the clients that watch them.
+
+    Args:
+        config: uvicorn's.
+        drain: stops the jobs.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.drain = drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.drain()
+        await super().shutdown(sockets)
 
 
 class Supervisor:
@@ -146,14 +183,19 @@ class Supervisor:
             access_log=False,
             server_header=False,
             lifespan="on",
-            limit_concurrency=64,
+            http=Connection,
+            loop="asyncio",
+            proxy_headers=False,
+            limit_concurrency=256,
             timeout_graceful_shutdown=2,
             ws="none" if not args.ui else "auto",
         )
-        self.server = uvicorn.Server(config)
+        self.server = Server(config, self.jobs.drain)
 
     def run(self) -> None:
         """Announce the port and serve."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn takes them over, and raises them again at its end
+            signal.signal(number, lambda _number, _frame: self.stop())
         self.socket.listen(64)
         endpoint = Endpoint(self.port, os.getpid(), self.engine.nonce, self.engine.version)
         spool.write_private(self.folder / "token", self.engine.token)
@@ -161,29 +203,32 @@ class Supervisor:
         log.info("listening on 127.0.0.1:%d, pid %d", self.port, os.getpid())
         if self.args.ui and self.engine.guard:
             print(f"Open http://127.0.0.1:{self.port}/login?code={self.engine.guard.new_code()}", flush=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: None)  # uvicorn stops on them, then raises them again
         self.server.run(sockets=[self.socket])
 
     def stop(self) -> None:
         """Stop serving; a job that runs is cancelled."""
+        self.jobs.is_draining = True
         self.server.should_exit = True
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """The tasks beside the routes."""
         tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(self.watch())]
+        for task in tasks:
+            task.add_done_callback(self.task_ended)
         try:
             yield
         finally:
-            self.jobs.is_draining = True
             for task in tasks:
                 task.cancel()
-            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    log.error("a task had failed", exc_info=result)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.worker.stop()
+
+    def task_ended(self, task: asyncio.Task[None]) -> None:
+        """A task that fails takes the engine along: the next one starts afresh, and nobody waits for a dead queue."""
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a task failed", exc_info=error)
+            self.stop()
 
     async def watch(self) -> None:
         """Once a second: leases, and the long silence after which the engine goes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__, methods, styles
+from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
 from engine.stylize import stylize
 from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
@@ -58,13 +59,15 @@ def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -
             raise Cancelled("Cancelled.") from outcome
 
     try:
-        done = stylize(
-            convert.picture_of(request.content),
-            [convert.style_of(entry) for entry in request.styles],
-            convert.settings_of(request),
-            mask=convert.mask_of(request.mask),
-            on_progress=tell,
-        )
+        with memory_errors("this picture"):
+            done = stylize(
+                convert.picture_of(request.content),
+                [convert.style_of(entry) for entry in request.styles],
+                convert.settings_of(request),
+                mask=convert.mask_of(request.mask),
+                on_progress=tell,
+            )
+            return StylizeResult(convert.plane_of(done.picture, request.content), done.report)
     except Cancelled as outcome:
         raise JobCancelled from outcome
     except (InputError, SettingsError) as error:
@@ -73,4 +76,3 @@ def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -
         raise WireError("out_of_memory", str(error)) from error
     except ImpastoError as error:
         raise WireError("failed", str(error)) from error
-    return StylizeResult(convert.plane_of(done.picture, request.content), done.report)

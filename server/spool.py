@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -13,18 +15,28 @@ from gimp_plugin.wire import MAX_HEADER_BYTES, Buffer, WireError, check_header
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 CHUNK_BYTES = 1 << 20
+TEMPORARY = ".tmp"  # suffix of a result that is not whole yet
+log = logging.getLogger("impasto")
 
 
 def make_private(folder: Path) -> Path:
     """Make a folder that only its owner can enter (0700)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # it may have been there before
     return folder
 
 
 def wipe(folder: Path) -> None:
     """Remove a folder and all in it; a missing one is fine."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file. One that is gone is fine; one that is still open elsewhere (Windows) stays for ``wipe``."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s stays until the next start: %s", path.name, error)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -37,7 +49,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 def disk_error(error: OSError) -> WireError:
-    """What the user is told of a failed write."""
+    """What the user is told of a failed write; the log is told all of it."""
+    log.error("a working file could not be written: %s", error)
     if error.errno in DISK_FULL:
         return WireError(
             "disk_full", "There is no room left on the disk for the engine's working files. Free some and try again."
@@ -58,6 +71,7 @@ async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) ->
 
     Raises:
         WireError: not a frame, another length than declared, or no room on the disk.
+        asyncio.TimeoutError: passed on from the chunks.
     """
     digest = hashlib.sha256()
     head = bytearray()
@@ -74,14 +88,18 @@ async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) ->
                     is_checked = _header_is_complete(head, total_bytes)
                 digest.update(chunk)
                 file.write(chunk)
-        if n_received != total_bytes or not is_checked:
-            raise WireError("bad_request", f"The body has {n_received} bytes, its Content-Length says {total_bytes}.")
+    except asyncio.TimeoutError:  # since Python 3.11 an OSError too, but the disk's least of all
+        discard(path)
+        raise
     except OSError as error:
-        path.unlink(missing_ok=True)
+        discard(path)
         raise disk_error(error) from error
     except BaseException:
-        path.unlink(missing_ok=True)
+        discard(path)
         raise
+    if n_received != total_bytes or not is_checked:
+        discard(path)
+        raise WireError("bad_request", f"The body has {n_received} bytes, its Content-Length says {total_bytes}.")
     return digest.hexdigest()
 
 
@@ -104,14 +122,14 @@ def put_result(path: Path, buffers: list[Buffer]) -> None:
     Raises:
         WireError: no room on the disk.
     """
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(TEMPORARY)
     try:
         with temporary.open("wb") as file:
             for buffer in buffers:
                 file.write(buffer)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
         raise disk_error(error) from error
 
 

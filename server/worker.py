@@ -30,20 +30,18 @@ class JobCancelled(Exception):  # noqa: N818  (an outcome, not a fault)
 
 
 class Worker:
-    """The loop.
+    """The loop. It listens from the moment it is made: a supervisor that dies while torch loads takes its worker along.
 
     Args:
-        paint: does the work.
-        catalog: what the engine can do, told to the supervisor when ready (JSON values).
         source: where messages come from.
         sink: where messages go; nothing else may write there.
     """
 
-    def __init__(self, paint: PaintJob, catalog: dict[str, Any], source: TextIO, sink: TextIO) -> None:
-        self.paint, self.source, self.sink = paint, source, sink
+    def __init__(self, source: TextIO, sink: TextIO) -> None:
+        self.source, self.sink = source, sink
         self.orders: queue.Queue[dict[str, str]] = queue.Queue()
         self.stop_id: str | None = None
-        self.tell({"ready": catalog})
+        threading.Thread(target=self.read, daemon=True).start()
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the supervisor."""
@@ -57,16 +55,22 @@ class Worker:
             if "cancel" in message:
                 self.stop_id = message["cancel"]
             else:
+                self.stop_id = None  # an id may come again, and what stopped it then does not stop it now
                 self.orders.put(message)
         os._exit(0)
 
-    def run(self) -> None:
-        """Serve until the process ends."""
-        threading.Thread(target=self.read, daemon=True).start()
-        while True:
-            self.serve(self.orders.get())
+    def run(self, paint: PaintJob, catalog: dict[str, Any]) -> None:
+        """Serve until the process ends.
 
-    def serve(self, order: dict[str, str]) -> None:
+        Args:
+            paint: does the work.
+            catalog: what the engine can do, told to the supervisor now that it is ready (JSON values).
+        """
+        self.tell({"ready": catalog})
+        while True:
+            self.serve(self.orders.get(), paint)
+
+    def serve(self, order: dict[str, str], paint: PaintJob) -> None:
         """Run one job and report how it ended."""
         job_id = order["run"]
         last_share, last_message = -1.0, ""
@@ -81,7 +85,7 @@ class Worker:
 
         end: dict[str, Any] = {"end": job_id, "code": None, "message": ""}
         try:
-            self.paint(Path(order["request"]), Path(order["result"]), on_progress)
+            paint(Path(order["request"]), Path(order["result"]), on_progress)
         except JobCancelled:
             end["code"] = "cancelled"
         except WireError as error:
@@ -104,13 +108,13 @@ def claim_stdout() -> TextIO:
 
 def main() -> None:
     """The process: load torch and the default method, then serve."""
-    channel = claim_stdout()
+    worker = Worker(sys.stdin, claim_stdout())
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
     from server.painter import catalog, paint  # noqa: PLC0415
 
     warm_up()
-    Worker(paint, catalog(), sys.stdin, channel).run()
+    worker.run(paint, catalog())
 
 
 if __name__ == "__main__":

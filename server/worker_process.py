@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
 from gimp_plugin.wire import WireError
-from server.jobs import CANCELLED, DONE, FAILED, Job, Jobs
+from server.jobs import CANCELLED, DONE, FAILED, FINAL, Job, Jobs
 
 GRACE_S = 0.15  # what a worker gets to stop between two layers before it is killed
 UNLOAD_S = 300.0
+HOUSE = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
 
 log = logging.getLogger("impasto")
 
@@ -33,30 +33,32 @@ class WorkerProcess:
         self.command, self.jobs, self.log_path, self.unload_s = command, jobs, log_path, unload_s
         self.process: Process | None = None
         self.is_ready = False
+        self.has_failed = False
         self.catalog: dict[str, Any] | None = None
         self.kill_task: asyncio.Task[None] | None = None
         jobs.on_cancel = self.cancel
 
     async def run(self) -> None:
         """Serve jobs for ever: a worker is started at once, and again after each death."""
-        await self.ensure()
+        await self.prepare()
         while True:
             job = await self.take()
             try:
                 await self.paint(job)
-            except (OSError, ValueError) as error:
-                log.error("job %s: %r", job.id, error)
+            except Exception:  # whatever it was: the next job must not wait for ever
+                log.exception("job %s", job.id)
                 await self.stop()
-                self.jobs.finish(job, FAILED, died())
+                self.finish(job, died())
+            log.info("job %s %s", job.id, job.state)
 
     async def take(self) -> Job:
         """The next job; while there is none for long, the worker is let go."""
         while True:
-            wait = self.unload_s if self.process else None
             taking = asyncio.ensure_future(self.jobs.take())
             listening: list[asyncio.Future[Any]] = [taking]
             if self.process and not self.is_ready:
                 listening.append(asyncio.ensure_future(self.listen_until_ready()))
+            wait = self.unload_s if self.process and self.is_ready else None
             done, pending = await asyncio.wait(listening, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
@@ -67,14 +69,32 @@ class WorkerProcess:
                 log.info("idle: worker let go")
                 await self.stop()
 
+    async def prepare(self) -> None:
+        """Start a worker before there is work, so that it is ready when it comes."""
+        try:
+            await self.ensure()
+        except OSError:
+            self.has_failed = True
+            log.exception("the worker could not be started")  # the next job tries again
+
     async def ensure(self) -> None:
-        """Start a worker if none runs."""
+        """Start a worker if none runs.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
         if self.process is not None and self.process.returncode is None:
             return
-        self.is_ready = False
+        await self.stop()
         with self.log_path.open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=PIPE, stdout=PIPE, stderr=errors, limit=1 << 20
+                *self.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=errors,
+                cwd=HOUSE,  # what "-m" finds first: ours, and not a torch.py that lies where somebody typed the command
+                limit=1 << 20,
+                start_new_session=True,  # Ctrl-C in the supervisor's terminal is the supervisor's business
             )
         log.info("worker started, pid %d", self.process.pid)
 
@@ -89,15 +109,19 @@ class WorkerProcess:
                 process.stdin.close()
 
     async def listen(self) -> dict[str, Any] | None:
-        """The worker's next message; None once it is dead."""
+        """The worker's next message; None once it is dead, or as good as that."""
         if self.process is None or self.process.stdout is None:
             return None
-        line = await self.process.stdout.readline()
-        if not line.endswith(b"\n"):
+        try:
+            line = await self.process.stdout.readline()
+            if not line.endswith(b"\n"):
+                return None
+            message: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            log.error("the worker said something else than JSON: %r", error)
             return None
-        message: dict[str, Any] = json.loads(line)
         if "ready" in message:
-            self.is_ready = True
+            self.is_ready, self.has_failed = True, False
             self.catalog = message["ready"]
         return message
 
@@ -106,9 +130,13 @@ class WorkerProcess:
         while not self.is_ready and await self.listen() is not None:
             pass
         if not self.is_ready:
-            log.error("the worker did not start; see %s", self.log_path.name)
-            await asyncio.sleep(1)
-            await self.stop()
+            await self.stop_unready()
+
+    async def stop_unready(self) -> None:
+        """Give up a worker that died before it was ready; the next job tries another."""
+        self.has_failed = True
+        log.error("the worker did not start; see %s", self.log_path.name)
+        await self.stop()
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send the worker a message; one that is dead is noticed by ``listen``."""
@@ -121,7 +149,9 @@ class WorkerProcess:
     async def paint(self, job: Job) -> None:
         """Run one job to its final state."""
         await self.ensure()
-        began = time.monotonic()
+        if self.kill_task is not None:  # cancelled before the worker heard of it
+            self.finish(job)
+            return
         self.tell({"run": job.id, "request": str(job.request), "result": str(job.result)})
         while (message := await self.listen()) is not None:
             if message.get("progress") == job.id:
@@ -129,39 +159,49 @@ class WorkerProcess:
                 job.touch()
             elif message.get("end") == job.id:
                 self.end(job, message)
-                break
-        else:
+                return
+        if self.is_ready or self.kill_task is not None:
             await self.stop()
-            was_cancelled = self.kill_task is not None
-            self.jobs.finish(job, CANCELLED if was_cancelled else FAILED, cancelled() if was_cancelled else died())
-            asyncio.ensure_future(self.ensure())  # noqa: RUF006  (a fresh one gets ready meanwhile)
-        if self.kill_task is not None:
-            self.kill_task.cancel()
-            self.kill_task = None
-        log.info("job %s %s after %.2f s", job.id, job.state, time.monotonic() - began)
+            self.finish(job, died())
+            await self.prepare()
+        else:
+            await self.stop_unready()
+            self.finish(job, did_not_start())
 
     def end(self, job: Job, message: dict[str, Any]) -> None:
         """Take the worker's word for how a job ended."""
         if message["code"] is None:
             job.share, job.message = 1.0, "Done"
-            self.jobs.finish(job, DONE)
+            self.finish(job, state=DONE)
         elif message["code"] == "cancelled":
-            self.jobs.finish(job, CANCELLED, cancelled())
+            self.finish(job, cancelled(), CANCELLED)
         else:
-            self.jobs.finish(job, FAILED, WireError(message["code"], message["message"]))
+            self.finish(job, WireError(message["code"], message["message"]))
+
+    def finish(self, job: Job, error: WireError | None = None, state: str = FAILED) -> None:
+        """Bring a job to its end, unless it has come to it; a death that we caused ourselves is no failure."""
+        was_killed = self.kill_task is not None
+        if self.kill_task is not None:
+            self.kill_task.cancel()
+            self.kill_task = None
+        if job.state in FINAL:
+            return
+        if was_killed and state == FAILED:
+            state, error = CANCELLED, cancelled()
+        self.jobs.finish(job, state, error)
 
     def cancel(self, job: Job) -> None:
         """Ask the worker to stop, and kill it if it does not in time."""
         if self.kill_task is None:
             self.tell({"cancel": job.id})
-            self.kill_task = asyncio.ensure_future(self._kill_later(self.process))
+            self.kill_task = asyncio.ensure_future(self.kill_later())
 
-    @staticmethod
-    async def _kill_later(process: Process | None) -> None:
+    async def kill_later(self) -> None:
+        """Kill whatever worker runs when the time of grace is over; ``finish`` calls this off."""
         await asyncio.sleep(GRACE_S)
-        if process is not None and process.returncode is None:
+        if self.process is not None and self.process.returncode is None:
             log.info("worker did not stop in time: killed")
-            process.kill()
+            self.process.kill()
 
 
 def died() -> WireError:
@@ -170,6 +210,15 @@ def died() -> WireError:
         "worker_died",
         "The engine's worker stopped in the middle of the picture (perhaps for lack of memory). "
         "Nothing was changed: run the filter again, or select a smaller part.",
+    )
+
+
+def did_not_start() -> WireError:
+    """What the user is told when there is no worker to be had."""
+    return WireError(
+        "worker_died",
+        "The engine could not start its worker, so nothing was painted. Run install.py again; if that does not help, "
+        "worker.log in the engine's folder says why.",
     )
 
 

@@ -43,5 +43,4 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
 
 
 if __name__ == "__main__":
-    channel = claim_stdout()
-    Worker(paint, CATALOG, sys.stdin, channel).run()
+    Worker(sys.stdin, claim_stdout()).run(paint, CATALOG)
