@@ -235,7 +235,7 @@ class StylizeRequest:
             )
             settings = {name: meta["settings"][name] for name in _SETTINGS}
             return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), **settings)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
 
 
@@ -380,11 +380,9 @@ def _plane_table(header: dict[str, Any], body_bytes: int) -> dict[str, tuple[str
         except (KeyError, TypeError, ValueError) as error:
             raise WireError("bad_request", f"The entry of plane {name!r} is malformed.") from error
         _require(isinstance(dtype, str), f"The dtype of plane {name!r} is not a word.")
-        _require(
-            a == end and b == a + plane_bytes(dtype, shape), f"The offsets of plane {name!r} do not fit its shape."
-        )
-        table[name] = (dtype, shape, a, b)
-        end = b
+        start, end = end, end + plane_bytes(dtype, shape)
+        _require((a, b) == (start, end), f"The offsets of plane {name!r} do not fit its shape.")
+        table[name] = (dtype, shape, start, end)  # our own numbers: 8.0 equals 8, but slices nothing
     _require(end == body_bytes, f"The planes take {end} bytes, but {body_bytes} were declared.")
     return table
 
