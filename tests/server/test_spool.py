@@ -62,7 +62,7 @@ def replace_anywhere(value: Any, dice: random.Random) -> Any:
     if isinstance(value, dict) and value and dice.random() < 0.85:
         key = dice.choice(list(value))
         changed = dict(value)
-        if key == "meta" and dice.random() < 0.8:
+        if key == "meta" and isinstance(value[key], str) and value[key][:1] == "{" and dice.random() < 0.8:
             changed[key] = json.dumps(replace_anywhere(json.loads(value[key]), dice))
         elif dice.random() < 0.1:
             del changed[key]
@@ -74,6 +74,8 @@ def replace_anywhere(value: Any, dice: random.Random) -> Any:
     if isinstance(value, list) and value and dice.random() < 0.7:
         i = dice.randrange(len(value))
         return [*value[:i], replace_anywhere(value[i], dice), *value[i + 1 :]]
+    if isinstance(value, int | float) and abs(value) < 1e9 and dice.random() < 0.5:
+        return dice.choice([float(value), bool(value), str(value), value + 1, -value, [value], value * 1.5])
     return dice.choice(NASTY)
 
 
@@ -156,6 +158,34 @@ def test_a_damaged_frame_is_a_wire_error_and_leaves_no_file(tmp_path: Path) -> N
                     n_values = plane.shape[0] * plane.shape[1] * (plane.shape[2] if len(plane.shape) == 3 else 1)
                     assert len(plane.data) == n_values * size
     assert min(counts.values()) > N_FUZZED / 100, counts  # neither a mill that refuses all nor one that takes all
+
+
+@pytest.mark.parametrize(
+    "value", ["1" + "0" * 400, "[" * 900 + "]" * 900, "NaN", "-Infinity", '"1"', "true", "null", "8.5"]
+)
+@pytest.mark.parametrize(
+    "key", ["weight", "name", "preset", "strength", "seed", "style_size_px", "method", "composite"]
+)
+def test_a_value_of_any_type_in_any_place_is_read_or_refused(key: str, value: str) -> None:
+    header, body = parts_of(frame_of(picture_request()))
+    meta = json.loads(header["__metadata__"]["meta"])
+    (meta["styles"][0] if key in meta["styles"][0] else meta["settings"])[key] = "HERE"
+    header["__metadata__"]["meta"] = json.dumps(meta).replace('"HERE"', value)
+    try:
+        request = wire.StylizeRequest.unpack(frame(header, body))
+    except wire.WireError as error:
+        assert error.code == "bad_request"
+    else:
+        assert type(request.seed) is int and type(request.method) is str and type(request.composite) is bool
+        assert type(request.styles[0].preset) is str and 0 < request.styles[0].weight < float("inf")
+
+
+def test_offsets_that_only_equal_whole_numbers_cut_no_plane(tmp_path: Path) -> None:
+    header, body = parts_of(frame_of(picture_request()))
+    header["content"]["data_offsets"] = [float(n) for n in header["content"]["data_offsets"]]
+    whole = frame(header, body)
+    receive(whole, len(whole), tmp_path / "a")
+    assert bytes(wire.StylizeRequest.unpack(whole).content.data) == body
 
 
 def test_a_whole_frame_is_taken_in_pieces_of_any_size(tmp_path: Path) -> None:
