@@ -1,6 +1,6 @@
 """Quality beside peers: ``python -m benchmarks.quality --photos DIR --art DIR --features VGG19.safetensors --out DIR``.
 
-Writes quality.json (every pair), quality.md (medians) and quality.jpg (the pictures). With ``--candidate FILE`` the
+Writes quality.json (every pair), quality.md (medians) and quality.png (the pictures). With ``--candidate FILE`` the
 weights of a training run are measured in the product's own pipeline, before they ship.
 """
 
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     (options.out / "quality.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     table = summarize(rows, list(who))
     (options.out / "quality.md").write_text(table, "utf-8")
-    sheet.save(options.out / "quality.jpg")
+    sheet.save(options.out / "quality.png")
     print(table)
     return rows
 

@@ -35,7 +35,7 @@ class Sheet:
         for row, pictures in enumerate(self.rows):
             for column, picture in enumerate(pictures):
                 sheet.paste(picture, (GAP_PX + column * step, TITLE_PX + row * step))
-        sheet.save(path, quality=92)
+        sheet.save(path)
 
     def _thumbnail(self, picture: Tensor) -> Image.Image:
         pixels = picture[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous()

@@ -44,6 +44,7 @@ class Job:
     state: str = QUEUED
     share: float = 0.0
     message: str = "Waiting"
+    has_begun: bool = False  # the worker has said something about it
     error: WireError | None = None
     seen_at: float = field(default_factory=time.monotonic)
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -38,7 +38,7 @@ COLORS = [
     ("My photo's: only light and dark are painted", "luminance"),
     ("My photo's palette: the style is recolored first", "match"),
 ]
-AREAS = [("Whole photo", "whole"), ("What I brush over", "brush"), ("Mask picture", "mask")]
+AREAS = [("Whole photo", "whole"), ("Where I brush", "brush"), ("Mask picture", "mask")]
 
 CSS = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
@@ -97,6 +97,7 @@ class Page:
         with gr.Group():
             self.source = gr.Radio(SOURCES, value="painting", label="Style")
             self.preset = gr.Dropdown([], value=None, label="Painting", info="The engine is starting")
+            setattr(self.preset, "preprocess", name_of)  # noqa: B010  (scripts have not loaded the list: _style checks)
             with gr.Column(visible=False) as self.own_style:
                 self.style_picture = picture_input("Style picture", 200)
         with gr.Group():
@@ -119,7 +120,13 @@ class Page:
 
     def _lay_out_result(self) -> None:
         self.result = gr.Image(
-            label="Result", format="png", type="filepath", interactive=False, height=520, buttons=["fullscreen"]
+            label="Result",
+            format="png",
+            type="filepath",
+            interactive=False,
+            height=520,
+            buttons=["fullscreen"],
+            alt_text="The painted photo",
         )
         self.status = gr.HTML(state("Choose a photo, then press Paint."))
         with gr.Row():
@@ -149,7 +156,8 @@ class Page:
             self.paint, inputs, [self.result, self.download, self.status],
             api_name="paint", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
-        painted.then(show_idle, None, buttons, queue=False, **quiet)
+        for ended in (painted.success, painted.failure):  # ``then`` comes after a success only
+            ended(show_idle, None, buttons, queue=False, **quiet)
         self.cancel_button.click(self.cancel, None, None, queue=False, api_name="cancel", show_progress="hidden")
 
     async def await_catalog(self) -> AsyncIterator[Any]:
@@ -164,21 +172,22 @@ class Page:
 
     async def paint(  # noqa: PLR0913, PLR0917  (one argument per control of the page)
         self,
-        photo: str | None,
-        source: str,
-        preset: str | None,
-        style_picture: str | None,
-        area: str,
-        strokes: dict[str, Any] | None,
-        mask: str | None,
-        color: str,
-        strength: float,
-        photoreal: float,
         visitor: gr.Request,
+        photo: str | None = None,
+        source: str = "painting",
+        preset: str | None = None,
+        style_picture: str | None = None,
+        area: str = "whole",
+        strokes: dict[str, Any] | None = None,
+        mask: str | None = None,
+        color: str = "style",
+        strength: float = 1,
+        photoreal: float = 0,
     ) -> AsyncIterator[Any]:
         """Paint the photo.
 
         Args:
+            visitor: whose page it is; gradio fills it in.
             photo: the picture to paint.
             source: "painting" or "picture".
             preset: name of a famous painting.
@@ -223,8 +232,8 @@ class Page:
             if not mine:
                 self.by_session.pop(visitor.session_hash or "", None)
 
-    def cancel(self, visitor: gr.Request) -> None:
-        """Stop what this visitor has running."""
+    async def cancel(self, visitor: gr.Request) -> None:
+        """Stop what this visitor has running (in the event loop, where the queue lives)."""
         for painting in list(self.by_session.get(visitor.session_hash or "", ())):
             painting.cancel()
 
@@ -259,6 +268,11 @@ def picture_input(label: str, height_px: int) -> gr.Image:
     )
     setattr(image, "preprocess", path_of)  # noqa: B010  (gradio writes a stub file beside a subclass)
     return image
+
+
+def name_of(payload: Any) -> str | None:
+    """What was chosen in a list."""
+    return payload if isinstance(payload, str) else None
 
 
 def path_of(payload: Any) -> str | None:

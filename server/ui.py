@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.responses import RedirectResponse
 
 from server import spool
 
@@ -29,6 +30,14 @@ POLICY = (
 FOREIGN = re.compile(
     rb'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>|<link rel="manifest"[^>]*>'
     rb"|https://(?:raw\.githubusercontent|github)\.com/[\w./-]*"
+)
+# A dab of paint for the browser's tab; a browser that finds none asks the server in vain.
+ICON = (
+    b'<head><link rel="icon" href="data:image/svg+xml,'
+    b"%3Csvg xmlns='http%3A%2F%2Fwww.w3.org%2F2000%2Fsvg' viewBox='0 0 32 32'%3E"
+    b"%3Cpath d='M6 22C2 12 12 3 21 6s9 12 3 17-15 6-18-1z' fill='%230d9488'/%3E"
+    b"%3Cpath d='M10 18c0-5 5-9 10-8' fill='none' stroke='%23ccfbf1' stroke-width='3' stroke-linecap='round'/%3E"
+    b'%3C/svg%3E">'
 )
 
 
@@ -88,6 +97,9 @@ class Shell:
         self.app, self.engine = app, engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await RedirectResponse(f"{PATH}/")(scope, receive, send)
+            return
         if scope["type"] != "http" or not scope["path"].startswith(f"{PATH}/"):
             await self.app(scope, receive, send)
             return
@@ -109,7 +121,7 @@ class Shell:
                 parts.append(message.get("body", b""))
                 if message.get("more_body", False):
                     return
-                body = FOREIGN.sub(b"", b"".join(parts))
+                body = FOREIGN.sub(b"", b"".join(parts)).replace(b"<head>", ICON, 1)
                 MutableHeaders(raw=start["headers"])["content-length"] = str(len(body))
                 await send(start)
                 message = {"type": "http.response.body", "body": body}

@@ -85,6 +85,7 @@ class Worker:
 
         end: dict[str, Any] = {"end": job_id, "code": None, "message": ""}
         try:
+            on_progress(0.0, "Starting")  # the supervisor gives a job that nobody began to another worker
             paint(Path(order["request"]), Path(order["result"]), on_progress)
         except JobCancelled:
             end["code"] = "cancelled"

@@ -148,17 +148,11 @@ class WorkerProcess:
 
     async def paint(self, job: Job) -> None:
         """Run one job to its final state."""
-        await self.ensure()
-        if self.kill_task is not None:  # cancelled before the worker heard of it
-            self.finish(job)
+        if await self.hand_over(job):
             return
-        self.tell({"run": job.id, "request": str(job.request), "result": str(job.result)})
-        while (message := await self.listen()) is not None:
-            if message.get("progress") == job.id:
-                job.share, job.message = message["share"], message["message"]
-                job.touch()
-            elif message.get("end") == job.id:
-                self.end(job, message)
+        if self.is_ready and not job.has_begun and self.kill_task is None:  # it died while it had nothing to do
+            await self.stop()
+            if await self.hand_over(job):
                 return
         if self.is_ready or self.kill_task is not None:
             await self.stop()
@@ -167,6 +161,22 @@ class WorkerProcess:
         else:
             await self.stop_unready()
             self.finish(job, did_not_start())
+
+    async def hand_over(self, job: Job) -> bool:
+        """Give the worker a job and follow it; False when the worker died of it, or before."""
+        await self.ensure()
+        if self.kill_task is not None:  # cancelled before the worker heard of it
+            self.finish(job)
+            return True
+        self.tell({"run": job.id, "request": str(job.request), "result": str(job.result)})
+        while (message := await self.listen()) is not None:
+            if message.get("progress") == job.id:
+                job.has_begun, job.share, job.message = True, message["share"], message["message"]
+                job.touch()
+            elif message.get("end") == job.id:
+                self.end(job, message)
+                return True
+        return False
 
     def end(self, job: Job, message: dict[str, Any]) -> None:
         """Take the worker's word for how a job ended."""

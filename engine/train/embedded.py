@@ -34,17 +34,36 @@ def distances(student: dict[str, Tensor], teacher: dict[str, Tensor]) -> dict[st
 
 
 def distil(
-    teacher: Backbone, pictures: PictureFolder, *, steps: int, batch: int, size_px: int, rate: float, seed: int
+    teacher: Backbone,
+    pictures: PictureFolder,
+    checkpoint: Path,
+    *,
+    steps: int,
+    batch: int,
+    size_px: int,
+    rate: float,
+    seed: int,
 ) -> Embedded:
-    """Train a student for ``steps`` steps; one-cycle learning rate, bfloat16."""
+    """Train a student for ``steps`` steps; one-cycle learning rate, bfloat16.
+
+    Goes on from ``checkpoint`` where it exists, writes it every 250 steps, and removes nothing.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     student = Embedded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(student.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    first = 1
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        student.load_state_dict(state["student"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["step"] + 1
+        rng = np.random.default_rng((seed, first))
     began = time.monotonic()
-    for step in range(1, steps + 1):
+    for step in range(first, steps + 1):
         rgb = torch.stack([pictures.crop(rng, size_px, (0.4, 1.0)) for _ in range(batch)])
         rgb = rgb.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
@@ -58,7 +77,15 @@ def distil(
         schedule.step()
         if step % 50 == 0:
             means = {name: round(float(value.detach()), 3) for name, value in terms.items()}
-            print(f"step {step}/{steps}  {(time.monotonic() - began) / step:.2f} s/step  {means}", flush=True)
+            print(
+                f"step {step}/{steps}  {(time.monotonic() - began) / (step - first + 1):.2f} s/step  {means}",
+                flush=True,
+            )
+        if step % 250 == 0:
+            state = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
+            temporary = checkpoint.with_suffix(".tmp")
+            torch.save(state | {"schedule": schedule.state_dict(), "step": step}, temporary)
+            os.replace(temporary, checkpoint)
     return student
 
 
@@ -75,7 +102,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     recipe = {name: getattr(args, name) for name in ("steps", "batch", "size_px", "rate", "seed")}
-    student = distil(load_vgg19_file(args.features), PictureFolder(args.pictures), **recipe)
+    teacher, pictures = load_vgg19_file(args.features), PictureFolder(args.pictures)
+    student = distil(teacher, pictures, args.out.with_suffix(".checkpoint.pt"), **recipe)
     half = {name: value.half().contiguous() for name, value in student.state_dict().items()}
     temporary = args.out.with_suffix(".tmp")
     save_file(half, temporary, {"recipe": json.dumps(recipe)})

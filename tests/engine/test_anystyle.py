@@ -42,7 +42,9 @@ def test_transported_colors_have_the_moments_of_the_target(cat: Picture, coffee:
     moved = transport_colors(cat.rgb[None], source, target)[0].flatten(1).numpy()
     wanted = coffee.rgb.flatten(1).numpy()
     np.testing.assert_allclose(moved.mean(1), wanted.mean(1), atol=1e-4)
-    np.testing.assert_allclose(np.cov(moved, bias=True), np.cov(wanted, bias=True), atol=1e-3)  # both are loaded by 1e-4
+    np.testing.assert_allclose(
+        np.cov(moved, bias=True), np.cov(wanted, bias=True), atol=1e-3
+    )  # both are loaded by 1e-4
 
 
 def test_weighted_moments_equal_those_of_the_part(cat: Picture) -> None:

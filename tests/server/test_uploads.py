@@ -1,0 +1,145 @@
+"""Pictures for the web page: what is read is what was meant, and what cannot be read is a sentence."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+
+from gimp_plugin.wire import Plane, WireError
+from server import uploads
+
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30), (200, 100, 50), (255, 255, 255)]
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Three columns, two rows, six different colors."""
+    image = Image.new("RGB", (3, 2))
+    image.putdata(COLORS)
+    return image.convert(mode)
+
+
+def rgb_of(plane: Plane) -> list[tuple[int, ...]]:
+    data = bytes(plane.data)
+    return [tuple(data[i : i + 3]) for i in range(0, len(data), 4)]
+
+
+def test_a_picture_keeps_its_pixels(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.png")
+    plane = uploads.read_picture(tmp_path / "a.png", "photo")
+    assert plane.shape == (2, 3, 4) and rgb_of(plane) == COLORS and bytes(plane.data)[3::4] == b"\xff" * 6
+
+
+def test_a_picture_keeps_its_transparency(tmp_path: Path) -> None:
+    image = picture("RGBA")
+    image.putalpha(77)
+    image.save(tmp_path / "a.png")
+    plane = uploads.read_picture(tmp_path / "a.png", "photo")
+    assert rgb_of(plane) == COLORS and bytes(plane.data)[3::4] == bytes([77] * 6)
+
+
+def test_a_picture_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # the camera was turned: rows are columns, from the right
+    picture().save(tmp_path / "a.png", exif=exif)
+    plane = uploads.read_picture(tmp_path / "a.png", "photo")
+    assert plane.shape == (3, 2, 4)
+    assert rgb_of(plane) == [COLORS[3], COLORS[0], COLORS[4], COLORS[1], COLORS[5], COLORS[2]]
+
+
+def test_deep_gray_becomes_gray(tmp_path: Path) -> None:
+    image = Image.new("I;16", (2, 1))
+    image.putpixel((0, 0), 0)
+    image.putpixel((1, 0), 65535)
+    image.save(tmp_path / "a.png")
+    assert rgb_of(uploads.read_picture(tmp_path / "a.png", "photo")) == [(0, 0, 0), (255, 255, 255)]
+
+
+def test_a_profile_that_does_not_fit_does_no_harm(tmp_path: Path) -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    picture().save(tmp_path / "a.png", icc_profile=lab)
+    assert rgb_of(uploads.read_picture(tmp_path / "a.png", "photo")) == COLORS
+
+
+def jpeg() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), (1, 2, 3)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def icon() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, "ICO")
+    return stream.getvalue()
+
+
+def wide() -> bytes:
+    stream = io.BytesIO()
+    Image.new("1", (8193, 1)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "no picture that Impasto reads"),
+        (b"GIMP", "no picture that Impasto reads"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture that Impasto reads"),
+        (icon(), "no picture that Impasto reads"),  # Pillow could: it is not on the list
+        (jpeg()[: len(jpeg()) // 2], "damaged"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 100, "damaged"),
+        (wide(), "is 8193 x 1 pixels; at most 8192"),
+        (b"P6 60000 60000 255 ", "at most 8192"),
+    ],
+)
+def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, data: bytes, sentence: str) -> None:
+    path = tmp_path / "secret-name.png"
+    path.write_bytes(data)
+    with pytest.raises(WireError) as caught:
+        uploads.read_picture(path, "photo")
+    assert sentence in caught.value.message and caught.value.message.startswith("The photo ")
+    assert "secret" not in caught.value.message
+
+
+def test_a_picture_that_was_swept_away_is_asked_for_again(tmp_path: Path) -> None:
+    with pytest.raises(WireError, match="choose it again"):
+        uploads.read_picture(tmp_path / "gone.png", "mask")
+
+
+def test_a_mask_is_white_where_it_paints(tmp_path: Path) -> None:
+    image = Image.new("LA", (3, 1))
+    image.putdata([(255, 255), (128, 255), (255, 0)])  # white, gray, white but transparent
+    image.save(tmp_path / "m.png")
+    plane = uploads.read_mask(tmp_path / "m.png", (1, 3))
+    assert plane.shape == (1, 3) and bytes(plane.data) == bytes([255, 128, 0])
+
+
+def test_a_mask_of_other_proportions_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (400, 300)).save(tmp_path / "m.png")
+    assert uploads.read_mask(tmp_path / "m.png", (600, 800)).shape == (600, 800)
+    with pytest.raises(WireError, match="400 x 300 pixels, the photo 600 x 800: they must have the same proportions"):
+        uploads.read_mask(tmp_path / "m.png", (800, 600))
+
+
+def test_strokes_select_fully_where_the_brush_went_once() -> None:
+    layer = Image.new("RGBA", (100, 80))
+    layer.paste((226, 88, 34, 140), (10, 20, 50, 60))
+    plane = uploads.mask_of_strokes(layer, 140 / 255, (160, 200))
+    assert plane is not None and plane.shape == (160, 200)
+    mask = Image.frombytes("L", (200, 160), bytes(plane.data))
+    assert mask.getpixel((60, 80)) == 255 and mask.getpixel((10, 10)) == 0 and mask.getpixel((150, 80)) == 0
+    assert abs(sum(bytes(plane.data)) / 255 - 80 * 80) < 200  # twice the size, and the edge is soft
+    assert uploads.mask_of_strokes(Image.new("RGBA", (10, 10)), 0.5, (10, 10)) is None
+
+
+def test_a_result_is_written_as_it_is(tmp_path: Path) -> None:
+    data = bytes(range(24))
+    uploads.write_png(tmp_path / "r.png", Plane("U8", (2, 3, 4), data))
+    with Image.open(tmp_path / "r.png") as image:
+        assert image.format == "PNG" and image.mode == "RGBA" and image.tobytes() == data
+    opaque = b"".join(bytes([*color, 255]) for color in COLORS)
+    uploads.write_png(tmp_path / "o.png", Plane("U8", (2, 3, 4), opaque))
+    with Image.open(tmp_path / "o.png") as image:
+        assert image.mode == "RGB" and image.tobytes() == bytes(sum(COLORS, ()))
