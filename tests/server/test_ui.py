@@ -29,6 +29,11 @@ START_S = 120.0  # gradio takes seconds to import, many on a busy machine
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
+# What Chromium asks for itself, whatever page it shows; fonts and scripts of a page come from other hosts.
+BROWSERS_OWN = re.compile(
+    r"\w+ (http://)?(clients2\.google|accounts\.google|update\.googleapis|content-autofill\.googleapis"
+    r"|optimizationguide-pa\.googleapis|android\.clients\.google|www\.google)\.com[:/]"
+)
 CHROMIUM_OPTIONS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
@@ -310,7 +315,7 @@ def browse(tmp_path: Path) -> Iterator[Callable[[str], tuple[str, list[str]]]]:
 
     def open_address(address: str) -> tuple[str, list[str]]:
         proxy = f"--proxy-server=http://127.0.0.1:{recorder.server_address[1]}"
-        own = [f"--user-data-dir={tmp_path / 'chromium'}", proxy, "--timeout=20000", "--dump-dom"]
+        own = [f"--user-data-dir={tmp_path / 'chromium'}", proxy, "--virtual-time-budget=20000", "--dump-dom"]
         answer = subprocess.run(
             [CHROMIUM, *CHROMIUM_OPTIONS, *own, address], capture_output=True, text=True, timeout=120, check=False
         )
@@ -332,5 +337,5 @@ def test_a_browser_shows_the_page_and_asks_no_other_machine(page: RunningEngine,
     address = re.findall(r"http://\S+/login\?code=\S+", page.printed)[-1]
     dom, asked = browse(address)
     assert "<button" in dom and "Photorealistic smoothing" in re.sub(r"<script.*?</script>", "", dom, flags=re.S)
-    assert asked == []
+    assert [line for line in asked if not BROWSERS_OWN.match(line)] == []
     assert page.ask("GET", address.partition(f":{page.port}")[2], headers=[]).status == 401, "the code is spent"
