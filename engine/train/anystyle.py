@@ -26,7 +26,7 @@ from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"content": 1.0, "style": 5.0, "identity": 5.0, "variation": 0.1, "range": 20.0}
+WEIGHTS = {"content": 1.0, "identity": 5.0, "variation": 0.1, "range": 20.0}  # the rest is the recipe's
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Recipe:
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
         style_weight: weight of the style term against the content term.
+        patch_weight: weight of the patch term against the content term.
         seed: of weights and crops.
         is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
     """
@@ -61,6 +62,7 @@ class Recipe:
     average: float = 0.998
     identity: float = 0.04
     style_weight: float = 12.0
+    patch_weight: float = 8.0
     seed: int = 0
     is_bf16: bool = True
 
@@ -109,12 +111,15 @@ class Training:
             painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
-                style_seen = objective.style_targets(objective.pyramid(self.backbone, style), sharing)
+                style_seen = objective.pyramid(self.backbone, style)
+                targets = objective.style_targets(style_seen, sharing)
                 content_seen = self.backbone(content, [objective.CONTENT_LAYER])
+            patch = objective.patch_loss(seen, style_seen, sharing)
         layer = objective.CONTENT_LAYER
         return {
             "content": objective.content_distance(seen[0][layer], content_seen[layer]),
-            "style": objective.style_loss(seen, style_seen),
+            "style": objective.style_loss(seen, targets),
+            "patch": patch,
             "variation": objective.total_variation(painted.float()),
             "range": objective.out_of_range(painted.float()),
         }
@@ -124,7 +129,8 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
         terms = self.losses(*self.batch())
-        loss = objective.weighted_sum(terms, WEIGHTS | {"style": self.recipe.style_weight})
+        weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
+        loss = objective.weighted_sum(terms, weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)

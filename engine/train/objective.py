@@ -14,6 +14,8 @@ from engine.features import Backbone
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 CONTENT_LAYER = "relu3_1"
 SCALES = (1.0, 0.5, 0.25)
+PATCH_STRIDES = {"relu2_1": (5, 3), "relu3_1": (3, 2)}  # of the result's and the style's patches
+PATCH_SCALES = 2  # the finest ones: at the coarsest a patch is larger than a brush stroke
 
 Features = list[dict[str, Tensor]]
 
@@ -104,6 +106,31 @@ def style_loss(result: Features, style: Targets) -> Tensor:
             terms.append((gram_distance(found, s[k]) + 1e-4).sqrt())
             terms.append((moment_distance(found, s[k]) + 1e-4).sqrt())
     return torch.stack(terms).mean(0)
+
+
+def patch_loss(result: Features, style: Features, sharing: int = 1) -> Tensor:
+    """1 - mean best normalized cross-correlation of the result's 3x3 patches with the style's: (B,).
+
+    Second moments are met by the right colors and contrasts in any order; only patches ask for strokes. Source: Li &
+    Wand 2016 (their distance, with cosines, so that it has a scale of its own).
+
+    Args:
+        result: features of B pictures at every scale.
+        style: features of B / sharing pictures.
+        sharing: results that share one style.
+    """
+    terms = []
+    for ours, theirs in list(zip(result, style, strict=True))[:PATCH_SCALES]:
+        for layer, (stride, style_stride) in PATCH_STRIDES.items():
+            wanted = _patches(theirs[layer], style_stride).repeat_interleave(sharing, 0)  # (B, M, 9 C)
+            best = (_patches(ours[layer], stride) @ wanted.transpose(1, 2)).amax(2)  # (B, N)
+            terms.append(1 - best.float().mean(1))
+    return torch.stack(terms).mean(0)
+
+
+def _patches(features: Tensor, stride: int) -> Tensor:
+    """Normalized 3x3 patches of (B, C, H, W): (B, N, 9 C)."""
+    return F.normalize(F.unfold(features, 3, stride=stride).transpose(1, 2), dim=2, eps=1e-6)
 
 
 def total_variation(rgb: Tensor) -> Tensor:

@@ -96,6 +96,30 @@ def test_content_distance_ignores_brightness_and_contrast_but_not_place() -> Non
     assert float(objective.content_distance(features.flip(3), features)) > 1
 
 
+def test_the_patch_loss_equals_a_direct_search() -> None:
+    generator = torch.Generator().manual_seed(3)
+    sizes = {"relu2_1": 11, "relu3_1": 7}
+    ours, theirs = (
+        [{name: torch.randn(1, 2, n, n, generator=generator) for name, n in sizes.items()} for _ in range(2)]
+        for _ in range(2)
+    )
+
+    def patches(features: torch.Tensor, stride: int) -> list[np.ndarray]:
+        x = features[0].numpy()
+        starts = range(0, x.shape[1] - 2, stride)
+        return [x[:, i : i + 3, j : j + 3].ravel() for i in starts for j in starts]
+
+    expected = []
+    for a, b in zip(ours, theirs, strict=True):
+        for name, (stride, style_stride) in {"relu2_1": (5, 3), "relu3_1": (3, 2)}.items():
+            wanted = patches(b[name], style_stride)
+            best = [
+                max(p @ q / np.linalg.norm(p) / np.linalg.norm(q) for q in wanted) for p in patches(a[name], stride)
+            ]
+            expected.append(1 - np.mean(best))
+    assert float(objective.patch_loss(ours, theirs)) == pytest.approx(np.mean(expected), abs=1e-5)
+
+
 def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:
     a, b = (pictures.crop(np.random.default_rng(4), 96, (0.5, 1.0)) for _ in range(2))
     assert torch.equal(a, b)
