@@ -28,6 +28,8 @@ from engine.train.preview import save_sheet
 
 WEIGHTS = {"content": 1.0, "identity": 5.0, "variation": 0.1, "range": 20.0}  # the rest is the recipe's
 
+OUTLIER = 4.0  # a batch whose loss is so many times the usual one teaches nothing: its step is left out
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -90,6 +92,7 @@ class Training:
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
         self.rng = np.random.default_rng(recipe.seed)
         self.step = 0
+        self.typical = float("inf")  # loss of late
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
@@ -132,15 +135,25 @@ class Training:
         weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
         loss = objective.weighted_sum(terms, weights)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
+        if self.is_usable(float(loss.detach()), is_copying="identity" in terms):
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self.optimizer.step()
         self.step += 1
         keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(value, 1 - keep)
         return {"loss": float(loss.detach()), **{name: float(value.detach().mean()) for name, value in terms.items()}}
+
+    def is_usable(self, loss: float, *, is_copying: bool) -> bool:
+        """Whether a batch is to be learned from; keeps track of what is usual for batches that are not mere copies."""
+        if is_copying:
+            return np.isfinite(loss)
+        if not loss < OUTLIER * self.typical:
+            return False
+        self.typical = loss if self.typical == float("inf") else 0.95 * self.typical + 0.05 * loss
+        return True
 
     def state(self) -> dict[str, object]:
         """Everything to go on from, bit for bit."""
@@ -151,6 +164,7 @@ class Training:
             "rng": json.dumps(self.rng.bit_generator.state),
             "torch_rng": torch.get_rng_state(),
             "step": self.step,
+            "typical": self.typical,
         }
 
     def restore(self, path: Path) -> None:
@@ -161,7 +175,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = json.loads(state["rng"])
         torch.set_rng_state(state["torch_rng"])
-        self.step = state["step"]
+        self.step, self.typical = state["step"], state.get("typical", float("inf"))
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
