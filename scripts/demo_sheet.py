@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 MARGIN_PX, GAP_PX = 48, 28
 PAPER, INK, FAINT = (250, 248, 244), (38, 34, 30), (120, 112, 104)
 
@@ -50,6 +52,17 @@ def draw_sheet(title: str, subtitle: str, panels: Sequence[Panel], n_columns: in
         left = MARGIN_PX + i % n_columns * (width + GAP_PX)
         top = head + i // n_columns * cell_height
         page.paste(panel.picture.convert("RGB"), (left, top))
-        pen.text((left, top + height + 10), panel.title, INK, ImageFont.load_default(20))
-        pen.text((left, top + height + 36), panel.note, FAINT, ImageFont.load_default(15))
+        for text, below, ink, size in ((panel.title, 10, INK, 20), (panel.note, 36, FAINT, 15)):
+            font = ImageFont.load_default(size)
+            pen.text((left, top + height + below), fitted(text, font, width), ink, font)
     return page
+
+
+def fitted(text: str, font: Font, width_px: int) -> str:
+    """The text as the font can write it (Pillow's own has no accents) and as far as there is room."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    if font.getlength(plain) <= width_px:
+        return plain
+    while font.getlength(plain + "...") > width_px:
+        plain = plain[:-1]
+    return plain.rstrip() + "..."

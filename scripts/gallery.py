@@ -1,0 +1,89 @@
+"""Paints the pictures of README and docs/ with the shipped weights: ``python -m scripts.gallery``.
+
+docs/images/presets.png: one photo in the style of every preset. docs/images/modes.png: the color modes, photorealistic
+smoothing, strength and brush size.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from engine import styles
+from engine.stylize import stylize
+from engine.types import Picture, Settings
+from scripts.demo_sheet import Panel, draw_sheet
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+WIDTH_PX, PANEL_PX = 720, 330
+COLORS = 256  # of the palette: the sheets are looked at, not measured
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.gallery", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    out = parser.parse_args(argv).out
+    out.mkdir(parents=True, exist_ok=True)
+    photo = load_photo()
+    save(out / "presets.png", draw_sheet(*presets(photo), n_columns=4))
+    save(out / "modes.png", draw_sheet(*modes(photo), n_columns=4))
+    return 0
+
+
+def load_photo() -> Picture:
+    """Chelsea the cat, by Stefan van der Walt, given to the public domain (CC0); comes with scikit-image."""
+    from skimage import data  # noqa: PLC0415  (the demo's own extra)
+
+    cat = Image.fromarray(data.chelsea())
+    cat = cat.resize((WIDTH_PX, WIDTH_PX * cat.height // cat.width), Image.Resampling.LANCZOS)
+    return Picture(torch.from_numpy(np.asarray(cat, np.float32) / 255).permute(2, 0, 1).contiguous())
+
+
+def presets(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
+    """The photo and what each preset makes of it, at default settings."""
+    panels = [Panel(shown(photo), "Photo", "Chelsea, from scikit-image")]
+    for preset in styles.presets():
+        painted = stylize(photo, [styles.load_preset(preset.name)]).picture
+        panels.append(Panel(shown(painted), preset.title, f"{preset.artist}, {preset.year}"))
+    return "Styles that come with Impasto", "One forward pass each, at the default settings.", panels
+
+
+def modes(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
+    """One style in every mode."""
+    plain = Settings()
+    variants = {
+        "Default": plain,
+        "Strength 0.5": replace(plain, strength=0.5),
+        "Colors: luminance": replace(plain, color="luminance"),
+        "Colors: match": replace(plain, color="match"),
+        "Photorealism 1": replace(plain, photoreal=1.0),
+        "Luminance, photorealism 1": replace(plain, color="luminance", photoreal=1.0),
+        "Style size 256": replace(plain, style_size_px=256),
+    }
+    style = styles.load_preset("starry-night")
+    panels = [Panel(shown(photo), "Photo", "Chelsea, from scikit-image")]
+    panels += [Panel(shown(stylize(photo, [style], s).picture), title, style.name) for title, s in variants.items()]
+    return "Modes", "The same photo and style.", panels
+
+
+def shown(picture: Picture) -> Image.Image:
+    """A panel's picture."""
+    pixels = (picture.rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    image = Image.fromarray(pixels)
+    return image.resize((PANEL_PX, PANEL_PX * image.height // image.width), Image.Resampling.LANCZOS)
+
+
+def save(path: Path, sheet: Image.Image) -> None:
+    """As a palette PNG: a third of the bytes, and nobody sees it."""
+    sheet.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
