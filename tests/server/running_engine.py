@@ -190,7 +190,12 @@ class RunningEngine:
 
     def wait_running(self, job_id: str) -> None:
         """Wait until a job's painter has reported something."""
-        wait_until(lambda: self.look(job_id)["state"] == "running", what="running")
+
+        def has_begun() -> bool:
+            job = self.look(job_id)
+            return job["state"] == "running" and job["message"] != "Waiting"
+
+        wait_until(has_begun, what="running")
 
     def events(self, job_id: str) -> Iterator[dict[str, Any]]:
         """A job's events to their end."""
