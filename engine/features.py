@@ -51,19 +51,21 @@ class Backbone(nn.Module):
     """
 
     layers: tuple[str, ...] = ()
+    poolings: tuple[str, ...] = ("max",)
 
-    def forward(self, rgb: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(self, rgb: Tensor, layers: Iterable[str], pooling: str = "max") -> dict[str, Tensor]:
         """Features of pictures.
 
         Args:
             rgb: (B, 3, H, W), sRGB-encoded, [0, 1].
             layers: names out of ``self.layers``.
+            pooling: "max", or "average" where it can: smoother gradients for optimization (Gatys 2016).
 
         Returns:
             name -> (B, C, H', W') after the ReLU; H', W' are halved (rounded down) once per block.
 
         Raises:
-            SettingsError: a layer that this backbone does not have.
+            SettingsError: a layer or a pooling that this backbone does not have.
         """
         check_shapes(rgb=(rgb, "B 3 H W"))
         wanted = set(layers)
@@ -73,11 +75,13 @@ class Backbone(nn.Module):
                 f"This feature network has no {', '.join(missing)}; it goes up to {self.layers[-1]}. "
                 "Choose shallower layers, or a backbone with the deeper ones (vgg19)."
             )
+        if pooling not in self.poolings:
+            raise SettingsError(f"This feature network has no {pooling} pooling. Choose max, or the backbone vgg19.")
         mean = rgb.new_tensor(IMAGENET_MEAN)[:, None, None]
         std = rgb.new_tensor(IMAGENET_STD)[:, None, None]
-        return self._features((rgb - mean) / std, wanted)
+        return self._features((rgb - mean) / std, wanted, pooling)
 
-    def _features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    def _features(self, x: Tensor, wanted: set[str], pooling: str) -> dict[str, Tensor]:
         raise NotImplementedError
 
 
@@ -86,6 +90,8 @@ class Vgg19(Backbone):
 
     Source: Simonyan & Zisserman 2015; parameters named ``features.{0,2,5,...}.{weight,bias}``.
     """
+
+    poolings = ("max", "average")
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
@@ -119,13 +125,14 @@ class Vgg19(Backbone):
         conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
         return conv
 
-    def _features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    def _features(self, x: Tensor, wanted: set[str], pooling: str) -> dict[str, Tensor]:
+        pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
         found: dict[str, Tensor] = {}
         block = 1
         for name, conv in self.convs.items():
             if block_of(name) != block:
                 block = block_of(name)
-                x = F.max_pool2d(x, 2)  # (B, C, H/2, W/2)
+                x = pool(x, 2)  # (B, C, H/2, W/2)
             x = F.relu(conv(x))
             if name in wanted:
                 found[name] = x

@@ -18,6 +18,7 @@ from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError
 from engine.methods import Job
+from engine.options import resolve
 from engine.progress import part
 from engine.smooth import smooth_photoreal
 from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
@@ -31,8 +32,8 @@ class Stylized:
 
     Args:
         picture: same size as the content, with its alpha.
-        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "size", "seconds" by stage,
-            "peak_bytes" (of the device, CUDA only), "notes".
+        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "options", "size", "seconds" by
+            stage, "peak_bytes" (of the device, CUDA only), "notes".
     """
 
     picture: Picture
@@ -68,6 +69,7 @@ def stylize(
         Cancelled: raised by ``on_progress``, passed on.
     """
     method = methods.get(settings.method)
+    options = resolve(method.name, method.options, settings.options)
     check_inputs(content, styles, mask, regions)
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
@@ -81,6 +83,7 @@ def stylize(
                 mask=small.mask,
                 regions=small.regions,
                 device=choose_device(settings.device),
+                options=options,
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
             )
         with clock.stage("paint"):
@@ -272,6 +275,7 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict
         "color": settings.color,
         "photoreal": settings.photoreal,
         "seed": settings.seed,
+        "options": dict(job.options),
         "size": [width, height],
         "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
         "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -108,6 +108,7 @@ class Settings:
         device: "auto", "cpu" or "cuda".
         seed: for methods that draw random numbers.
         composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
+        options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
         SettingsError: a value is out of range.
@@ -123,6 +124,7 @@ class Settings:
     device: DeviceName = "auto"
     seed: int = 0
     composite: bool = True
+    options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_range("strength", self.strength, 0, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import SettingsError
+from engine.options import Option, Value
 from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
 
 
@@ -30,6 +31,7 @@ class Job:
         mask: what of the content counts in its statistics; None = all of it.
         regions: pairs of content and style parts; empty = one style for the whole picture.
         device: where to compute.
+        options: every option of the method with its value.
         on_progress: called between layers; raises ``Cancelled`` to stop.
     """
 
@@ -39,6 +41,7 @@ class Job:
     mask: Mask | None = None
     regions: Sequence[Region] = ()
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    options: Mapping[str, Value] = field(default_factory=dict)
     on_progress: Progress = silent
 
 
@@ -57,6 +60,7 @@ class MethodInfo:
         kind: "feed-forward", "optimization" or "photorealistic".
         takes: of "blend" (several styles), "regions", "presets" (style codes without a picture), "size".
         paint: the method itself.
+        options: what can be chosen beyond the settings that all methods have.
         is_ready: tells whether everything that it needs (weights) is here.
     """
 
@@ -66,6 +70,7 @@ class MethodInfo:
     kind: str
     takes: tuple[str, ...]
     paint: Paint = field(repr=False)
+    options: tuple[Option, ...] = ()
     ready: Callable[[], bool] = field(default=lambda: True, repr=False)
 
     @property
@@ -83,6 +88,7 @@ def register(
     paper: str,
     kind: str,
     takes: tuple[str, ...] = (),
+    options: tuple[Option, ...] = (),
     ready: Callable[[], bool] = lambda: True,
 ) -> Callable[[Paint], Paint]:
     """Register a painting function under a name; the arguments are those of ``MethodInfo``.
@@ -94,7 +100,7 @@ def register(
     def add(paint: Paint) -> Paint:
         if name in _registry:
             raise ValueError(f"The method name {name!r} is registered twice.")
-        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, ready)
+        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready)
         return paint
 
     return add

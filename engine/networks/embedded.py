@@ -35,7 +35,7 @@ class Embedded(Backbone):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def _features(self, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    def _features(self, x: Tensor, wanted: set[str], _pooling: str) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         block = 1
         for name, conv in self.convs.items():

@@ -91,6 +91,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         backbone=options.backbone,
         device=options.device,
         seed=options.seed,
+        options=dict(options.option),
     )
 
 
@@ -116,6 +117,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", default="embedded", metavar="embedded|vgg19|FILE.safetensors")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--option", action="append", default=[], type=option, metavar="NAME=VALUE", help="of the method; repeat it"
+    )
     parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
     parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
 
@@ -126,6 +130,14 @@ def weights(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.7,0.3") from None
+
+
+def option(text: str) -> tuple[str, str]:
+    """ "pooling=average" as a pair."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
 
 
 COMMAND = Command("stylize", "paint a picture in the style of another", run, add_arguments)

@@ -1,0 +1,175 @@
+"""Painting by optimization: the pixels themselves are changed until their features fit content and style.
+
+Source: Gatys, Ecker & Bethge 2016; the style statistic can be any of ``engine.statistics`` (Li 2017 and others).
+Departs: losses are relative and rooted, so that one weight serves all pictures and layers; the statistics are compared
+at three scales of the picture, because a network's receptive field is smaller than a brush stroke of a large one;
+optimization goes from coarse to fine (Gatys 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.descent import descend, resized, sizes_from_coarse
+from engine.device import memory_errors
+from engine.errors import InputError
+from engine.features import Backbone, load_backbone
+from engine.methods import Job, register
+from engine.options import Option
+from engine.progress import part
+from engine.statistics import STATISTICS, Statistic, samples_of
+from engine.types import Region, Style
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
+CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has
+PYRAMID = (1.0, 0.5, 0.25)
+SHARES = (0.35, 0.35, 0.3)  # of the iterations, coarse to fine
+CONTENT_WEIGHT = 0.5
+VARIATION_WEIGHT = 0.3
+ROOT_EPS = 1e-4
+
+OPTIONS = (
+    Option("statistic", "gram", "what makes a style", choices=tuple(STATISTICS)),
+    Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam")),
+    Option("pooling", "max", "of the feature network; average needs vgg19", choices=("max", "average")),
+    Option("iterations", 200, "evaluations of the loss, over all sizes", low=1, high=5000),
+    Option("scales", 3, "picture sizes, each half the next", low=1, high=6),
+)
+
+
+@register(
+    "gatys",
+    title="Optimization (Gatys)",
+    paper="Gatys 2016",
+    kind="optimization",
+    takes=("blend", "regions", "size"),
+    options=OPTIONS,
+)
+def paint(job: Job) -> Tensor:
+    """Optimize the pixels, coarse to fine."""
+    content = job.content.rgb[None].to(job.device)  # (1, 3, H, W)
+    if job.settings.strength == 0:
+        return content[0].cpu()
+    with memory_errors("this picture"), torch.inference_mode(False):
+        backbone = load_backbone(job.settings.backbone).to(job.device)
+        sizes = sizes_from_coarse(job.content.size, int(job.options["scales"]))
+        steps = shared_out(int(job.options["iterations"]), len(sizes))
+        pixels = content.clone()
+        for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
+            loss = Loss(job, backbone, resized(content.clone(), size))
+            start, end = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
+            report = part(job.on_progress, start, end, f"Painting at {size[1]} x {size[0]}")
+            pixels = descend(resized(pixels, size), loss, n_steps, str(job.options["optimizer"]), report)
+        return pixels[0].cpu()
+
+
+def shared_out(n_steps: int, n_sizes: int) -> list[int]:
+    """Iterations of each size, at least one."""
+    shares = SHARES[-n_sizes:] if n_sizes <= len(SHARES) else (SHARES[0],) * (n_sizes - len(SHARES)) + SHARES
+    return [max(1, round(n_steps * share / sum(shares))) for share in shares]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one part of the picture should have at one layer and scale.
+
+    Args:
+        wanted: the style's statistics and its share in a blend.
+        weight: (h, w) which part of the picture; None = all of it.
+        share: of this part in the loss.
+    """
+
+    wanted: Sequence[tuple[Tensor, float]]
+    weight: Tensor | None
+    share: float
+
+
+class Loss:
+    """Content, style and smoothness of a picture of one size.
+
+    Args:
+        job: styles, regions and options.
+        backbone: sees the features.
+        content: (1, 3, h, w), the picture at this size.
+    """
+
+    def __init__(self, job: Job, backbone: Backbone, content: Tensor) -> None:
+        self.backbone, self.pooling, self.seed = backbone, str(job.options["pooling"]), job.settings.seed
+        self.statistic: Statistic = STATISTICS[str(job.options["statistic"])]
+        self.style_layers = tuple(layer for layer in STYLE_LAYERS if layer in backbone.layers)
+        self.content_layer = next(layer for layer in CONTENT_LAYERS if layer in backbone.layers)
+        self.content_weight = CONTENT_WEIGHT * (2 / job.settings.strength - 1)
+        scale = max(content.shape[2:]) / max(job.content.size)
+        with torch.no_grad():
+            self.content = self.see(content)[self.content_layer]
+            self.content_energy = self.content.square().mean().clamp_min(1e-8)
+            self.targets = [self.targets_at(job, scale, factor) for factor in PYRAMID]
+
+    def see(self, rgb: Tensor, layers: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Features of (1, 3, h, w)."""
+        return self.backbone(rgb, layers or (*self.style_layers, self.content_layer), self.pooling)
+
+    def targets_at(self, job: Job, scale: float, factor: float) -> dict[str, list[Target]]:
+        """Per layer the targets of all parts of the picture.
+
+        Args:
+            job: what is painted.
+            scale: size of the picture now over its full size.
+            factor: of the pyramid.
+        """
+        seen = [self.see_style(style, job, scale * factor) for style in job.styles]
+        total = sum(style.weight for style in job.styles)
+        targets: dict[str, list[Target]] = {}
+        for layer in self.style_layers:
+            parts: Sequence[Region | None] = job.regions or [None]
+            targets[layer] = []
+            for region in parts:
+                wanted = []
+                for style, features in zip(job.styles, seen, strict=True):
+                    alpha = style.picture.alpha if style.picture is not None else None
+                    own = alpha if region is None else region.style.weight
+                    samples = samples_of(features[layer], None if own is None else own.to(job.device), self.seed)
+                    wanted.append((self.statistic.describe(samples), style.weight / total))
+                mask = job.mask.weight if job.mask else None
+                weight = mask if region is None else region.content.weight
+                share = 1.0 if region is None or weight is None else float(weight.mean())
+                targets[layer].append(Target(wanted, None if weight is None else weight.to(job.device), share))
+        return targets
+
+    def see_style(self, style: Style, job: Job, scale: float) -> dict[str, Tensor]:
+        """Features of a style at the size that fits the picture's."""
+        if style.picture is None:
+            raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
+        rgb = style.picture.rgb[None].to(job.device).clamp(0, 1)
+        longest = (job.settings.style_size_px or max(job.content.size)) * scale
+        height, width = (max(16, round(side * longest / max(rgb.shape[2:]))) for side in rgb.shape[2:])
+        return self.see(resized(rgb, (height, width)), self.style_layers)
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """The loss of (1, 3, h, w)."""
+        terms = []
+        for factor, targets in zip(PYRAMID, self.targets, strict=True):
+            size = [max(16, round(side * factor)) for side in rgb.shape[2:]]
+            layers = (*self.style_layers, self.content_layer) if factor == 1 else self.style_layers
+            seen = self.see(resized(rgb, size), layers)
+            if factor == 1:
+                moved = (seen[self.content_layer] - self.content).square().mean()
+                content = moved / self.content_energy
+            terms += [self.part_distance(seen[layer], part) for layer, parts in targets.items() for part in parts]
+        style = torch.stack(terms).sum() / (len(PYRAMID) * len(self.style_layers))
+        return style + self.content_weight * content + VARIATION_WEIGHT * variation(rgb)
+
+    def part_distance(self, features: Tensor, target: Target) -> Tensor:
+        """How far one part of the picture is from its style at one layer."""
+        samples = samples_of(features, target.weight, self.seed)
+        distances = [share * self.statistic.distance(samples, wanted) for wanted, share in target.wanted]
+        return target.share * (torch.stack(distances).sum() + ROOT_EPS).sqrt()
+
+
+def variation(rgb: Tensor) -> Tensor:
+    """Mean absolute difference of neighbors."""
+    return (rgb[..., 1:, :] - rgb[..., :-1, :]).abs().mean() + (rgb[..., 1:] - rgb[..., :-1]).abs().mean()
