@@ -32,8 +32,8 @@ class Stylized:
 
     Args:
         picture: same size as the content, with its alpha.
-        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "options", "size", "seconds" by
-            stage, "peak_bytes" (of the device, CUDA only), "notes".
+        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "options", "size", "seconds"
+            by stage, "peak_bytes" (of the device, CUDA only), "notes".
     """
 
     picture: Picture
