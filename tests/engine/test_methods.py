@@ -20,7 +20,7 @@ READY = [info.name for info in methods.catalog() if info.is_ready]
 def quick(name: str, **more: Any) -> Settings:
     """Settings of a method, with few iterations where it iterates: what holds here holds after the first."""
     options = {"iterations": 6} if "iterations" in {option.name for option in methods.get(name).options} else {}
-    return quick(name, options=options, **more)
+    return Settings(method=name, options=options, **more)
 
 
 def test_the_default_method_is_ready_without_any_download() -> None:
