@@ -1,7 +1,8 @@
 """Painting by optimization: the pixels themselves are changed until their features fit content and style.
 
 Source: Gatys, Ecker & Bethge 2016; the style statistic can be any of ``engine.statistics`` (Li 2017 and others).
-Departs: losses are relative and rooted, so that one weight serves all pictures and layers; the statistics are compared
+Departs: every style term is rooted and in units of the content's own distance, so that its gradient has one size near
+and far and one set of weights serves all pictures, layers and statistics; the statistics are compared
 at three scales of the picture, because a network's receptive field is smaller than a brush stroke of a large one;
 optimization goes from coarse to fine (Gatys 2017).
 """
@@ -13,29 +14,34 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from engine.color import recolor
 from engine.descent import descend, resized, sizes_from_coarse
 from engine.device import memory_errors
 from engine.errors import InputError
-from engine.features import Backbone, load_backbone
+from engine.features import Backbone, block_of, load_backbone
 from engine.methods import Job, register
 from engine.options import Option
 from engine.progress import part
 from engine.statistics import STATISTICS, Statistic, samples_of
-from engine.types import Region, Style
+from engine.types import Picture, Region, Style
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
 CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has
 PYRAMID = (1.0, 0.5, 0.25)
 SHARES = (0.35, 0.35, 0.3)  # of the iterations, coarse to fine
-CONTENT_WEIGHT = 0.5
+CONTENT_WEIGHT = 0.4
 VARIATION_WEIGHT = 0.3
 ROOT_EPS = 1e-4
+MIN_UNIT = 0.02  # a content that is this near the style already has nothing to gain there
+MIN_SIDE_PX = 16
+FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
 
 OPTIONS = (
     Option("statistic", "gram", "what makes a style", choices=tuple(STATISTICS)),
     Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam")),
-    Option("pooling", "max", "of the feature network; average needs vgg19", choices=("max", "average")),
+    Option("pooling", "auto", "of the feature network; auto: average where it can", choices=("auto", "max", "average")),
     Option("iterations", 200, "evaluations of the loss, over all sizes", low=1, high=5000),
     Option("scales", 3, "picture sizes, each half the next", low=1, high=6),
 )
@@ -58,13 +64,45 @@ def paint(job: Job) -> Tensor:
         backbone = load_backbone(job.settings.backbone).to(job.device)
         sizes = sizes_from_coarse(job.content.size, int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
-        pixels = content.clone()
+        pixels = start_of(job).to(job.device)
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             loss = Loss(job, backbone, resized(content.clone(), size))
             start, end = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, start, end, f"Painting at {size[1]} x {size[0]}")
             pixels = descend(resized(pixels, size), loss, n_steps, str(job.options["optimizer"]), report)
         return pixels[0].cpu()
+
+
+def start_of(job: Job) -> Tensor:
+    """Where the descent begins: the content in the styles' colors, part by part: (1, 3, H, W).
+
+    A ReLU that is off everywhere passes no gradient: from its own colors a picture would never find what it lacks.
+    """
+    content = job.content.rgb
+    total, shares = torch.zeros_like(content), torch.zeros(job.content.size)
+    mask = job.mask.weight if job.mask else None
+    parts: Sequence[Region | None] = job.regions or [None]
+    for style in job.styles:
+        rgb = picture_of(style).rgb
+        for region in parts:
+            weight = mask if region is None else region.content.weight
+            counted = picture_of(style).alpha if region is None else region.style.weight
+            colored = recolor(content, rgb, style_weight=weight, content_weight=counted)
+            share = style.weight * (torch.ones_like(shares) if region is None else region.content.weight)
+            total, shares = total + colored * share, shares + share
+    painted = torch.where(shares > 0, total / shares.clamp_min(1e-6), content).clamp(0, 1)
+    return content.lerp(painted, job.settings.strength)[None].clone()
+
+
+def picture_of(style: Style) -> Picture:
+    """The style's picture.
+
+    Raises:
+        InputError: it is a preset.
+    """
+    if style.picture is None:
+        raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
+    return style.picture
 
 
 def shared_out(n_steps: int, n_sizes: int) -> list[int]:
@@ -81,11 +119,13 @@ class Target:
         wanted: the style's statistics and its share in a blend.
         weight: (h, w) which part of the picture; None = all of it.
         share: of this part in the loss.
+        unit: the content's own distance from the style.
     """
 
     wanted: Sequence[tuple[Tensor, float]]
     weight: Tensor | None
     share: float
+    unit: float
 
 
 class Loss:
@@ -98,7 +138,9 @@ class Loss:
     """
 
     def __init__(self, job: Job, backbone: Backbone, content: Tensor) -> None:
-        self.backbone, self.pooling, self.seed = backbone, str(job.options["pooling"]), job.settings.seed
+        self.backbone, self.seed = backbone, job.settings.seed
+        wanted = str(job.options["pooling"])
+        self.pooling = backbone.poolings[-1] if wanted == "auto" else wanted
         self.statistic: Statistic = STATISTICS[str(job.options["statistic"])]
         self.style_layers = tuple(layer for layer in STYLE_LAYERS if layer in backbone.layers)
         self.content_layer = next(layer for layer in CONTENT_LAYERS if layer in backbone.layers)
@@ -107,55 +149,61 @@ class Loss:
         with torch.no_grad():
             self.content = self.see(content)[self.content_layer]
             self.content_energy = self.content.square().mean().clamp_min(1e-8)
-            self.targets = [self.targets_at(job, scale, factor) for factor in PYRAMID]
+            self.targets = [self.targets_at(job, content, scale, factor) for factor in PYRAMID]
 
     def see(self, rgb: Tensor, layers: Sequence[str] = ()) -> dict[str, Tensor]:
-        """Features of (1, 3, h, w)."""
-        return self.backbone(rgb, layers or (*self.style_layers, self.content_layer), self.pooling)
+        """Features of (1, 3, h, w), as if the picture went on beyond its borders."""
+        framed = F.pad(rgb, (FRAME_PX,) * 4, mode="replicate")
+        seen = self.backbone(framed, layers or (*self.style_layers, self.content_layer), self.pooling)
+        edges = {name: FRAME_PX // 2 ** (block_of(name) - 1) for name in seen}
+        return {name: x[..., edges[name] : -edges[name], edges[name] : -edges[name]] for name, x in seen.items()}
 
-    def targets_at(self, job: Job, scale: float, factor: float) -> dict[str, list[Target]]:
+    def targets_at(self, job: Job, content: Tensor, scale: float, factor: float) -> dict[str, list[Target]]:
         """Per layer the targets of all parts of the picture.
 
         Args:
             job: what is painted.
-            scale: size of the picture now over its full size.
+            content: (1, 3, h, w), the picture now.
+            scale: its size over the full one.
             factor: of the pyramid.
         """
+        own = self.see(scaled(content, factor), self.style_layers)
         seen = [self.see_style(style, job, scale * factor) for style in job.styles]
+        parts: Sequence[Region | None] = job.regions or [None]
+        return {
+            layer: [self.target(job, part, own[layer], [features[layer] for features in seen]) for part in parts]
+            for layer in self.style_layers
+        }
+
+    def target(self, job: Job, region: Region | None, content: Tensor, styles: Sequence[Tensor]) -> Target:
+        """What one part should have, from the features of content and styles at one layer."""
         total = sum(style.weight for style in job.styles)
-        targets: dict[str, list[Target]] = {}
-        for layer in self.style_layers:
-            parts: Sequence[Region | None] = job.regions or [None]
-            targets[layer] = []
-            for region in parts:
-                wanted = []
-                for style, features in zip(job.styles, seen, strict=True):
-                    alpha = style.picture.alpha if style.picture is not None else None
-                    own = alpha if region is None else region.style.weight
-                    samples = samples_of(features[layer], None if own is None else own.to(job.device), self.seed)
-                    wanted.append((self.statistic.describe(samples), style.weight / total))
-                mask = job.mask.weight if job.mask else None
-                weight = mask if region is None else region.content.weight
-                share = 1.0 if region is None or weight is None else float(weight.mean())
-                targets[layer].append(Target(wanted, None if weight is None else weight.to(job.device), share))
-        return targets
+        wanted = []
+        for style, features in zip(job.styles, styles, strict=True):
+            alpha = style.picture.alpha if style.picture is not None else None
+            counted = alpha if region is None else region.style.weight
+            samples = samples_of(features, None if counted is None else counted.to(job.device), self.seed)
+            wanted.append((self.statistic.describe(samples), style.weight / total))
+        mask = job.mask.weight if job.mask else None
+        weight = mask if region is None else region.content.weight
+        share = 1.0 if region is None or weight is None else float(weight.mean())
+        weight = None if weight is None else weight.to(job.device)
+        unit = max(MIN_UNIT, float(self.distance(content, wanted, weight)))
+        return Target(wanted, weight, share, unit)
 
     def see_style(self, style: Style, job: Job, scale: float) -> dict[str, Tensor]:
         """Features of a style at the size that fits the picture's."""
-        if style.picture is None:
-            raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
-        rgb = style.picture.rgb[None].to(job.device).clamp(0, 1)
+        rgb = picture_of(style).rgb[None].to(job.device).clamp(0, 1)
         longest = (job.settings.style_size_px or max(job.content.size)) * scale
-        height, width = (max(16, round(side * longest / max(rgb.shape[2:]))) for side in rgb.shape[2:])
+        height, width = (max(MIN_SIDE_PX, round(side * longest / max(rgb.shape[2:]))) for side in rgb.shape[2:])
         return self.see(resized(rgb, (height, width)), self.style_layers)
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """The loss of (1, 3, h, w)."""
         terms = []
         for factor, targets in zip(PYRAMID, self.targets, strict=True):
-            size = [max(16, round(side * factor)) for side in rgb.shape[2:]]
             layers = (*self.style_layers, self.content_layer) if factor == 1 else self.style_layers
-            seen = self.see(resized(rgb, size), layers)
+            seen = self.see(scaled(rgb, factor), layers)
             if factor == 1:
                 moved = (seen[self.content_layer] - self.content).square().mean()
                 content = moved / self.content_energy
@@ -164,10 +212,19 @@ class Loss:
         return style + self.content_weight * content + VARIATION_WEIGHT * variation(rgb)
 
     def part_distance(self, features: Tensor, target: Target) -> Tensor:
-        """How far one part of the picture is from its style at one layer."""
-        samples = samples_of(features, target.weight, self.seed)
-        distances = [share * self.statistic.distance(samples, wanted) for wanted, share in target.wanted]
-        return target.share * (torch.stack(distances).sum() + ROOT_EPS).sqrt()
+        """How far one part of the picture is from its style at one layer: 1 for the content itself."""
+        distance = self.distance(features, target.wanted, target.weight)
+        return target.share * (distance / target.unit + ROOT_EPS).sqrt()
+
+    def distance(self, features: Tensor, wanted: Sequence[tuple[Tensor, float]], weight: Tensor | None) -> Tensor:
+        """Of the part of the features that a weight covers, from a blend of styles."""
+        samples = samples_of(features, weight, self.seed)
+        return torch.stack([share * self.statistic.distance(samples, w) for w, share in wanted]).sum()
+
+
+def scaled(rgb: Tensor, factor: float) -> Tensor:
+    """A level of the pyramid."""
+    return resized(rgb, [max(MIN_SIDE_PX, round(side * factor)) for side in rgb.shape[2:]])
 
 
 def variation(rgb: Tensor) -> Tensor:

@@ -1,0 +1,125 @@
+"""Painting by optimization: it reaches the style, coarse to fine, and can be stopped."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.descent import descend, sizes_from_coarse
+from engine.errors import Cancelled, InputError, SettingsError
+from engine.features import load_backbone
+from engine.methods.gatys import shared_out
+from engine.statistics import STATISTICS
+from engine.styles import load_preset, presets
+from engine.stylize import stylize
+from engine.train.objective import gram
+from engine.types import Mask, Picture, Region, Settings, Style, silent
+
+
+@pytest.fixture
+def cat(cat: Picture) -> Picture:
+    """The cat, small: (3, 85, 128)."""
+    return Picture(torch.nn.functional.avg_pool2d(cat.rgb, 2))
+
+
+@pytest.fixture
+def coffee(coffee: Picture) -> Picture:
+    """The coffee, small: (3, 85, 128)."""
+    return Picture(torch.nn.functional.avg_pool2d(coffee.rgb, 2))
+
+
+def settings(**options: str | int) -> Settings:
+    return Settings(method="gatys", options={"iterations": 30, "scales": 2} | options)
+
+
+def style_distance(result: Picture, style: Picture) -> float:
+    """Relative squared Gram distance on the embedded network: an oracle of its own."""
+    backbone = load_backbone("embedded")
+    layers = ("relu1_1", "relu2_1", "relu3_1")
+    with torch.inference_mode():
+        ours, theirs = (backbone(p.rgb[None], layers) for p in (result, style))
+        terms = [(gram(ours[k]) - gram(theirs[k])).square().sum() / gram(theirs[k]).square().sum() for k in layers]
+    return float(torch.stack(terms).mean())
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_every_statistic_brings_the_picture_nearer_to_the_style(statistic: str, cat: Picture, coffee: Picture) -> None:
+    painted = stylize(cat, [Style("coffee", coffee)], settings(statistic=statistic)).picture
+    assert style_distance(painted, coffee) < 0.6 * style_distance(cat, coffee)
+
+
+def test_two_hundred_iterations_close_nine_tenths(cat: Picture, coffee: Picture) -> None:
+    painted = stylize(cat, [Style("coffee", coffee)], settings(iterations=200, scales=3)).picture
+    assert style_distance(painted, coffee) < 0.1 * style_distance(cat, coffee)
+
+
+def test_adam_works_too(cat: Picture, coffee: Picture) -> None:
+    painted = stylize(cat, [Style("coffee", coffee)], settings(optimizer="adam", iterations=60)).picture
+    assert style_distance(painted, coffee) < 0.5 * style_distance(cat, coffee)
+
+
+def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) -> None:
+    moved = [
+        float((stylize(cat, [Style("c", coffee)], strong).picture.rgb - cat.rgb).abs().mean())
+        for strong in (Settings(method="gatys", strength=s, options={"iterations": 30}) for s in (0.2, 1))
+    ]
+    assert moved[0] < moved[1]
+
+
+def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
+    red_and_blue = torch.zeros(3, 64, 64)
+    red_and_blue[0, :, :32], red_and_blue[2, :, 32:] = 0.9, 0.9
+    left, style_left = torch.zeros(cat.size), torch.zeros(64, 64)
+    left[:, :64], style_left[:, :32] = 1, 1
+    regions = [
+        Region(Mask(left), Mask(1 - style_left)),  # crosswise: the left of the photo takes the right of the style
+        Region(Mask(1 - left), Mask(style_left)),
+    ]
+    style = Style("halves", Picture(red_and_blue))
+    painted = stylize(cat, [style], settings(iterations=60), regions=regions).picture.rgb
+    red_minus_blue = painted[0] - painted[2]
+    assert float(red_minus_blue[:, :50].mean()) < -0.2
+    assert float(red_minus_blue[:, 78:].mean()) > 0.2
+
+
+def test_a_preset_has_no_picture_to_optimize_for(cat: Picture) -> None:
+    with pytest.raises(InputError, match="needs a style picture"):
+        stylize(cat, [load_preset(presets()[0].name)], settings())
+
+
+def test_unknown_options_are_told(cat: Picture, coffee: Picture) -> None:
+    for options, sentence in (
+        ({"statistic": "wavelet"}, "statistic must be one of gram"),
+        ({"iterations": "many"}, "iterations must be a number"),
+        ({"iterations": 0}, "iterations must be from 1 to 5000"),
+        ({"brush": 3}, "no option 'brush'; its options are statistic"),
+        ({"pooling": "average"}, "no average pooling"),
+    ):
+        with pytest.raises(SettingsError, match=sentence):
+            stylize(cat, [Style("coffee", coffee)], Settings(method="gatys", options=options))
+
+
+def test_it_can_be_stopped_between_two_iterations(cat: Picture, coffee: Picture) -> None:
+    seen: list[float] = []
+
+    def stop(share: float, _message: str) -> None:
+        seen.append(share)
+        if len(seen) == 5:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        stylize(cat, [Style("coffee", coffee)], settings(iterations=500), on_progress=stop)
+    assert len(seen) == 5 and seen == sorted(seen)
+
+
+def test_descent_finds_a_known_minimum() -> None:
+    wanted = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+    for optimizer in ("lbfgs", "adam"):
+        found = descend(torch.full_like(wanted, 0.5), lambda x: (x - wanted).square().sum(), 80, optimizer, silent)
+        assert float((found - wanted).abs().max()) < 0.02, optimizer
+
+
+def test_sizes_double_up_to_the_picture() -> None:
+    assert sizes_from_coarse((600, 900), 3) == [(150, 225), (300, 450), (600, 900)]
+    assert sizes_from_coarse((100, 900), 3) == [(100, 900)]
+    assert [sum(shared_out(200, n)) for n in (1, 2, 3)] == [200, 200, 200]
