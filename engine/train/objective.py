@@ -140,6 +140,25 @@ def total_variation(rgb: Tensor) -> Tensor:
     return dx + dy
 
 
+def grid_energy(rgb: Tensor, period: int = 8) -> Tensor:
+    """How much of the detail repeats every 8 pixels, the footprint of up-sampling, per picture: (B,). 0 = none.
+
+    Detail is what a blur of one period takes away. Cut into blocks of 8x8, its mean block shows a pattern that stands
+    still, the unevenness of its energy over a block one that changes its sign.
+
+    Args:
+        rgb: (B, 3, H, W), H and W divisible by ``period``.
+        period: pixels.
+    """
+    n, channels, height, width = rgb.shape
+    smooth = F.avg_pool2d(F.pad(rgb, (period // 2,) * 4, mode="reflect"), period + 1, 1)
+    blocks = (rgb - smooth).reshape(n, channels, height // period, period, width // period, period)
+    energy = blocks.square().mean((1, 2, 4))  # (B, 8, 8)
+    mean_energy = energy.mean((1, 2)) + 1e-5
+    standing = blocks.mean((2, 4)).square().mean((1, 2, 3)) / mean_energy
+    return standing + (energy / mean_energy[:, None, None] - 1).square().mean((1, 2))
+
+
 def picture_distance(rgb: Tensor, wanted: Tensor) -> Tensor:
     """Mean absolute difference of pixels and of their differences to neighbors, per picture: (B,)."""
     error = rgb - wanted
