@@ -174,7 +174,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     procedure.add_double_argument(
         "photoreal",
         "Photor_ealism",
-        "How closely the result keeps the photo's edges: the lowest value is a painting, the highest looks like a photo",
+        "How closely the result keeps the photo's edges: the lowest is a painting, the highest looks like a photo",
         0.0,
         1.0,
         0.0,
