@@ -89,6 +89,8 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
     file = dialog.get_widget("style-file", Gtk.Widget)
     for button in file.get_children()[1:]:
         file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
+        if isinstance(button, Gtk.FileChooserButton):
+            button.set_title("Choose a Style Picture")
     more = dialog.get_widget("method", Gtk.Widget).get_parent()
     more.set_margin_start(INDENT_PX)
     more.set_margin_top(SPACING_PX)

@@ -21,6 +21,7 @@ POLL_S = 0.1
 COMMAND_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 120.0
 Found = TypeVar("Found")
+Me = TypeVar("Me", bound="Desktop")
 
 
 class DesktopError(Exception):
@@ -50,7 +51,7 @@ class Desktop:
             )
         self._answer()
 
-    def __enter__(self) -> Desktop:
+    def __enter__(self: Me) -> Me:
         return self
 
     def __exit__(
@@ -156,7 +157,7 @@ class Desktop:
         """
         self.wait_for(f"the end of the window {title!r}", lambda: not self.windows(title), timeout_s)
 
-    def wait_for(self, what: str, look: Callable[[], Found], timeout_s: float = COMMAND_TIMEOUT_S) -> Found:
+    def wait_for(self, what: str, look: Callable[[], Found | None], timeout_s: float = COMMAND_TIMEOUT_S) -> Found:
         """Look again and again until something is there.
 
         Returns:
@@ -207,7 +208,7 @@ class GimpDesktop(Desktop):
     def __init__(self, prefix: Sequence[str], env: Mapping[str, str], program: str, folder: Path) -> None:
         super().__init__(prefix, env, folder / "desktop.log")
         self._program = program
-        self._folder = folder
+        self.folder = folder
         self._n_scripts = 0
 
     def open(self, file: Path) -> None:
@@ -228,7 +229,7 @@ class GimpDesktop(Desktop):
             DesktopError: no answer came, or the script failed.
         """
         self._n_scripts += 1
-        file = self._folder / f"answer-{self._n_scripts}.json"
+        file = self.folder / f"answer-{self._n_scripts}.json"
         text = _SCRIPT.format(file=str(file), code=code)
         target = ["--session", "--type=method_call", "--print-reply", "--dest=org.gimp.GIMP.UI", "/org/gimp/GIMP/UI"]
         call = ["org.gimp.GIMP.UI.BatchRun", "string:python-fu-eval", f"string:{text}"]

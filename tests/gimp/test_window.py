@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(300)]
 
 WIDTH, HEIGHT = 600, 400
 DIALOG = "^Neural Style$"
+FILE_DIALOG = "^Choose a Style Picture$"
 MAIN_WINDOW = "layers?.* GIMP$"
 CANCEL_LIMIT_S = 3.0
 STATUS_BAR_PX = 32
@@ -48,6 +49,7 @@ class User:
         self._folder = folder
         self._state = folder / "state"
         self._python = "python3"
+        self._image = 0
 
     # --- what a user does -------------------------------------------------------------------------------
 
@@ -75,6 +77,15 @@ class User:
         """Go to a list by its underlined letter and take an entry, counted from the top."""
         self.desktop.press(f"alt+{key}", "Home", *["Down"] * n_down)
 
+    def choose_file(self, key: str, name: str) -> None:
+        """Go to a file by its underlined letter and choose one of the samples."""
+        self.desktop.press(f"alt+{key}", "space")
+        self.desktop.find_window(FILE_DIALOG)
+        self.desktop.write(str(self._folder / name))
+        self.desktop.press("Return")
+        self.desktop.wait_until_gone(FILE_DIALOG)
+        self.desktop.find_window(DIALOG)
+
     def confirm(self) -> None:
         self.desktop.press("alt+o")
         self.desktop.wait_until_gone(DIALOG)
@@ -91,9 +102,7 @@ class User:
             columns = np.flatnonzero(changed.any(axis=0))
             return (int(columns[-1]) - 10, SIZE[1] - STATUS_BAR_PX // 2) if len(columns) else None
 
-        place = self.desktop.wait_for("the button Cancel", find)
-        assert place is not None
-        return place
+        return self.desktop.wait_for("the button Cancel", find)
 
     def read_message(self) -> str:
         """Mark the text of GIMP's message with the keyboard, and close the message.
@@ -117,7 +126,7 @@ class User:
 
     def look(self) -> dict[str, Any]:
         """Everything of the image that could change."""
-        facts: dict[str, Any] = self._script("look")
+        facts: dict[str, Any] = self._script("look", self._image)
         return facts
 
     def wait_for_layers(self, n_layers: int) -> dict[str, Any]:
@@ -127,9 +136,7 @@ class User:
             facts = self.look()
             return facts if len(facts["layers"]) == n_layers and not facts["processes"] else None
 
-        facts = self.desktop.wait_for(f"{n_layers} layers", is_there)
-        assert facts is not None
-        return facts
+        return self.desktop.wait_for(f"{n_layers} layers", is_there)
 
     def see_status_bar(self) -> np.ndarray:
         """(STATUS_BAR_PX, W, 3) the lower edge of the screen."""
@@ -139,12 +146,12 @@ class User:
 
     def picture(self) -> np.ndarray:
         """(H, W, 3) what the user sees of the image."""
-        self._script("dump_visible", "visible")
+        self._script("dump_visible", self._image, "visible")
         return samples.read_dump(self._folder, "visible", {"height": HEIGHT, "width": WIDTH, "dtype": "uint8"})
 
     def selection(self) -> np.ndarray:
         """(H, W) the selection, 0 to 255."""
-        self._script("dump_selection", "selection")
+        self._script("dump_selection", self._image, "selection")
         facts: dict[str, object] = {"height": HEIGHT, "width": WIDTH, "dtype": "uint8"}
         return samples.read_dump(self._folder, "selection", facts)[..., 0]
 
@@ -161,13 +168,13 @@ class User:
     def start_afresh(self) -> None:
         """A new photo with a soft ellipse selected, no undo steps, an engine that works."""
         self.set_engine("negative")
-        self._script("start_afresh")
+        self._image = self._script("start_afresh")
 
     def set_engine(self, mode: str) -> None:
         """How the engine behaves; see fake_engine.py."""
         (self._state / "mode").write_text(mode)
 
-    def _script(self, name: str, *arguments: str) -> Any:
+    def _script(self, name: str, *arguments: str | int) -> Any:
         call = f"{name}({', '.join(map(repr, arguments))})"
         return self.desktop.script(
             f"import sys; sys.path.insert(0, {str(HERE)!r}); from inside import window; answer(window.{call})"
@@ -196,7 +203,7 @@ def desktop(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def user(desktop: tuple[GimpDesktop, Path]) -> User:
     """In front of a fresh photo."""
     user = User(*desktop)
-    for message in user.desktop.windows("^(GIMP Message|Neural Style)$"):  # of a test that failed
+    for message in user.desktop.windows(f"{FILE_DIALOG}|{DIALOG}|^GIMP Message$"):  # of a test that failed
         user.desktop.run(["xdotool", "windowactivate", "--sync", message, "key", "Escape"])
     user.start_afresh()
     return user
@@ -253,6 +260,39 @@ def test_the_dialog_opens_with_the_last_values(user: User) -> None:
     assert first["preset"] == "great-wave"
     assert first["settings"]["strength"] == 0.65 and first["settings"]["photoreal"] == 0.3
     assert first["settings"]["color"] == "match" and first["settings"]["style_size_px"] == 384
+
+
+def test_without_a_selection_the_whole_layer_is_painted_this_time_only(user: User) -> None:
+    photo = user.picture()
+    user.press("shift+ctrl+a")  # Select > None
+    user.choose_filter()
+    user.set_number("g", "100")
+    user.confirm()
+    user.wait_for_layers(2)
+    assert user.jobs()[-1]["mask"] is None
+    assert np.array_equal(user.picture(), 255 - photo)
+    user.start_afresh()
+    user.choose_filter()
+    user.confirm()
+    user.wait_for_layers(2)
+    assert user.jobs()[-1]["mask"] is not None
+
+
+def test_a_picture_file_gives_the_style(user: User) -> None:
+    user.choose_filter()
+    user.desktop.press("alt+a", "shift+Tab", "shift+Tab", "space")  # from the list to the switch above it
+    user.choose_file("i", "chelsea.jpg")
+    user.confirm()
+    after = user.wait_for_layers(2)
+    job = user.jobs()[-1]
+    assert after["names"][0].startswith("chelsea ")
+    assert job["preset"] is None and job["picture"][:2] == [300, 451]  # height and width of the cat's photo
+    user.start_afresh()
+    user.choose_filter()  # shows the file now; back to the paintings, for the other tests
+    user.desktop.press("alt+i", *["shift+Tab"] * 3, "space")
+    user.confirm()
+    user.wait_for_layers(2)
+    assert user.jobs()[-1]["preset"] is not None and user.jobs()[-1]["picture"] is None
 
 
 def test_repeat_runs_without_the_dialog(user: User) -> None:
