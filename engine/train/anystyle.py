@@ -26,7 +26,14 @@ from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"content": 1.0, "identity": 5.0, "variation": 0.1, "grid": 5.0, "range": 20.0}  # the rest is the recipe's
+WEIGHTS = {
+    "content": 1.0,
+    "identity": 5.0,
+    "variation": 0.1,
+    "grid": 5.0,
+    "peaks": 4.0,
+    "range": 20.0,
+}  # the rest is the recipe's
 
 OUTLIER = 4.0  # a batch whose loss is so many times the usual one teaches nothing: its step is left out
 
@@ -125,6 +132,7 @@ class Training:
             "patch": patch,
             "variation": objective.total_variation(painted.float()),
             "grid": objective.grid_energy(painted.float()),
+            "peaks": objective.grid_peaks(painted.float()),
             "range": objective.out_of_range(painted.float()),
         }
 

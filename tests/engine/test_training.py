@@ -130,6 +130,8 @@ def test_a_grid_is_found_and_a_photo_has_none(portrait: Picture) -> None:
     )
     none = float(objective.grid_energy(photo))
     assert none < 0.1
+    assert float(objective.grid_peaks(photo)) < 0.1
+    assert float(objective.grid_peaks(photo + lines)) > 0.5
     assert float(objective.grid_energy(photo + lines)) > 5 * none
     assert float(objective.grid_energy(photo + dots)) > 5 * none
 
