@@ -60,6 +60,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(
         assert torch.equal(value, second.net.state_dict()[name]), name
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
+    card = next(tmp_path.rglob("card.md")).read_text("utf-8")
+    assert f"{len(pictures)} content pictures" in card and "seed 5" in card and "**Commit**" in card
 
 
 @pytest.mark.slow
