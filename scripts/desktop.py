@@ -138,16 +138,17 @@ class Desktop:
         Raises:
             DesktopError: it did not come.
         """
-        window = self.wait_for(f"a window {title!r}", lambda: self.windows(title), timeout_s)[-1]
 
-        def has_keyboard() -> bool:
-            if self.run(["xdotool", "getactivewindow"], check=False).strip() == window:
-                return True
-            self.run(["xdotool", "windowactivate", window], check=False)  # in vain while it is just being opened
-            return False
+        def find_active() -> str | None:
+            windows = self.windows(title)
+            active = self.run(["xdotool", "getactivewindow"], check=False).strip()
+            if active in windows:
+                return active
+            if windows:  # in vain while it is just being opened, so again and again
+                self.run(["xdotool", "windowactivate", windows[-1]], check=False)
+            return None
 
-        self.wait_for(f"the keyboard in {title!r}", has_keyboard, timeout_s)
-        return window
+        return self.wait_for(f"a window {title!r} with the keyboard", find_active, timeout_s)
 
     def wait_until_gone(self, title: str, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """Wait until no such window is left.
@@ -169,7 +170,10 @@ class Desktop:
         end = time.monotonic() + timeout_s
         while not (found := look()):
             if time.monotonic() > end:
-                raise DesktopError(f"Waited {timeout_s:.0f} s for {what} in vain. Windows: {self.titles()}")
+                active = self.run(["xdotool", "getactivewindow", "getwindowname"], check=False).strip()
+                raise DesktopError(
+                    f"Waited {timeout_s:.0f} s for {what} in vain. Windows: {self.titles()}, active: {active!r}"
+                )
             time.sleep(POLL_S)
         return found
 

@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+POLL_S = 0.05
 # A main window has no frame, a new window has the keyboard, and no key is taken away from the programs.
 WINDOW_MANAGER = """<?xml version="1.0" encoding="UTF-8"?>
 <openbox_config xmlns="http://openbox.org/3.4/rc">
@@ -37,9 +39,10 @@ def main() -> int:
     """
     size = sys.argv[1]
     reading, writing = os.pipe()
-    # Xvfb takes a free number itself, so that any number of screens live side by side.
+    # Xvfb takes a free number itself, so that any number of screens live side by side. Without -noreset it starts anew
+    # when its last client leaves, and refuses whoever comes just then.
     screen = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{size}x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{size}x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=[writing],
         stdout=sys.stderr,
     )
@@ -50,12 +53,26 @@ def main() -> int:
         settings = Path(folder) / "rc.xml"
         settings.write_text(WINDOW_MANAGER, "utf-8")
         manager = subprocess.Popen(["openbox", "--config-file", settings], stdout=sys.stderr)
-        _obey([screen, manager])
+        children = [screen, manager]
+        try:
+            _wait_for_manager(manager)
+            _obey(children)
+        finally:
+            _end(children)
     return 0
 
 
+def _wait_for_manager(manager: subprocess.Popen[bytes]) -> None:
+    """A window that comes before the window manager would never get the keyboard."""
+    query = ["xdotool", "get_num_desktops"]  # only a window manager knows
+    while subprocess.run(query, capture_output=True, check=False).returncode:
+        if manager.poll() is not None:
+            raise SystemExit("openbox has ended.")
+        time.sleep(POLL_S)
+
+
 def _obey(children: list[subprocess.Popen[bytes]]) -> None:
-    """Do what the lines of the input say, then end everything."""
+    """Do what the lines of the input say; what is started joins the children."""
     _say({"display": os.environ["DISPLAY"]})
     for line in sys.stdin:
         request = json.loads(line)
@@ -65,6 +82,9 @@ def _obey(children: list[subprocess.Popen[bytes]]) -> None:
             with open(request["log"], "ab") as log:
                 children.append(subprocess.Popen(request["command"], stdout=log, stderr=log))
             _say({"pid": children[-1].pid})
+
+
+def _end(children: list[subprocess.Popen[bytes]]) -> None:
     for child in reversed(children):
         child.terminate()
         try:
