@@ -145,6 +145,7 @@ def take_pictures(desktop: GimpDesktop, style: int, out: Path) -> None:
     desktop.wait_for("the new layer", lambda: desktop.script(COUNT_LAYERS) == 2, PAINTING_S)
     print(f"painted in {time.monotonic() - started:.1f} s")
     desktop.find_window(MAIN_WINDOW)
+    desktop.press("f")
     keep(desktop, out / "gimp-result.png")
 
 
