@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +51,12 @@ def real(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp(f"real-{gimp.version}")
     samples.write_samples(folder)
     gimps.make_profile(folder / "profile", gimp.version)
+    jobs = folder / "state" / "jobs"
+    jobs.mkdir(parents=True)
+    (folder / "state").chmod(0o700)
+    is_small = mount_small_disk(jobs)
+    if is_small:
+        (folder / "disk-is-small").touch()
     engine = RunningEngine(folder / "state", worker="server.worker").wait_ready(START_S)
     killer = Killer(engine, folder)
     killer.start()
@@ -62,6 +70,15 @@ def real(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Played(scenes, folder, done.stdout + done.stderr)
     finally:
         engine.stop()
+        if is_small:
+            subprocess.run(["umount", "-l", str(jobs)], check=True)
+
+
+def mount_small_disk(folder: Path) -> bool:
+    """Put a file system of 48 MB there, if that is allowed."""
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=48m,mode=700", "impasto-test", str(folder)]
+    return mount is not None and subprocess.run([mount, *options], capture_output=True, check=False).returncode == 0
 
 
 def wait_for_end(pids: list[int], patience_s: float = 10.0) -> list[int]:
@@ -96,6 +113,17 @@ def test_kill_9_in_the_middle_is_a_sentence_and_changes_nothing(real: Played, wh
     assert "run the filter again" in facts["message"]
     assert facts["after"] == facts["before"]
     assert facts["processes"] == []
+
+
+def test_a_full_disk_is_a_sentence_and_changes_nothing(real: Played) -> None:
+    if "full disk" not in real.scenes:
+        pytest.skip("no file system can be mounted here (tests/server has one with a limit on the size of files)")
+    facts = real.facts("full disk")
+    assert facts["status"] == "EXECUTION_ERROR"
+    assert "disk" in facts["message"] and "Free some" in facts["message"], facts["message"]
+    assert facts["after"] == facts["before"]
+    assert facts["processes"] == []
+    assert real.facts("after the full disk")["status"] == "SUCCESS"
 
 
 def test_after_the_workers_death_the_next_run_works(real: Played) -> None:

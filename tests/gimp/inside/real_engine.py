@@ -11,7 +11,8 @@ from gi.repository import Gimp
 from inside import stage
 from inside.stage import FOLDER, Facts
 
-LARGE = (3600, 2400)
+LARGE = (3600, 2400)  # 8.6 megapixels, 43 MB with the selection: fits into the test's small disk
+TOO_LARGE = (4000, 2800)  # 56 MB: does not
 
 
 def paint() -> Facts:
@@ -33,11 +34,16 @@ def paint() -> Facts:
 
 def killed(what: str) -> Facts:
     """A large picture, in the middle of which something is killed."""
+    (FOLDER / f"kill-{what}").touch()
+    return in_vain(LARGE)
+
+
+def in_vain(size: tuple[int, int]) -> Facts:
+    """A picture of a size, and what was different afterwards."""
     image = stage.load("chelsea.jpg")
-    image.scale(*LARGE)
+    image.scale(*size)
     Gimp.Selection.all(image)
     before = stage.state_of(image)
-    (FOLDER / f"kill-{what}").touch()
     _layer, facts = stage.run_filter(image, image.get_layers())
     return facts | {"before": before, "after": stage.state_of(image), "processes": stage.plugin_processes()}
 
@@ -55,6 +61,9 @@ def main() -> None:
     report.play("paint", paint)
     report.play("worker", killed, "worker")
     report.play("again", again)
+    if (FOLDER / "disk-is-small").exists():
+        report.play("full disk", in_vain, TOO_LARGE)
+        report.play("after the full disk", again)
     report.play("engine", killed, "engine")
 
 
