@@ -60,6 +60,7 @@ def _parse(arguments: "list[str]") -> "tuple[argparse.Namespace, list[str]]":
         metavar="install|demo|test",
         help="what to do; install if nothing is said",
     )
+    parser.add_argument("--ui", action="store_true", help="install the web page of `impasto serve --ui` too")
     parser.add_argument("--uninstall", action="store_true", help="take away exactly what was made")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
     parser.add_argument("--gimp-dir", type=Path, metavar="DIR", help="the one GIMP profile to use, e.g. .../GIMP/3.0")

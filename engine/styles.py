@@ -1,7 +1,7 @@
 """Style presets: what our style encoder says of public-domain works.
 
 A preset is a style code of a few kB, not a picture. ``presets/presets.json`` names the works and
-``presets/codes.safetensors`` holds the codes; ``python -m engine.train.presets`` makes both.
+``presets/codes.safetensors`` holds the codes; ``python -m engine.train.ship presets`` makes both, and the thumbnails.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Preset:
 def presets() -> tuple[Preset, ...]:
     """Every preset, in the order in which they are shown."""
     return tuple(Preset(**entry) for entry in json.loads((FOLDER / "presets.json").read_text("utf-8")))
+
+
+def thumbnail(name: str) -> Path:
+    """A small JPEG: what the preset makes of a sample photo (Chelsea the cat, CC0), painted by the shipped network."""
+    return FOLDER / "thumbnails" / f"{name}.jpg"
 
 
 @cache

@@ -34,6 +34,11 @@ DEVICES = (
     Entry("cpu", "Processor"),
     Entry("cuda", "NVIDIA graphics card"),
 )
+# Those that the dialog shows with a label before them.
+LABELLED = (
+    *("style-preset", "style-file", "style-layer", "strength", "color", "photoreal", "style-size"),
+    *("feather", "method", "seed", "device"),
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     flags = GObject.ParamFlags.READWRITE
     procedure.add_choice_argument(
         "method",
-        "_Method",
+        "Met_hod",
         "How the style is transferred",
         _choice(catalog.methods),
         catalog.methods[0].name,
@@ -157,7 +162,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     procedure.add_double_argument(
         "strength",
         "Stren_gth",
-        "How much of the style: 0 leaves the picture as it is, 1 paints it fully",
+        "How much of the style: the lowest value leaves the picture as it is, the highest paints it fully",
         0.0,
         1.0,
         1.0,
@@ -168,8 +173,8 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_double_argument(
         "photoreal",
-        "Photo r_ealism",
-        "How closely the result keeps the photo's edges: 0 is a painting, 1 looks like a photo",
+        "Photor_ealism",
+        "How closely the result keeps the photo's edges: the lowest is a painting, the highest looks like a photo",
         0.0,
         1.0,
         0.0,

@@ -48,7 +48,7 @@ class Reading:
     content: wire.Plane
     mask: wire.Plane | None
     is_softened: bool
-    backing: bytes | None
+    backing: wire.Buffer | None
 
 
 def pick_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.Layer:
@@ -73,7 +73,7 @@ def pick_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.La
     if image.get_floating_sel() is not None:
         raise pixels.refusal("Something pasted is still floating: choose Layer > Anchor Layer, then run it again.")
     _check_unlocked(layer)
-    if layer.get_width() < 1 or layer.get_height() < 1:
+    if layer.is_group() and not layer.get_children():
         raise pixels.refusal(f'The layer group "{layer.get_name()}" is empty: select something else.')
     return layer
 
@@ -206,7 +206,7 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
     return Box(x1, y1, min(width, x2 + padding) - x1, min(height, y2 + padding) - y1)
 
 
-def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth, feather_px: float) -> bytes:
+def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth, feather_px: float) -> wire.Buffer:
     _ok, left, top = layer.get_offsets()
     in_image = Box(left + box.x, top + box.y, box.width, box.height)
     mask = pixels.read(image.get_selection(), in_image, depth.mask)
@@ -217,9 +217,11 @@ def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth
 
 
 def _can_be_copied(layer: Gimp.Layer) -> bool:
-    """Whether a copy of it is plain pixels. A copied text, group or link would stay one and lose what is painted."""
+    """Whether a copy of it is plain pixels. A copied text, group or link would stay one and lose what is painted, and
+    GIMP takes no mask from a layer that is in no image yet.
+    """
     is_plain = type(layer) is Gimp.Layer
-    return is_plain and not layer.get_filters()
+    return is_plain and not layer.get_filters() and layer.get_mask() is None
 
 
 def _new_layer(image: Gimp.Image, source: Gimp.Layer, reading: Reading) -> Gimp.Layer:
@@ -269,8 +271,6 @@ def _own_space(image: Gimp.Image) -> Gimp.LayerColorSpace:
 def _replace_mask(layer: Gimp.Layer, source: Gimp.Layer, reading: Reading) -> None:
     """Make the selection the layer's mask. A mask that the source has still limits it."""
     limit = source.get_mask() if source.get_mask() is not None and source.get_apply_mask() else None
-    if layer.get_mask() is not None:
-        layer.remove_mask(Gimp.MaskApplyMode.DISCARD)
     if reading.mask is None and limit is None:
         return
     if reading.mask is None:

@@ -23,6 +23,8 @@ PAGES = {
     "layer": ("Layer", "style-layer"),
 }
 SPACING_PX = 6
+INDENT_PX = 16
+GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
 
 
 def ask(
@@ -47,6 +49,7 @@ def ask(
     config.bind_property("selection-only", feather, "sensitive", GObject.BindingFlags.SYNC_CREATE)
     _add_style_switch(dialog, config)
     _explain(dialog, has_selection, is_gray)
+    _arrange(dialog)
     is_confirmed = dialog.run()
     choices = arguments.read(config)
     dialog.destroy()
@@ -67,12 +70,42 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> None:
     dialog.fill_box("look-box", ["strength", "color", "photoreal", "style-size"])
     dialog.fill_box("area-box", ["selection-only", "feather"])
     dialog.fill_box("more-box", ["method", "seed", "device"])
-    for group, title in (("style", "Style"), ("look", "Look"), ("area", "Area")):
-        dialog.get_label(f"{group}-title", title, False, False)
+    for group, title in GROUPS.items():
+        dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
         dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box")
-    dialog.get_label("more-title", "More", False, False)
+    dialog.get_label("more-title", "_More", False, True)
     dialog.fill_expander("more-expander", "more-title", False, "more-box")
-    dialog.fill(["style-frame", "look-frame", "area-frame", "more-expander"])
+    dialog.fill([*(f"{group}-frame" for group in GROUPS), "more-expander"])
+
+
+def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
+    """One column of labels through all groups, air between the rows, and no button that leads nowhere."""
+    labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    for name in arguments.LABELLED:
+        row = dialog.get_widget(name, Gtk.Widget)
+        _label_of(row).set_xalign(0.0)
+        labels.add_widget(_label_of(row))
+        row.get_parent().set_spacing(SPACING_PX)
+    file = dialog.get_widget("style-file", Gtk.Widget)
+    for button in file.get_children()[1:]:
+        file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
+        if isinstance(button, Gtk.FileChooserButton):
+            button.set_title("Choose a Style Picture")
+    more = dialog.get_widget("method", Gtk.Widget).get_parent()
+    more.set_margin_start(INDENT_PX)
+    more.set_margin_top(SPACING_PX)
+    for frame in dialog.get_content_area().get_children()[: len(GROUPS)]:
+        frame.set_margin_bottom(SPACING_PX)
+    # GIMP draws it bold, as if it were the title of its group.
+    check = dialog.get_widget("selection-only", Gtk.Widget).get_child()
+    check.set_markup_with_mnemonic(f'<span weight="normal">{check.get_label()}</span>')
+    help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+    if help_button is not None:
+        help_button.hide()  # GIMP looks into its own manual, which knows nothing of us
+
+
+def _label_of(row: Gtk.Container) -> Gtk.Label:
+    return next(child for child in row.get_children() if isinstance(child, Gtk.Label))
 
 
 def _show_percent(entry: GimpUi.ScaleEntry) -> None:

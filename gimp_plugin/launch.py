@@ -188,7 +188,8 @@ def _start(installation: Installation, on_progress: Report, timeout_s: float) ->
         if engine is not None:
             return engine
         if code:
-            raise wire.WireError("no_engine", f"The engine could not start: {_read_last_words(child)}")
+            words = _read_last_words(child).rstrip(".")
+            raise wire.WireError("no_engine", f"The engine could not start ({words}): run install.py again.")
         if code == 0 and time.monotonic() - child.started_at > RELAUNCH_S:
             child = _Child(installation)
         time.sleep(POLL_S)

@@ -19,6 +19,8 @@ else:
 
 EIGHT_BIT = (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
 
+OPAQUE_U8 = {"R'G'B' u8": 3, "Y' u8": 1}  # Babl's name -> channels
+
 
 @dataclass(frozen=True)
 class Box:
@@ -53,12 +55,25 @@ def depth_of(image: Gimp.Image, layer: Gimp.Layer) -> Depth:
     return U8 if image.get_precision() in EIGHT_BIT and space == "sRGB" else F32
 
 
-def read(drawable: Gimp.Drawable, box: Box, pixel_format: str) -> bytes:
+def read(drawable: Gimp.Drawable, box: Box, pixel_format: str) -> wire.Buffer:
     """The pixels of a part of a drawable; what lies outside it is transparent, or not selected."""
+    own_format = Babl.get_name(drawable.get_format())
+    is_inside = min(box.x, box.y) >= 0 and box.x + box.width <= drawable.get_width()
+    is_inside = is_inside and box.y + box.height <= drawable.get_height()
+    if pixel_format == U8.pixels and own_format in OPAQUE_U8 and is_inside:
+        return _opaque(read(drawable, box, own_format), OPAQUE_U8[own_format])
     buffer = drawable.get_buffer()
     data: bytes = buffer.get(box.rectangle, 1.0, pixel_format, Gegl.AbyssPolicy.NONE)
     del buffer
     return data
+
+
+def _opaque(pixels: wire.Buffer, n_channels: int) -> bytearray:
+    """Gray or RGB bytes as RGBA. GEGL takes three times as long for it: it begins by timing its ways there."""
+    out = bytearray(b"\xff") * (len(pixels) // n_channels * 4)
+    for channel in range(3):
+        out[channel::4] = pixels[channel % n_channels :: n_channels]
+    return out
 
 
 def write(drawable: Gimp.Drawable, box: Box, pixel_format: str, data: wire.Buffer) -> None:

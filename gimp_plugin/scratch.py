@@ -62,7 +62,9 @@ def _scratch(image: Gimp.Image, width: int, height: int) -> Iterator[Gimp.Image]
         scratch.delete()
 
 
-def feather(image: Gimp.Image, mask: bytes, box: pixels.Box, depth: pixels.Depth, feather_px: float) -> bytes:
+def feather(
+    image: Gimp.Image, mask: wire.Buffer, box: pixels.Box, depth: pixels.Depth, feather_px: float
+) -> wire.Buffer:
     """GIMP's own Select > Feather, on a selection of a scratch image instead of the user's."""
     with _scratch(image, box.width, box.height) as scratch:
         channel = Gimp.Channel.new(scratch, "selection", box.width, box.height, 100.0, Gegl.Color.new("white"))

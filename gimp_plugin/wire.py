@@ -204,7 +204,9 @@ class StylizeRequest:
         _require(self.color in COLOR_MODES, f"color must be one of {', '.join(COLOR_MODES)}, not {self.color!r}.")
         _require(self.device in DEVICES, f"device must be one of {', '.join(DEVICES)}, not {self.device!r}.")
         if self.style_size_px is not None:
-            _require(32 <= self.style_size_px <= MAX_SIDE_PX, f"style_size_px must be from 32 to {MAX_SIDE_PX}.")
+            _require(
+                32 <= self.style_size_px <= MAX_SIDE_PX, f"The style size must be from 32 to {MAX_SIDE_PX} pixels."
+            )
         _require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, not {self.seed}.")
 
     def pack(self) -> list[Buffer]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from PIL import Image
 
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server import uploads
@@ -25,6 +26,7 @@ from server.painting import Painting
 if TYPE_CHECKING:
     from server.app import Engine
 
+THUMBNAILS = Path(__file__).resolve().parent.parent / "engine" / "presets" / "thumbnails"  # engine.styles loads torch
 STARTING_S = 120.0
 PREVIEW_PX = 1024
 STROKE_OPACITY = 0.55
@@ -98,6 +100,10 @@ class Page:
             self.source = gr.Radio(SOURCES, value="painting", label="Style")
             self.preset = gr.Dropdown([], value=None, label="Painting", info="The engine is starting")
             setattr(self.preset, "preprocess", name_of)  # noqa: B010  (scripts have not loaded the list: _style checks)
+            with gr.Column() as self.sample_column:
+                self.sample = gr.Image(
+                    label="What it makes of a cat", type="filepath", interactive=False, height=170, buttons=[]
+                )
             with gr.Column(visible=False) as self.own_style:
                 self.style_picture = picture_input("Style picture", 200)
         with gr.Group():
@@ -137,7 +143,10 @@ class Page:
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.blocks.load(self.await_catalog, None, self.preset, concurrency_limit=None, **quiet)
-        self.source.change(show_source, self.source, [self.preset, self.own_style], queue=False, **quiet)
+        self.preset.change(self.show_sample, self.preset, self.sample, queue=False, **quiet)
+        self.source.change(
+            show_source, self.source, [self.preset, self.sample_column, self.own_style], queue=False, **quiet
+        )
         for chosen in (self.area.change, self.photo.change):
             chosen(
                 show_area,
@@ -169,6 +178,15 @@ class Page:
             await asyncio.sleep(0.2)
         choices = [(preset_title(style), style["name"]) for style in catalog["styles"]]
         yield gr.Dropdown(choices, value=choices[0][1] if choices else None, info="")
+
+    def show_sample(self, preset: str | None) -> Image.Image | None:
+        """The preset's thumbnail. Only names of the catalog name a file."""
+        catalog = self.engine.worker.catalog or {"styles": []}
+        path = THUMBNAILS / f"{preset}.jpg"
+        if preset not in [style["name"] for style in catalog["styles"]] or not path.is_file():
+            return None
+        with Image.open(path) as thumbnail:
+            return thumbnail.copy()
 
     async def paint(  # noqa: PLR0913, PLR0917  (one argument per control of the page)
         self,
@@ -303,9 +321,10 @@ def read_selection(area: str, strokes: dict[str, Any] | None, mask: str | None, 
     return None
 
 
-def show_source(source: str) -> tuple[Any, Any]:
+def show_source(source: str) -> tuple[Any, Any, Any]:
     """Show the controls of the chosen source of style."""
-    return gr.update(visible=source == "painting"), gr.update(visible=source == "picture")
+    is_painting = source == "painting"
+    return gr.update(visible=is_painting), gr.update(visible=is_painting), gr.update(visible=not is_painting)
 
 
 def show_area(area: str, photo: str | None) -> tuple[Any, Any, Any]:

@@ -58,7 +58,9 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
     try:
         import gradio  # noqa: PLC0415  (3 seconds and 130 MB: only for those who want the page)
     except ModuleNotFoundError as error:
-        raise SystemExit(f"The web page needs {error.name}: pip install 'impasto[ui]'") from error
+        raise SystemExit(
+            f"The web page needs {error.name}: run `python3 install.py --ui` in Impasto's folder, then this again."
+        ) from error
     from server.page import CSS, Page, theme  # noqa: PLC0415
 
     blocks = Page(engine, folder).blocks

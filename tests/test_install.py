@@ -90,7 +90,7 @@ def _setup(checkout: Path, home: Path, is_dry: bool = False, gimp_dir: Path | No
     said = StringIO()
     changes = Changes(Voice(said), is_dry)
     carrier = StandIn(checkout / ".venv", changes)
-    return Setup(checkout, changes, carrier, gimp_dir, "linux", os.environ, home), said
+    return Setup(checkout, changes, carrier, gimp_dir, (), "linux", os.environ, home), said
 
 
 def _tree(*folders: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -20,13 +22,22 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine.device import choose_device
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import AnyStyle
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
 
-WEIGHTS = {"content": 1.0, "identity": 5.0, "variation": 0.1, "range": 20.0}  # the rest is the recipe's
+CPU = torch.device("cpu")
+WEIGHTS = {
+    "content": 1.0,
+    "identity": 5.0,
+    "variation": 0.1,
+    "grid": 5.0,
+    "peaks": 4.0,
+    "range": 20.0,
+}  # the rest is the recipe's
 
 OUTLIER = 4.0  # a batch whose loss is so many times the usual one teaches nothing: its step is left out
 
@@ -83,16 +94,18 @@ class Training:
         backbone: Backbone,
         photos: PictureFolder,
         art: PictureFolder,
+        device: torch.device = CPU,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.backbone, self.photos, self.art = recipe, backbone, photos, art
-        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net = AnyStyle().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe, self.backbone, self.photos, self.art, self.device = recipe, backbone, photos, art, device
+        self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
         self.rng = np.random.default_rng(recipe.seed)
         self.step = 0
         self.typical = float("inf")  # loss of late
+        self.hours = 0.0  # of training, over all runs
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
@@ -100,14 +113,17 @@ class Training:
         n_styles = recipe.batch // recipe.sharing
         content = [self.photos.crop(self.rng, recipe.size_px, (0.5, 1.0)) for _ in range(recipe.batch)]
         style = [self.art.crop(self.rng, recipe.style_px, (0.5, 1.0)) for _ in range(n_styles)]
-        last = torch.channels_last
-        return torch.stack(content).contiguous(memory_format=last), torch.stack(style).contiguous(memory_format=last)
+        pictures, styles = (
+            torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
+            for crops in (content, style)
+        )
+        return pictures, styles
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
         sharing = self.recipe.sharing
         is_identity = bool(self.rng.random() < self.recipe.identity) or self.step < self.recipe.copy_steps
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.is_bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
             if is_identity:
                 painted = self.net(content, self.net.encode_style(content))
                 return {"identity": objective.picture_distance(painted.float(), content)}
@@ -124,6 +140,8 @@ class Training:
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),
+            "grid": objective.grid_energy(painted.float()),
+            "peaks": objective.grid_peaks(painted.float()),
             "range": objective.out_of_range(painted.float()),
         }
 
@@ -165,17 +183,19 @@ class Training:
             "torch_rng": torch.get_rng_state(),
             "step": self.step,
             "typical": self.typical,
+            "hours": self.hours,
         }
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location=self.device, weights_only=True)
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = json.loads(state["rng"])
-        torch.set_rng_state(state["torch_rng"])
+        torch.set_rng_state(state["torch_rng"].cpu())
         self.step, self.typical = state["step"], state.get("typical", float("inf"))
+        self.hours = state.get("hours", 0.0)
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
@@ -191,15 +211,15 @@ class Training:
         rng = np.random.default_rng(1)
         contents = [self.photos.crop(rng, 256, (0.5, 0.8), i) for i in rng.integers(len(self.photos), size=4)]
         styles = [self.art.crop(rng, 256, (0.5, 0.8), i) for i in rng.integers(len(self.art), size=6)]
-        codes = [self.average.encode_style(s[None]) for s in styles]
-        rows = [[self.average(c[None], code)[0] for code in codes] for c in contents]
+        codes = [self.average.encode_style(s[None].to(self.device)) for s in styles]
+        rows = [[self.average(c[None].to(self.device), code)[0].cpu() for code in codes] for c in contents]
         save_sheet(path, contents, styles, rows)
 
 
 def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 500) -> None:
     """Train until the recipe's last step, logging and saving on the way."""
     folder.mkdir(parents=True, exist_ok=True)
-    recipe, began, first = training.recipe, time.monotonic(), training.step
+    recipe, began, first, hours_before = training.recipe, time.monotonic(), training.step, training.hours
     sums: dict[str, list[float]] = {}
     while training.step < recipe.steps:
         for name, value in training.advance().items():
@@ -213,10 +233,39 @@ def run(training: Training, folder: Path, save_every: int = 100, preview_every: 
             left_h = pace * (recipe.steps - training.step) / 3600
             print(f"step {training.step}/{recipe.steps}  {left_h:.1f} h left  {means}", flush=True)
             sums = {}
+        training.hours = hours_before + (time.monotonic() - began) / 3600
         if training.step % save_every == 0 or training.step == recipe.steps:
             training.save(folder)
         if training.step % preview_every == 0 or training.step == recipe.steps:
             training.preview(folder / f"preview-{training.step:06d}.png")
+    write_card(training, folder / "card.md")
+
+
+def write_card(training: Training, path: Path) -> None:
+    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
+    n_parameters = sum(parameter.numel() for parameter in training.net.parameters())
+    log = path.parent / "log.jsonl"
+    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
+    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
+    path.write_text(
+        f"# anystyle: the any-style network\n\n"
+        f"- **What it is**: `engine/networks/anystyle.py`, {n_parameters / 1e6:.1f} M parameters, half precision.\n"
+        f"- **Data**: {len(training.photos)} content pictures, {len(training.art)} style pictures.\n"
+        f"- **Recipe**: {recipe}.\n"
+        f"- **Steps**: {training.step}, {training.hours:.1f} hours on {training.device}.\n"
+        f"- **Commit**: {commit()}.\n"
+        f"- **Losses of the last steps**: `{losses}`.\n",
+        "utf-8",
+    )
+
+
+def commit() -> str:
+    """The checkout's commit, or "unknown"."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -229,11 +278,13 @@ def main(argv: list[str] | None = None) -> int:
     for name, value in asdict(Recipe()).items():
         if not isinstance(value, bool):
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
     args = parser.parse_args(argv)
     names = [name for name in asdict(Recipe()) if name != "is_bf16"]
     recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
-    training = Training(recipe, load_vgg19_file(args.features), PictureFolder(args.photos), PictureFolder(args.art))
+    backbone, device = load_vgg19_file(args.features), choose_device(args.device)
+    training = Training(recipe, backbone, PictureFolder(args.photos), PictureFolder(args.art), device)
     if (args.out / "checkpoint.pt").exists():
         training.restore(args.out / "checkpoint.pt")
     run(training, args.out)

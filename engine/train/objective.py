@@ -140,6 +140,45 @@ def total_variation(rgb: Tensor) -> Tensor:
     return dx + dy
 
 
+def grid_energy(rgb: Tensor, period: int = 8) -> Tensor:
+    """How much of the detail repeats every 8 pixels, the footprint of up-sampling, per picture: (B,). 0 = none.
+
+    Detail is what a blur of one period takes away. Cut into blocks of 8x8, its mean block shows a pattern that stands
+    still, the unevenness of its energy over a block one that changes its sign.
+
+    Args:
+        rgb: (B, 3, H, W), H and W divisible by ``period``.
+        period: pixels.
+    """
+    n, channels, height, width = rgb.shape
+    smooth = F.avg_pool2d(F.pad(rgb, (period // 2,) * 4, mode="reflect"), period + 1, 1)
+    blocks = (rgb - smooth).reshape(n, channels, height // period, period, width // period, period)
+    energy = blocks.square().mean((1, 2, 4))  # (B, 8, 8)
+    mean_energy = energy.mean((1, 2)) + 1e-5
+    standing = blocks.mean((2, 4)).square().mean((1, 2, 3)) / mean_energy
+    return standing + (energy / mean_energy[:, None, None] - 1).square().mean((1, 2))
+
+
+def grid_peaks(rgb: Tensor) -> Tensor:
+    """How far periods of 4 and 8 pixels stick out of the spectrum of rows and columns, per picture: (B,). 0 = none.
+
+    ``grid_energy`` sees a grid that is strong somewhere; the spectrum sees a faint one that is everywhere.
+
+    Args:
+        rgb: (B, 3, H, W), H and W divisible by 8 and at least 112, so that both peaks have surroundings.
+    """
+    luma = torch.einsum("c,bchw->bhw", rgb.new_tensor([0.299, 0.587, 0.114]), rgb.float())
+    terms = []
+    for lines in (luma, luma.transpose(1, 2)):
+        n = lines.shape[2]
+        flat = (lines - lines.mean(2, keepdim=True)) * torch.hann_window(n, device=rgb.device)
+        amplitude = torch.fft.rfft(flat).abs().mean(1)  # (B, n / 2 + 1)
+        for peak in (n // 8, n // 4):
+            around = torch.cat([amplitude[:, peak - 12 : peak - 3], amplitude[:, peak + 4 : peak + 13]], 1)
+            terms.append((amplitude[:, peak] / (around.mean(1) + 1e-4) - 1.1).clamp_min(0))
+    return torch.stack(terms).mean(0)
+
+
 def picture_distance(rgb: Tensor, wanted: Tensor) -> Tensor:
     """Mean absolute difference of pixels and of their differences to neighbors, per picture: (B,)."""
     error = rgb - wanted

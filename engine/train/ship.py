@@ -13,14 +13,21 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save_file
+from torch import Tensor
 
 from engine import styles, weights
 from engine.files import read_picture
 from engine.methods.anystyle import STYLE_SIZE_PX, encode_picture, network
+from engine.stylize import stylize
+from engine.types import Picture, Style
 
 MAX_BYTES = 4_000_000
+THUMBNAIL_BOX = (60, 0, 420, 240)  # of the sample photo: the face
+THUMBNAIL_PX = (288, 192)
 
 
 def ship_weights(name: str, source: Path, card: Path) -> None:
@@ -58,8 +65,23 @@ def ship_presets(art: Path) -> None:
             codes[work["name"]] = encode_picture(net, picture, None, STYLE_SIZE_PX, torch.device("cpu")).half()
     save_file(codes, styles.FOLDER / "codes.safetensors")
     (styles.FOLDER / "codes.safetensors").chmod(0o644)  # save_file makes it private
+    ship_thumbnails(codes)
     shown = [{key: work[key] for key in ("name", "title", "artist", "year")} for work in works]
     (styles.FOLDER / "presets.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def ship_thumbnails(codes: dict[str, Tensor]) -> None:
+    """What each style makes of the sample photo."""
+    from skimage import data  # noqa: PLC0415  (the demo's own extra)
+
+    cat = Image.fromarray(data.chelsea()).crop(THUMBNAIL_BOX)
+    cat = cat.resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
+    photo = Picture(torch.from_numpy(np.asarray(cat, np.float32) / 255).permute(2, 0, 1).contiguous())
+    (styles.FOLDER / "thumbnails").mkdir(exist_ok=True)
+    for name, code in codes.items():
+        painted = stylize(photo, [Style(name, code=code.float())]).picture.rgb
+        pixels = (painted * 255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(styles.thumbnail(name), quality=85, optimize=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -32,7 +32,7 @@ def run(root: Path, options: argparse.Namespace, further: list[str]) -> int:
     changes = Changes(Voice(), is_dry=options.dry_run)
     environment = Environment(root, changes, options.torch_index)
     gimp_dir = options.gimp_dir.expanduser().absolute() if options.gimp_dir else None
-    setup = installation.Setup(root, changes, environment, gimp_dir)
+    setup = installation.Setup(root, changes, environment, gimp_dir, ("ui",) if options.ui else ())
     try:
         if options.uninstall:
             installation.uninstall(setup)

@@ -41,6 +41,7 @@ class Setup:
         changes: does, or in a dry run only says, what changes.
         carrier: the environment that carries the engine.
         gimp_dir: the one profile to use; None = every profile found.
+        extras: what is installed beside the engine: names of pyproject.toml's optional dependencies.
         platform, env, home: the system; arguments so that tests can stand in for it.
     """
 
@@ -48,6 +49,7 @@ class Setup:
     changes: Changes
     carrier: Carrier
     gimp_dir: Path | None = None
+    extras: tuple[str, ...] = ()
     platform: str = sys.platform
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     home: Path = field(default_factory=Path.home)
@@ -75,7 +77,7 @@ def install(setup: Setup) -> None:
     say, state_dir = setup.changes.voice.say, wire.state_dir()
     say("Engine")
     stop_engine(setup.changes, state_dir)
-    setup.carrier.ensure()
+    setup.carrier.ensure(setup.extras)
     catalog = read_catalog(setup)
     say("GIMP")
     made = record.read(state_dir)

@@ -16,6 +16,7 @@ from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training, run
 from engine.train.data import PictureFolder
+from engine.types import Picture
 
 RECIPE = Recipe(steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
 
@@ -59,6 +60,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(
         assert torch.equal(value, second.net.state_dict()[name]), name
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
+    card = next(tmp_path.rglob("card.md")).read_text("utf-8")
+    assert f"{len(pictures)} content pictures" in card and "seed 5" in card and "**Commit**" in card
 
 
 @pytest.mark.slow
@@ -118,6 +121,21 @@ def test_the_patch_loss_equals_a_direct_search() -> None:
             ]
             expected.append(1 - np.mean(best))
     assert float(objective.patch_loss(ours, theirs)) == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+def test_a_grid_is_found_and_a_photo_has_none(portrait: Picture) -> None:
+    photo = portrait.rgb[None, :, :160, :160]
+    y, x = torch.meshgrid(torch.arange(160), torch.arange(160), indexing="ij")
+    lines = 0.04 * ((x % 8 == 0) | (y % 4 == 0)).float()
+    dots = (
+        0.1 * ((x % 8 == 3) & (y % 8 == 5)).float() * torch.randn(160, 160, generator=torch.Generator().manual_seed(5))
+    )
+    none = float(objective.grid_energy(photo))
+    assert none < 0.1
+    assert float(objective.grid_peaks(photo)) < 0.1
+    assert float(objective.grid_peaks(photo + lines)) > 0.5
+    assert float(objective.grid_energy(photo + lines)) > 5 * none
+    assert float(objective.grid_energy(photo + dots)) > 5 * none
 
 
 def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:

@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from engine import styles, weights
 from engine.errors import WeightsError
@@ -66,3 +68,12 @@ def test_every_preset_has_a_code_and_every_code_a_work() -> None:
         assert any(digit.isdigit() for digit in preset.year)
     works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
     assert [work["name"] for work in works] == names
+
+
+def test_every_preset_has_a_thumbnail_that_differs_from_the_others() -> None:
+    means = set()
+    for preset in styles.presets():
+        with Image.open(styles.thumbnail(preset.name)) as picture:
+            assert (picture.format, picture.size) == ("JPEG", (288, 192)), preset.name
+            means.add(tuple(np.asarray(picture, np.float64).mean((0, 1)).round(1)))
+    assert len(means) == len(styles.presets())

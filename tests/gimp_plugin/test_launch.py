@@ -289,13 +289,15 @@ def test_an_engine_that_fails_is_quoted_at_once(home: Home) -> None:
     (home.state / "refuse-start").touch()
     home.install()
     started = time.monotonic()
-    assert home.refusal() == "The engine could not start: The fake engine was told not to start."
+    assert home.refusal() == "The engine could not start (The fake engine was told not to start): run install.py again."
     assert time.monotonic() - started < 5
 
 
 def test_an_engine_that_fails_without_a_word_is_reported_by_its_status(home: Home) -> None:
     home.install(before="sys.exit(7)")
-    assert home.refusal() == "The engine could not start: it ended with status 7 and said nothing"
+    assert home.refusal() == (
+        "The engine could not start (it ended with status 7 and said nothing): run install.py again."
+    )
 
 
 def test_an_engine_that_never_answers_is_given_up(home: Home) -> None:

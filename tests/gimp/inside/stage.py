@@ -176,8 +176,15 @@ def digest(drawable: Gimp.Drawable) -> str:
     return hashlib.sha256(pixels(drawable)).hexdigest()
 
 
-def plugin_processes() -> list[str]:
-    """Command lines of plug-in processes of ours that still run."""
+def plugin_processes(patience_s: float = 5.0) -> list[str]:
+    """Command lines of plug-in processes of ours that still run, once they have had time to end."""
+    deadline = time.monotonic() + patience_s
+    while (found := _plugin_processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def _plugin_processes() -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
