@@ -146,6 +146,7 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         "--regions": bool(work.regions),
         "--size": settings.size_px is not None,
         "--backbone": settings.backbone != "embedded",
+        "--option": bool(settings.options),
     }
     for option, is_used in unsent.items():
         if is_used:

@@ -340,3 +340,18 @@ def test_without_an_engine_it_says_so(
 ) -> None:
     assert stylize(folder, tmp_path / "out.png", "--engine", "http://127.0.0.1:8765") == 1
     assert "start one with impasto serve" in capsys.readouterr().err
+    words = ("--method", "gatys", "--option", "iterations=5")
+    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, *words) == 2
+    assert "--option cannot be sent" in capsys.readouterr().err
+
+
+def test_options_of_a_method_are_taken_and_checked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--method", "gatys", "--option", "iterations=3", "--option", "statistic=linear", "--json")
+    assert stylize(folder, tmp_path / "out.png", *words) == 0
+    assert json.loads(capsys.readouterr().out)["options"]["statistic"] == "linear"
+    assert stylize(folder, tmp_path / "out.png", "--method", "gatys", "--option", "brush=3") == 2
+    assert "no option 'brush'; its options are statistic" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        stylize(folder, tmp_path / "out.png", "--option", "brush")
