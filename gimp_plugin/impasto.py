@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import arguments, catalog, job, wire
+    from . import arguments, canvas, catalog, job, wire
 else:
     import arguments
+    import canvas
     import catalog
     import job
     import wire
@@ -69,6 +71,9 @@ def _run(
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
         else:
             choices = arguments.read(config)
+        if run_mode == Gimp.RunMode.WITH_LAST_VALS and not canvas.has_selection(image):
+            # As the dialog does it. Scripts get an error instead: nobody looks at what they paint.
+            choices = dataclasses.replace(choices, selection_only=False)
         layer = job.stylize(image, drawables, choices, catalog.load())
     except wire.WireError as error:
         status = (
@@ -86,9 +91,8 @@ def _ask(
 ) -> arguments.Choices | None:
     """Show the dialog, unless the run cannot succeed anyway. GTK is loaded only now: scripts need no display."""
     if TYPE_CHECKING or __package__:
-        from . import canvas, dialog  # noqa: PLC0415
+        from . import dialog  # noqa: PLC0415
     else:
-        import canvas  # noqa: PLC0415
         import dialog  # noqa: PLC0415
     canvas.pick_layer(image, drawables)
     return dialog.ask(procedure, config, canvas.has_selection(image), canvas.is_gray(image))

@@ -64,18 +64,18 @@ class Recipe:
         is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
     """
 
-    copy_steps: int = 1000
+    copy_steps: int = 400
     steps: int = 20_000
     batch: int = 4
     sharing: int = 2
-    size_px: int = 192
-    style_px: int = 224
-    rate: float = 2e-3
-    decay: float = 0.25
+    size_px: int = 160
+    style_px: int = 192
+    rate: float = 1.5e-3
+    decay: float = 0.3
     average: float = 0.998
     identity: float = 0.04
-    style_weight: float = 12.0
-    patch_weight: float = 8.0
+    style_weight: float = 25.0
+    patch_weight: float = 38.0
     seed: int = 0
     is_bf16: bool = True
 

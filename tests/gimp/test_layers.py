@@ -21,8 +21,8 @@ PLAIN = {
     "is_locked": False,
 }
 SCENES = (
-    "in_a_group", "whole_layer", "feathered", "with_a_mask", "odd_looking", "text", "group", "with_effects",
-    "wide_colors", "tiny", "clipboard", "every_argument",
+    "in_a_group", "whole_layer", "repeated", "feathered", "with_a_mask", "odd_looking", "text", "group",
+    "with_effects", "wide_colors", "tiny", "clipboard", "every_argument",
 )  # fmt: skip
 CHELSEA = {"width": 451, "height": 300, "dtype": "u1"}
 
@@ -70,6 +70,13 @@ def test_with_only_the_selection_off_all_of_the_layer_is_painted(played: Played)
     assert facts["job"]["content"] == ["U8", [300, 451, 4]] and facts["job"]["mask"] is None
 
 
+def test_repeat_with_nothing_selected_paints_all_of_the_layer(played: Played) -> None:
+    """The dialog cannot turn "Only the selection" off then, so an error would lead nowhere."""
+    facts = played.facts("repeated")
+    assert facts["is_negative"] and not facts["layer"]["has_mask"]
+    assert facts["job"]["content"] == ["U8", [300, 451, 4]] and facts["job"]["mask"] is None
+
+
 def test_feather_softens_the_mask_as_gimp_does_and_not_the_selection(played: Played) -> None:
     facts = played.facts("feathered")
     mask, expected = (played.pixels(f"feathered-{name}", CHELSEA, "f4") for name in ("mask", "expected"))
@@ -109,7 +116,8 @@ def test_one_pixel_can_be_painted(played: Played) -> None:
 
 
 def test_the_clipboard_is_untouched(played: Played) -> None:
-    assert played.facts("clipboard")["pasted"] == [33, 44]
+    facts = played.facts("clipboard")
+    assert facts["pasted"] == [33, 44] and facts["pasted_is_what_was_copied"]
 
 
 STYLES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Scene -> what the sentence says is wrong, and what it says to do.
 PICTURES = {
-    "nothing_selected": ("Nothing is selected", "select something, or turn off"),
+    "nothing_selected": ("Nothing is selected", 'select something, or turn off "Only the selection" (selection-only)'),
     "selection_elsewhere": ('lies outside the layer "Background"', "select a part of the layer"),
     "locked_layer": ('"Background" is locked', "unlock its pixels in the Layers dialog"),
     "locked_group": ('group "Keep out" is locked', "unlock its pixels"),

@@ -48,6 +48,18 @@ def whole_layer(engine: Engine) -> Facts:
     }
 
 
+def repeated(engine: Engine) -> Facts:
+    """Filters > Repeat with nothing selected, as somebody does it who has painted a whole layer before."""
+    image = stage.load("chelsea.jpg")
+    (source,) = image.get_layers()
+    layer, facts = stage.run_filter(image, [source], run_mode=Gimp.RunMode.WITH_LAST_VALS)
+    return facts | {
+        "layer": stage.layer_facts(layer),
+        "job": engine.last_job(),
+        "is_negative": _is_negative(source, layer),
+    }
+
+
 def feathered(_engine: Engine) -> Facts:
     """A hard selection, softened by the filter; beside it what GIMP's own Select > Feather makes of it."""
     image = stage.load("chelsea.jpg")
@@ -166,7 +178,9 @@ def clipboard(_engine: Engine) -> Facts:
     stage.select_ellipse(image)
     _layer, facts = stage.run_filter(image, image.get_layers())
     pasted = Gimp.edit_paste_as_new_image()
-    return facts | {"pasted": [pasted.get_width(), pasted.get_height()]}
+    image.crop(33, 44, 10, 20)
+    same = stage.pixels(pasted.flatten()) == stage.pixels(image.get_layers()[-1])
+    return facts | {"pasted": [pasted.get_width(), pasted.get_height()], "pasted_is_what_was_copied": same}
 
 
 def styles(engine: Engine) -> Facts:
@@ -229,6 +243,7 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
     for scene in (
         in_a_group,
         whole_layer,
+        repeated,
         feathered,
         with_a_mask,
         odd_looking,
