@@ -274,6 +274,8 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict
     notes = []
     if picture.size != job.content.size:
         notes.append(f"computed at {width} x {height} pixels")
+    if settings.style_size_px is not None and all(style.picture is None for style in job.styles):
+        notes.append("the style size changes nothing here: a preset has its own built in")
     return {
         "method": settings.method,
         "device": str(job.device),

@@ -192,7 +192,9 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
     """The selection's surroundings in the layer: what a network must see to paint it as part of its picture."""
     _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     if not is_anything:
-        raise pixels.refusal('Nothing is selected: select something, or turn off "Only the selection" (selection-only).')
+        raise pixels.refusal(
+            'Nothing is selected: select something, or turn off "Only the selection" (selection-only).'
+        )
     _ok, left, top = layer.get_offsets()
     width, height = layer.get_width(), layer.get_height()
     x1, x2, y1, y2 = x1 - left, x2 - left, y1 - top, y2 - top

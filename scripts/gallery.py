@@ -1,7 +1,7 @@
 """Paints the pictures of README and docs/ with the shipped weights: ``python -m scripts.gallery``.
 
 docs/images/presets.png: one photo in the style of every preset. docs/images/modes.png: the color modes, photorealistic
-smoothing, strength and brush size.
+smoothing, strength, and a blend.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ def modes(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
         "Colors: match": replace(plain, color="match"),
         "Photorealism 1": replace(plain, photoreal=1.0),
         "Luminance, photorealism 1": replace(plain, color="luminance", photoreal=1.0),
-        "Style size 256": replace(plain, style_size_px=256),
     }
-    style = styles.load_preset("starry-night")
+    style, other = styles.load_preset("starry-night"), styles.load_preset("great-wave")
     panels = [Panel(shown(photo), "Photo", "Chelsea, from scikit-image")]
     panels += [Panel(shown(stylize(photo, [style], s).picture), title, style.name) for title, s in variants.items()]
-    return "Modes", "The same photo and style.", panels
+    blend = stylize(photo, [style, other]).picture
+    panels.append(Panel(shown(blend), "Two styles, half each", f"and {other.name}"))
+    return "Modes", "One photo, one style, and a blend.", panels
 
 
 def shown(picture: Picture) -> Image.Image:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from engine import stylize as pipeline
 from engine.errors import Cancelled, InputError, SettingsError
-from engine.styles import load_preset
+from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
 
@@ -186,3 +186,10 @@ def test_only_the_surroundings_of_a_selection_are_computed(style: Style, monkeyp
     weight[200:240, 300:350] = 1
     report = stylize(Picture(rgb), [style], mask=Mask(weight)).report
     assert max(report["size"]) <= 50 + 2 * pipeline.PAD_PX + 16
+
+
+def test_a_style_size_that_changes_nothing_is_told(cat: Picture, coffee: Picture) -> None:
+    settings = Settings(style_size_px=300)
+    preset = load_preset(presets()[0].name)
+    assert "style size" in " ".join(stylize(cat, [preset], settings).report["notes"])
+    assert stylize(cat, [Style("coffee", coffee)], settings).report["notes"] == []
