@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ HELP = (
     "Computes on this machine with the Impasto engine, which is started if it does not run. The result is one new "
     "layer above the given one, with the selection as its mask; the given layer, the selection and the clipboard stay "
     "as they are. The style comes from style-layer if one is given, else from style-file if one is given, else from "
-    "style-preset; style-source can name one of the three instead."
+    "style-preset; style-source can name one of the three instead. With selection-only, as it is unless turned off, "
+    "something must be selected."
 )
 # Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
 _CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
@@ -80,10 +82,22 @@ def _run(
             Gimp.PDBStatusType.CALLING_ERROR if error.code in _CALLING_CODES else Gimp.PDBStatusType.EXECUTION_ERROR
         )
         return procedure.new_return_values(status, GLib.Error(error.message))
+    except Exception as fault:  # the edge: GIMP would say no more than "returned no return values"
+        traceback.print_exc()
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(_describe(fault)))
     values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     values.remove(1)
     values.insert(1, GObject.Value(Gimp.Layer, layer))
     return values
+
+
+def _describe(fault: Exception) -> str:
+    """A fault of ours or of GIMP's in a sentence, with what whoever mends it must know."""
+    first_line = str(fault).partition("\n")[0][:100].rstrip(".")
+    return (
+        f"The filter met a fault of its own ({type(fault).__name__}: {first_line}). Nothing was changed: run install.py "
+        "in Impasto's folder again, then start GIMP anew."
+    )
 
 
 def _ask(
