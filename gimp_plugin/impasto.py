@@ -93,10 +93,10 @@ def _run(
 
 def _describe(fault: Exception) -> str:
     """A fault of ours or of GIMP's in a sentence, with what whoever mends it must know."""
-    first_line = str(fault).partition("\n")[0][:100].rstrip(".")
+    first_line = "".join(traceback.format_exception_only(fault)).partition("\n")[0]
     return (
-        f"The filter met a fault of its own ({type(fault).__name__}: {first_line}). Nothing was changed: run install.py "
-        "in Impasto's folder again, then start GIMP anew."
+        f"The filter met a fault of its own ({first_line[:120].rstrip('.')}). Nothing was changed: "
+        "run install.py in Impasto's folder again, then start GIMP anew."
     )
 
 

@@ -29,6 +29,7 @@ PICTURES = {
 ENGINES = {
     "engine_dies": ("engine stopped while it was painting", "run the filter again"),
     "disk_full": ("disk for temporary files is full", "free some space"),
+    "a_fault": ("a fault of its own (RuntimeError: half of an update)", "run install.py"),
     "no_engine": ("engine could not start", "install.py"),
 }
 ALL = PICTURES | ENGINES

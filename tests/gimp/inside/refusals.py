@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gi.repository import Gegl, Gimp
 from inside import stage
-from inside.stage import STATE, Engine, Facts
+from inside.stage import FOLDER, STATE, Engine, Facts
 
 Setting = tuple[Gimp.Image, list[Gimp.Drawable], dict[str, object]]
 
@@ -141,6 +141,17 @@ def disk_full(engine: Engine) -> Facts:
     return facts | {"next": try_again()}
 
 
+def a_fault(engine: Engine) -> Facts:
+    """Nobody has thought of this: half of an update."""
+    file = FOLDER / "profile" / "plug-ins" / "impasto" / "job.py"
+    text = file.read_text()
+    file.write_text(f"{text}\n\ndef stylize(*_):\n    raise RuntimeError('half of an update.\\nand more')\n")
+    try:
+        return try_in_vain(good, engine)
+    finally:
+        file.write_text(text)
+
+
 def no_engine(engine: Engine) -> Facts:
     """None runs, and none can be started."""
     engine.stop()
@@ -179,4 +190,4 @@ PICTURES = (
     no_style_layer,
     tiny_brush,
 )
-ENGINES = (engine_dies, disk_full, no_engine, engine_starts)
+ENGINES = (engine_dies, disk_full, a_fault, no_engine, engine_starts)
