@@ -41,8 +41,9 @@ def picture_of(plane: Plane) -> Picture:
         strip.copy_(pixels[top : top + ROWS, :, :3].permute(2, 0, 1))
         if plane.dtype in FULL_SCALE:
             strip.div_(FULL_SCALE[plane.dtype])
-    alpha = to_unit(pixels[:, :, 3], plane.dtype)
-    return Picture(rgb, None if bool((alpha == 1).all()) else to_weight(alpha))
+    alpha = pixels[:, :, 3]
+    is_opaque = bool((alpha == FULL_SCALE.get(plane.dtype, 1)).all())
+    return Picture(rgb, None if is_opaque else to_weight(to_unit(alpha, plane.dtype)))
 
 
 def plane_of(picture: Picture, like: Plane) -> Plane:
@@ -61,7 +62,10 @@ def plane_of(picture: Picture, like: Plane) -> Plane:
 
 def mask_of(plane: Plane | None) -> Mask | None:
     """An (H, W) plane as a soft selection."""
-    return None if plane is None else Mask(to_weight(to_unit(tensor_of(plane), plane.dtype)), "selection")
+    if plane is None:
+        return None
+    weight = to_unit(tensor_of(plane), plane.dtype)
+    return Mask(weight if plane.dtype in FULL_SCALE else to_weight(weight), "selection")
 
 
 def style_of(entry: StyleEntry) -> Style:

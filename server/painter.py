@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,16 @@ def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -
 
     try:
         with memory_errors("this picture"):
-            done = stylize(
-                convert.picture_of(request.content),
-                [convert.style_of(entry) for entry in request.styles],
-                convert.settings_of(request),
-                mask=convert.mask_of(request.mask),
-                on_progress=tell,
-            )
-            return StylizeResult(convert.plane_of(done.picture, request.content), done.report)
+            began = time.perf_counter()
+            content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
+            entries = [convert.style_of(entry) for entry in request.styles]
+            converted = time.perf_counter()
+            done = stylize(content, entries, convert.settings_of(request), mask=mask, on_progress=tell)
+            painted = time.perf_counter()
+            plane = convert.plane_of(done.picture, request.content)
+            seconds = converted - began + time.perf_counter() - painted
+            done.report["seconds"]["convert"] = round(seconds, 4)
+            return StylizeResult(plane, done.report)
     except Cancelled as outcome:
         raise JobCancelled from outcome
     except (InputError, SettingsError) as error:

@@ -331,6 +331,9 @@ def test_a_running_engine_paints_the_same(
     assert json.loads(capsys.readouterr().out.partition("\n}\n")[2])["method"] == "anystyle"
     assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, "--size", "100") == 2
     assert "--size cannot be sent" in capsys.readouterr().err
+    words = ("--method", "gatys", "--option", "iterations=5")
+    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, *words) == 2
+    assert "--option cannot be sent" in capsys.readouterr().err
     assert stylize(folder, tmp_path / "out.png", "--engine", "http://127.0.0.1:9") == 1
     assert "No engine of yours runs at http://127.0.0.1:9" in capsys.readouterr().err
 
@@ -340,9 +343,6 @@ def test_without_an_engine_it_says_so(
 ) -> None:
     assert stylize(folder, tmp_path / "out.png", "--engine", "http://127.0.0.1:8765") == 1
     assert "start one with impasto serve" in capsys.readouterr().err
-    words = ("--method", "gatys", "--option", "iterations=5")
-    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, *words) == 2
-    assert "--option cannot be sent" in capsys.readouterr().err
 
 
 def test_options_of_a_method_are_taken_and_checked(
