@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import socket
@@ -156,15 +157,14 @@ def test_an_id_has_one_spelling_only(engine: RunningEngine, job_id: str) -> None
 def raw(engine: RunningEngine, sent: bytes, hang_up: bool = True) -> bytes:
     """Send bytes as they are; what comes back until the engine hangs up."""
     with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as connection:
-        connection.sendall(sent)
-        if hang_up:
-            connection.shutdown(socket.SHUT_WR)
         received = b""
-        try:
+        with contextlib.suppress(OSError):  # the engine has hung up already; what it said can still be read
+            connection.sendall(sent)
+            if hang_up:
+                connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
             while piece := connection.recv(65536):
                 received += piece
-        except ConnectionResetError:
-            pass
         return received
 
 
