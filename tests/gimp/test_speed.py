@@ -25,7 +25,8 @@ def test_twelve_megapixels_travel_within_a_second(played: Played, capsys: pytest
 
 
 def test_through_the_real_engine_too(gimp: gimps.Gimp, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All that is not painting: files between the engine's processes and making tensors of pixels, too."""
+    """With the files between the engine's processes. Turning pixels into tensors is the engine's own work, as its
+    report has it; it is printed beside."""
     samples.write_samples(tmp_path)
     gimps.make_profile(tmp_path / "profile", gimp.version)
     (tmp_path / "state").mkdir(mode=0o700)
@@ -47,12 +48,14 @@ def overhead_s(runs: list[dict[str, Any]]) -> float:
     overheads = []
     for run in runs:
         assert run["status"] == "SUCCESS", run["message"]
-        paint = sum(run["engine"].values())
+        paint = sum(run["engine"].values())  # all that the engine's report calls its own
+        convert = run["engine"].get("convert", 0.0)
         read, engine = run["steps"]["read"], run["steps"]["engine"]
         insert = run["seconds"] - read - engine
         overheads.append(run["seconds"] - paint)
         print(
-            f"\n4000 x 3000: {overheads[-1]:.2f} s beside {paint:.2f} s of painting: read {read:.2f} s, "
+            f"\n4000 x 3000: {overheads[-1]:.2f} s beside {paint:.2f} s of the engine's own "
+            f"({convert:.2f} s of it converting): read {read:.2f} s, "
             f"there and back {engine - paint:.2f} s, insert {insert:.2f} s"
         )
     return min(overheads)
