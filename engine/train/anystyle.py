@@ -250,8 +250,8 @@ def write_card(training: Training, path: Path) -> None:
     path.write_text(
         f"# anystyle: the any-style network\n\n"
         f"- **What it is**: `engine/networks/anystyle.py`, {n_parameters / 1e6:.1f} M parameters, half precision.\n"
-        f"- **Data**: {len(training.photos)} content pictures, {len(training.art)} style pictures.\n"
-        f"- **Recipe**: {recipe}.\n"
+        f"- **Trained on**: {len(training.photos)} content pictures, {len(training.art)} style pictures.\n"
+        f"- **How**: `python -m engine.train.anystyle PHOTOS ART --features VGG19.safetensors -o RUN`: {recipe}.\n"
         f"- **Steps**: {training.step}, {training.hours:.1f} hours on {training.device}.\n"
         f"- **Commit**: {commit()}.\n"
         f"- **Losses of the last steps**: `{losses}`.\n",
