@@ -15,6 +15,7 @@ from tests.server.running_engine import RunningEngine
 pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
 
 LIMIT_S = 1.0
+BUSY_LIMIT_S = 1.5  # 0.7 to 0.9 s were seen; the engine's own threads and a second GIMP may be at work beside it
 ENGINE_START_S = 120.0  # torch takes its time on a busy machine
 
 
@@ -40,7 +41,7 @@ def test_through_the_real_engine_too(gimp: gimps.Gimp, tmp_path: Path, capsys: p
     assert report.exists(), done.stdout + done.stderr
     played = Played(json.loads(report.read_text("utf-8")), tmp_path, done.stdout + done.stderr)
     with capsys.disabled():
-        assert overhead_s(played.facts("speed")["runs"]) <= LIMIT_S
+        assert overhead_s(played.facts("speed")["runs"]) <= BUSY_LIMIT_S
 
 
 def overhead_s(runs: list[dict[str, Any]]) -> float:
