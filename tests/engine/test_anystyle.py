@@ -100,10 +100,10 @@ def test_codes_of_a_style_do_not_depend_on_unseen_parts(net: AnyStyle, coffee: P
     alpha = torch.ones(coffee.size)
     alpha[:, :128] = 0
     loud = coffee.rgb.clone()
-    loud[:, :, :120] = 1
+    loud[:, :, :88] = 1  # farther from what is seen than the encoder's receptive field reaches
     device = torch.device("cpu")
     with torch.inference_mode():
         calm = anystyle.encode_picture(net, Picture(coffee.rgb, alpha), None, 256, device)
         other = anystyle.encode_picture(net, Picture(loud, alpha), None, 256, device)
         visible = anystyle.encode_picture(net, Picture(loud), None, 256, device)
-    assert (calm - other).norm() < 0.3 * (calm - visible).norm()
+    assert (calm - other).norm() < 0.02 * (calm - visible).norm()
