@@ -358,13 +358,14 @@ class _Job:
         return state == "done"
 
     def _fetch(self) -> wire.StylizeResult:
-        content = self._request.content
+        content, mask = self._request.content, self._request.mask
+        most = 8 + wire.MAX_HEADER_BYTES + len(content.data) + (len(mask.data) if mask is not None else 0)
         with self._connection(ANSWER_S) as connection:
             self._engine.send_head(connection, "GET", f"/v1/jobs/{self._id}/result")
             response = exchange.checked(connection.getresponse())
             try:
                 n_bytes = response.length
-                if n_bytes is None or n_bytes > 8 + wire.MAX_HEADER_BYTES + len(content.data):
+                if n_bytes is None or n_bytes > most:
                     raise wire.WireError("failed", WRONG_SIZE)
                 frame = bytearray(n_bytes)
                 exchange.fill(memoryview(frame), response)
@@ -372,5 +373,8 @@ class _Job:
                 response.close()
         result = wire.StylizeResult.unpack(frame)
         if result.picture.shape != content.shape or result.picture.dtype != content.dtype:
+            raise wire.WireError("failed", WRONG_SIZE)
+        edge = result.mask
+        if edge is not None and (mask is None or (edge.shape, edge.dtype) != (mask.shape, mask.dtype)):
             raise wire.WireError("failed", WRONG_SIZE)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -47,6 +48,8 @@ def a_request(dtype: str = "U8") -> StylizeRequest:
         seed=2**63 - 1,
         device="cpu",
         composite=False,
+        blend="mrf",
+        color_map="histogram",
     )
 
 
@@ -84,6 +87,25 @@ def test_a_result_comes_back_as_it_was(dtype: str) -> None:
         a_plane(dtype, (4, 4, 4)), {"seconds": {"paint": 0.1}, "notes": ["größer"], "peak_bytes": None}
     )
     assert StylizeResult.unpack(joined(result.pack())) == result
+
+
+def test_a_request_of_an_older_plug_in_is_read_with_the_defaults_of_what_it_does_not_know() -> None:
+    meta, planes = wire.unpack_frame("request", joined(a_request().pack()))
+    del meta["settings"]["blend"], meta["settings"]["color_map"]
+    request = StylizeRequest.unpack(joined(wire.pack_frame("request", meta, planes)))
+    assert (request.blend, request.color_map) == ("feather", "transport")
+    assert dataclasses.replace(request, blend="mrf", color_map="histogram") == a_request()
+
+
+def test_a_result_with_a_mask_comes_back_as_it_was() -> None:
+    result = StylizeResult(a_plane("U8", (4, 4, 4)), {}, mask=a_plane("U8", (4, 4), 1))
+    assert StylizeResult.unpack(joined(result.pack())) == result
+
+
+@pytest.mark.parametrize("name", ["blend", "color_map", "color", "device"])
+def test_a_word_that_the_contract_does_not_know_is_refused(name: str) -> None:
+    with pytest.raises(WireError, match=f"{name} must be one of"):
+        dataclasses.replace(a_request(), **{name: "sepia"})
 
 
 def test_planes_are_sent_as_they_lie_in_memory_and_read_as_views() -> None:
