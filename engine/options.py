@@ -19,7 +19,7 @@ class Option:
         name: as users type it.
         default: its type (str, int or float) is the option's.
         meaning: for help texts, one line.
-        choices: the words allowed, for a str.
+        choices: the words allowed, for a str; none = any text (a file, a name).
         low, high: the range allowed, both ends included, for a number.
     """
 
@@ -37,7 +37,7 @@ class Option:
             SettingsError: not of that type, not among the choices, or out of range.
         """
         if isinstance(self.default, str):
-            if given not in self.choices:
+            if self.choices and given not in self.choices:
                 raise SettingsError(f"{self.name} must be one of {', '.join(self.choices)}, not {given!r}.")
             return str(given)
         try:
