@@ -1,0 +1,282 @@
+"""Train the decoders of the embedded network: ``impasto train decoder PICTURES ... -o RUN``.
+
+Every decoder learns to give back the picture whose features it is shown (Li 2017: pixels and features again). Block 4 of
+the encoder, which the embedded network lacks, learns with them; a head on it that is thrown away afterwards imitates
+a deep layer of SqueezeNet, so that the block sees things and not only pixels.
+
+The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets,
+``decoders.safetensors`` and ``card.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.errors import WeightsError
+from engine.features import IMAGENET_MEAN, IMAGENET_STD, load_backbone
+from engine.networks.decoder import CHANNELS, LEVELS, Decoders, as_halves, encode, n_parameters
+from engine.networks.embedded import Embedded
+from engine.train.anystyle import commit
+from engine.train.data import PictureFolder
+from engine.train.preview import save_sheet
+from engine.vision import import_torchvision
+
+FEATURE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
+HINT_CHANNELS = 256  # of SqueezeNet's fire5, at an eighth of the resolution
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result of a run, beside the data.
+
+    Args:
+        steps: optimizer steps; even ones train the plain decoders, odd ones those that unpool.
+        batch: crops a step.
+        size_px: their side, a multiple of 8.
+        rate: Adam's learning rate at its highest; warm-up, then a cosine to 0.
+        feature_weight: of the features' distance against the pixels'.
+        hint_weight: of the imitation of SqueezeNet.
+        average: factor of the moving average of the weights that ships.
+        seed: of weights and crops.
+        is_bf16: autocast to bfloat16.
+    """
+
+    steps: int = 2400
+    batch: int = 4
+    size_px: int = 160
+    rate: float = 2e-3
+    feature_weight: float = 0.5
+    hint_weight: float = 0.5
+    average: float = 0.995
+    seed: int = 0
+    is_bf16: bool = True
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        return self.rate * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+def load_hint(path: Path | None) -> nn.Module | None:
+    """SqueezeNet 1.1 up to fire5, from its state dict with torchvision's names."""
+    if path is None:
+        return None
+    import_torchvision()
+    from torchvision.models import squeezenet1_1  # noqa: PLC0415  (seconds to import)
+
+    features = squeezenet1_1().features
+    try:
+        features.load_state_dict({k.removeprefix("features."): v for k, v in load_file(path).items()})
+    except RuntimeError as error:
+        raise WeightsError(f"{path.name} does not hold SqueezeNet 1.1's features.") from error
+    return features[:8].requires_grad_(False).eval()
+
+
+class Training:
+    """A run: decoders, their average, optimizer, random numbers."""
+
+    def __init__(self, recipe: Recipe, folders: Sequence[PictureFolder], hint: nn.Module | None = None) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.folders, self.hint = recipe, folders, hint
+        embedded = load_backbone("embedded")
+        if not isinstance(embedded, Embedded):
+            raise WeightsError("The decoders are those of the embedded network.")
+        self.embedded = embedded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = Decoders().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.head = nn.Conv2d(CHANNELS[4], HINT_CHANNELS, 1)
+        self.average = deepcopy(self.net).requires_grad_(False)
+        self.optimizer = torch.optim.Adam([*self.net.parameters(), *self.head.parameters()], recipe.rate)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.step = 0
+        self.hours = 0.0
+
+    def batch(self) -> Tensor:
+        """Crops (B, 3, size_px, size_px), evenly from all folders."""
+        crops = []
+        for _ in range(self.recipe.batch):
+            folder = self.folders[int(self.rng.integers(len(self.folders)))]
+            crops.append(folder.crop(self.rng, self.recipe.size_px, (0.5, 1.0)))
+        return torch.stack(crops).contiguous(memory_format=torch.channels_last)
+
+    def losses(self, rgb: Tensor) -> dict[str, Tensor]:
+        """Named terms, scalars: per level pixels and features, and the imitation."""
+        is_unpooling = self.step % 2 == 1
+        levels = LEVELS[1:] if is_unpooling else LEVELS
+        terms: dict[str, Tensor] = {}
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.is_bf16):
+            encoded = encode(self.embedded, self.net, rgb, LEVELS[-1])
+            painted = [self.net.decode(encoded[level], level, is_unpooling=is_unpooling) for level in levels]
+            seen = self.embedded(torch.cat(painted), FEATURE_LAYERS)
+            with torch.no_grad():
+                wanted = self.embedded(rgb, FEATURE_LAYERS)
+            if self.hint is not None:
+                terms["hint"] = relative(self.head(encoded[4].features), self.imitated(rgb, encoded[4].features))
+        for i, level in enumerate(levels):
+            rows = slice(i * len(rgb), (i + 1) * len(rgb))
+            terms[f"pixels {level}"] = (painted[i].float() - rgb).abs().mean()
+            distances = [relative(seen[name][rows], wanted[name]) for name in FEATURE_LAYERS]
+            terms[f"features {level}"] = torch.stack(distances).mean()
+        return terms
+
+    @torch.no_grad()
+    def imitated(self, rgb: Tensor, like: Tensor) -> Tensor:
+        """What SqueezeNet's fire5 says, at the size of ``like``."""
+        assert self.hint is not None  # noqa: S101  (for the type checker)
+        mean, std = (rgb.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+        seen = self.hint((rgb - mean) / std)
+        return F.interpolate(seen.float(), like.shape[2:], mode="bilinear", align_corners=False)
+
+    def advance(self) -> dict[str, float]:
+        """One optimizer step; the loss terms as numbers."""
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate_at(self.step)
+        terms = self.losses(self.batch())
+        weights = {"pixels": 10.0, "features": recipe.feature_weight, "hint": recipe.hint_weight}
+        loss = torch.stack([weights[name.split()[0]] * value for name, value in terms.items()]).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(recipe.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(value, 1 - keep)
+        family = "unpooling" if "pixels 1" not in terms else "plain"
+        return {name if name == "hint" else f"{family} {name}": float(value.detach()) for name, value in terms.items()}
+
+    def state(self) -> dict[str, object]:
+        """Everything to go on from, bit for bit."""
+        return {
+            "net": self.net.state_dict(),
+            "head": self.head.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "step": self.step,
+            "hours": self.hours,
+        }
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.head.load_state_dict(state["head"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        self.step, self.hours = state["step"], state["hours"]
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
+        torch.save(self.state(), folder / "checkpoint.tmp")
+        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+        notes = {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
+        save_file(as_halves(self.average), folder / "decoders.tmp", notes)
+        os.replace(folder / "decoders.tmp", folder / "decoders.safetensors")
+
+    @torch.no_grad()
+    def preview(self, path: Path) -> None:
+        """A sheet: pictures at the left, then levels 1 to 4 of the plain decoders, 2 to 4 of those that unpool."""
+        rng = np.random.default_rng(1)
+        rows, contents = [], []
+        for i in range(4):
+            folder = self.folders[i % len(self.folders)]
+            rgb = folder.crop(rng, 192, (0.5, 0.8), int(rng.integers(len(folder))))
+            encoded = encode(self.embedded, self.average, rgb[None], LEVELS[-1])
+            row = [self.average.decode(encoded[n], n, is_unpooling=False)[0] for n in LEVELS]
+            row += [self.average.decode(encoded[n], n, is_unpooling=True)[0] for n in LEVELS[1:]]
+            contents.append(rgb)
+            rows.append(row)
+        save_sheet(path, contents, [torch.ones_like(contents[0])] * len(rows[0]), rows)
+
+
+def relative(found: Tensor, wanted: Tensor) -> Tensor:
+    """Squared distance in units of what is wanted."""
+    return (found.float() - wanted.float()).square().mean() / wanted.float().square().mean().clamp_min(1e-8)
+
+
+def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 500) -> None:
+    """Train until the recipe's last step, logging and saving on the way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began, first, hours_before = time.monotonic(), training.step, training.hours
+    sums: dict[str, list[float]] = {}
+    while training.step < training.recipe.steps:
+        for name, value in training.advance().items():
+            sums.setdefault(name, []).append(value)
+        is_last = training.step == training.recipe.steps
+        if training.step % 20 == 0 or is_last:
+            pace = (time.monotonic() - began) / (training.step - first)
+            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps({"step": training.step, "seconds_per_step": round(pace, 3), **means}) + "\n")
+            left_min = pace * (training.recipe.steps - training.step) / 60
+            print(f"step {training.step}/{training.recipe.steps}  {left_min:.0f} min left  {means}", flush=True)
+            sums = {}
+        training.hours = hours_before + (time.monotonic() - began) / 3600
+        if training.step % save_every == 0 or is_last:
+            training.save(folder)
+        if training.step % preview_every == 0 or is_last:
+            training.preview(folder / f"preview-{training.step:06d}.png")
+    write_card(training, folder)
+
+
+def write_card(training: Training, folder: Path) -> None:
+    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
+    log = folder / "log.jsonl"
+    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
+    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
+    n_pictures = " and ".join(str(len(pictures)) for pictures in training.folders)
+    (folder / "card.md").write_text(
+        "# decoders: from the embedded network's features back to pixels\n\n"
+        f"- **What it is**: `engine/networks/decoder.py`, {n_parameters(training.net) / 1e6:.1f} M parameters, "
+        "half precision: block 4 of the encoder, four plain decoders, three that unpool.\n"
+        f"- **Trained on**: {n_pictures} pictures (photos, paintings; not part of this repository).\n"
+        "- **How**: `python -m engine.train.decoder PICTURES ... --hint SQUEEZENET.safetensors -o RUN`: "
+        f"{recipe}.\n"
+        f"- **Steps**: {training.step}, {training.hours:.1f} hours on one CPU core.\n"
+        f"- **Commit**: {commit()}.\n"
+        f"- **Losses of the last steps**: `{losses}`.\n",
+        "utf-8",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="impasto train decoder", description="Train the decoders of the embedded feature network."
+    )
+    parser.add_argument("pictures", type=Path, nargs="+", help="folders of pictures, drawn from evenly")
+    parser.add_argument("--hint", type=Path, help="SqueezeNet 1.1's features as safetensors, imitated by block 4")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
+    for name, value in asdict(Recipe()).items():
+        if not isinstance(value, bool):
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    args = parser.parse_args(argv)
+    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
+    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
+    training = Training(recipe, [PictureFolder(path) for path in args.pictures], load_hint(args.hint))
+    if (args.out / "checkpoint.pt").exists():
+        training.restore(args.out / "checkpoint.pt")
+        print(f"going on from step {training.step}", flush=True)
+    run(training, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
