@@ -1,0 +1,57 @@
+"""Whitening and coloring transforms: any style in one pass, by moving the statistics of features.
+
+Source: Li 2017, "Universal Style Transfer via Feature Transforms". Departs: our own encoder and decoders by default,
+small enough to ship, whose four levels reach an eighth of the resolution.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine import weights
+from engine.device import memory_errors
+from engine.errors import SettingsError
+from engine.levels import transfer
+from engine.methods import Job, register
+from engine.networks.pairs import Pair, load_embedded, load_folder
+from engine.options import Option
+
+OPTIONS = (
+    Option("model", "embedded", "the encoders and decoders: embedded, or a folder with a published pair for VGG-19"),
+    Option("depth", 4, "levels, from this one to the first: more = larger patterns, fewer = more of the photo", low=1, high=5),
+)
+
+
+@register(
+    "wct",
+    title="Whitening and coloring (WCT)",
+    paper="Li 2017",
+    kind="feed-forward",
+    takes=("blend", "regions", "size"),
+    options=OPTIONS,
+    ready=lambda: weights.is_here("decoders"),
+)
+def paint(job: Job) -> Tensor:
+    """Recolor features level by level, coarse to fine."""
+    if job.settings.strength == 0:
+        return job.content.rgb
+    with torch.inference_mode(), memory_errors("this picture"):
+        pair = load_pair(str(job.options["model"]))
+        return transfer(pair, job, depth=int(job.options["depth"]))
+
+
+def load_pair(model: str) -> Pair:
+    """The pair that an option names.
+
+    Raises:
+        SettingsError: neither ``embedded`` nor a folder.
+        WeightsError: its weights are missing or damaged.
+    """
+    if model == "embedded":
+        return load_embedded(is_unpooling=False)
+    if not Path(model).is_dir():
+        raise SettingsError(f"There is no folder {model!r}: model must be embedded or a folder with a published WCT pair.")
+    return load_folder(Path(model).resolve())
