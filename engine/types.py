@@ -13,6 +13,8 @@ from engine.errors import InputError, SettingsError
 from engine.shapes import check_shapes
 
 ColorMode = Literal["style", "luminance", "match"]
+ColorMap = Literal["transport", "cholesky", "symmetric", "histogram"]
+BlendMode = Literal["feather", "hard", "mrf"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 Progress = Callable[[float, str], None]
@@ -100,7 +102,8 @@ class Settings:
         method: name of a registered method.
         strength: 0 (content) to 1 (style).
         color: "style" (the style's colors), "luminance" (only lightness is painted, the content's chroma stays),
-            "match" (the style is recolored to the content's colors first).
+            "match" (the colors of the style become the content's).
+        color_map: how "match" moves colors: see ``engine.color.recolor``.
         photoreal: amount of photorealistic smoothing, 0 to 1.
         style_size_px: longest side at which the style is looked at; None = the method's own.
         size_px: longest side at which the content is computed; None = its own.
@@ -108,6 +111,8 @@ class Settings:
         device: "auto", "cpu" or "cuda".
         seed: for methods that draw random numbers.
         composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
+        blend: the mask's edge: "feather" (as soft as the mask is), "hard" (cut at one half), "mrf" (in a narrow band
+            the object's own edge is found, and its hairs: see ``engine.boundary``).
         options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
@@ -117,6 +122,7 @@ class Settings:
     method: str = "anystyle"
     strength: float = 1.0
     color: ColorMode = "style"
+    color_map: ColorMap = "transport"
     photoreal: float = 0.0
     style_size_px: int | None = None
     size_px: int | None = None
@@ -124,12 +130,15 @@ class Settings:
     device: DeviceName = "auto"
     seed: int = 0
     composite: bool = True
+    blend: BlendMode = "feather"
     options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_range("strength", self.strength, 0, 1)
         _check_range("photoreal", self.photoreal, 0, 1)
         _check_name("color", self.color, get_args(ColorMode))
+        _check_name("color_map", self.color_map, get_args(ColorMap))
+        _check_name("blend", self.blend, get_args(BlendMode))
         _check_name("device", self.device, get_args(DeviceName))
         if self.style_size_px is not None:
             _check_range("style_size_px", self.style_size_px, 32, 8192)
