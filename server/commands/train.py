@@ -11,6 +11,8 @@ from server.commands.command import Command
 TRAINERS = {
     "anystyle": "the any-style network that ships",
     "embedded": "the embedded feature network that ships",
+    "decoder": "the decoders of the embedded network that ship (wct, photowct)",
+    "unpaired": "a translation between two folders of pictures (cyclegan, discogan)",
 }
 
 

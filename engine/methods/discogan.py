@@ -1,0 +1,35 @@
+"""Translation (DiscoGAN): a network that was trained, without pairs, to turn pictures of one kind into another.
+
+Source: Kim 2017, "Learning to Discover Cross-Domain Relations with Generative Adversarial Networks".
+The network is the user's own (``impasto train unpaired``) or a file; the style picture is not looked at.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine import weights
+from engine.device import memory_errors
+from engine.methods import Job, register
+from engine.options import Option
+from engine.translation import load, translate
+
+OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder"),)
+
+
+@register(
+    "discogan",
+    title="Translation (DiscoGAN)",
+    paper="Kim 2017",
+    kind="feed-forward",
+    takes=("size",),
+    options=OPTIONS,
+    ready=lambda: weights.is_here("discogan"),
+)
+def paint(job: Job) -> Tensor:
+    """Translate the picture."""
+    if job.settings.strength == 0:
+        return job.content.rgb
+    with torch.inference_mode(), memory_errors("this picture"):
+        return translate(job, load(str(job.options["model"]), "discogan"))

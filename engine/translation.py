@@ -1,0 +1,108 @@
+"""Translating a picture with a trained network: finding the network's file, painting large pictures in tiles."""
+
+from __future__ import annotations
+
+import os
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine import weights
+from engine.errors import SettingsError, WeightsError
+from engine.methods import Job
+from engine.networks.translation import Generator, build, enlarged, load_generator
+from engine.progress import part, watched
+from engine.tiles import paint_tiles, spread_crops
+
+SUFFIXES = (".safetensors", ".pth")
+WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole
+TILE_PX = 1024
+CROP_PX, N_CROPS = 256, 24
+MIN_SIDE_PX = 64
+
+
+def models_folder() -> Path:
+    """Where users keep trained networks: IMPASTO_MODELS, or a folder of their account."""
+    if os.environ.get("IMPASTO_MODELS"):
+        return Path(os.environ["IMPASTO_MODELS"])
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "impasto" / "models"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "impasto" / "models"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "impasto" / "models"
+
+
+def find_model(name: str, kind: str) -> Path:
+    """The file of a trained network.
+
+    Args:
+        name: its path, or its name in the models folder with or without suffix.
+        kind: of the method, for messages.
+
+    Raises:
+        SettingsError: no name, or no such file; the message says what there is.
+    """
+    folder = models_folder()
+    if not name:
+        raise SettingsError(
+            f"{kind} needs a trained network: give the option model a file (.safetensors or .pth) or its name in {folder}; "
+            f"`impasto train unpaired A_DIR B_DIR --kind {kind}` makes one."
+        )
+    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    have = sorted(path.stem for path in folder.glob("*") if path.suffix in SUFFIXES) if folder.is_dir() else []
+    there = f"it has {', '.join(have)}" if have else "it is empty"
+    raise SettingsError(f"There is no network {name!r}, neither as a file nor in {folder} ({there}).")
+
+
+def load(name: str, kind: str) -> Generator:
+    """The network that an option names; "" = the one that ships, if one does.
+
+    Raises:
+        SettingsError: there is no such network.
+        WeightsError: it is not readable, or of the other kind.
+    """
+    if not name and weights.is_here(kind):
+        return build(weights.load_shipped(kind), kind)
+    path = find_model(name, kind).resolve()
+    network = load_generator(path, path.stat().st_mtime)
+    if network.kind != kind:
+        raise WeightsError(f"{path.name} is a network of {network.kind}: choose that method, or another file.")
+    return network
+
+
+def translate(job: Job, network: Generator) -> Tensor:
+    """The content as the network translates it, as far as the strength goes: (3, H, W) in [0, 1]."""
+    content = job.content.rgb[None].clamp(0, 1)
+    large = enlarged(content, MIN_SIDE_PX)
+    network = deepcopy(network).to(job.device)  # it will remember this picture's moments
+    height, width = large.shape[2:]
+    tile_px, on_progress = max(height, width) + network.stride_px, job.on_progress
+    if height * width > WHOLE_PX:
+        tile_px = TILE_PX
+        on_progress = part(job.on_progress, 0.2, 1.0)
+        crop_px = min(CROP_PX, *(side // network.stride_px * network.stride_px for side in (height, width)))
+        crops = spread_crops(large, crop_px, N_CROPS * CROP_PX**2 // crop_px**2)
+        with watched(network, part(job.on_progress, 0.0, 0.2, "Looking at the picture")):
+            network.measure(crops.to(job.device))
+    done = (0, 1)
+
+    def on_tile(n_done: int, n_tiles: int) -> None:
+        nonlocal done
+        done = (n_done, n_tiles)
+
+    def paint(rgb: Tensor) -> Tensor:
+        with watched(network, lambda share, _text: on_progress((done[0] + share) / done[1], "Painting")):
+            return network(rgb.to(job.device)).float().clamp_(0, 1).cpu()
+
+    stride_px = network.stride_px
+    tile_px = -(-tile_px // stride_px) * stride_px
+    margin_px = -(-network.margin_px // stride_px) * stride_px
+    painted = paint_tiles(large, paint, tile_px=tile_px, margin_px=margin_px, stride_px=stride_px, on_tile=on_tile)
+    return torch.lerp(content, painted[:, :, : content.shape[2], : content.shape[3]], job.settings.strength)[0]
