@@ -8,20 +8,20 @@ Source: Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import SettingsError
 from engine.shapes import check_shapes
-
-ColorMap = Literal["transport", "cholesky", "symmetric"]
+from engine.types import ColorMap
 
 CHUNK_PIXELS = 1 << 18  # rows are worked on in chunks of about this many pixels, so that they stay in the cache
 ROUNDING_VARIANCE = 1 / 255**2 / 12  # variance that rounding to 8 bits makes: less than this is no color
 FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
+HISTOGRAM_BINS = 1 << 14  # finer than any picture of 8 bits, and than what 16 bits show
 BISECTIONS = 14  # 100 / 2^14: finer than any L* step that 16 bits can show
 
 RGB_TO_XYZ = (
@@ -116,7 +116,7 @@ def color_transport(
     elif color_map == "cholesky":
         A = _triangle(cov_c) @ torch.linalg.inv(_triangle(cov_s)) @ (inverse_s @ root_s)
     else:
-        raise SettingsError(f"The color map is transport, cholesky or symmetric, not {color_map!r}.")
+        raise SettingsError(f"The color map is transport, cholesky, symmetric or histogram, not {color_map!r}.")
     return A, mean_c - A @ mean_s
 
 
@@ -133,17 +133,69 @@ def recolor(
         style: (3, H, W) sRGB-encoded.
         content: (3, H', W').
         style_weight, content_weight: what counts in the statistics; None = everything.
-        map: see ``color_transport``.
+        map: "transport", "cholesky" or "symmetric": see ``color_transport``; "histogram": the first, then
+            ``match_histograms``, which gives each channel all of its distribution and in return lets the covariance
+            go a little.
 
     Returns:
         (3, H, W), not clamped.
     """
-    A, b = color_transport(*color_moments(style, style_weight), *color_moments(content, content_weight), map)
+    affine: ColorMap = "transport" if map == "histogram" else map
+    A, b = color_transport(*color_moments(style, style_weight), *color_moments(content, content_weight), affine)
     A, b = A.to(style), b.to(style)
     result = torch.empty_like(style)
     for rows in _row_chunks(style):
         result[:, rows] = _mix(A, style[:, rows]) + b[:, None, None]
+    if map == "histogram":
+        return match_histograms(result, content, style_weight, content_weight)
     return result
+
+
+def match_histograms(
+    style: Tensor, content: Tensor, style_weight: Tensor | None = None, content_weight: Tensor | None = None
+) -> Tensor:
+    """Give each channel of a picture the distribution of values that it has in another, in the same order of values.
+
+    A channel without contrast stays as it is: there is no order that could be kept.
+
+    Args:
+        style: (3, H, W).
+        content: (3, H', W').
+        style_weight, content_weight: what counts; None = everything.
+
+    Returns:
+        (3, H, W).
+    """
+    check_shapes(style=(style, "3 H W"), style_weight=(style_weight, "H W"))
+    check_shapes(content=(content, "3 H W"), content_weight=(content_weight, "H W"))
+    style_weight, content_weight = _usable(style_weight), _usable(content_weight)
+    result = torch.empty_like(style)
+    for ours, theirs, matched in zip(style, content, result, strict=True):
+        low, step, ranks, _shares = _ranks(ours, style_weight)
+        their_low, their_step, their_ranks, their_shares = _ranks(theirs, content_weight)
+        is_taken = their_shares > 0
+        values = their_low + their_step * (np.arange(HISTOGRAM_BINS)[is_taken] + 0.5)
+        curve = torch.from_numpy(np.interp(ranks, their_ranks[is_taken], values)).to(style)  # (bins,)
+        is_flat = _spread(ours, style_weight)[1] ** 2 < ROUNDING_VARIANCE
+        for rows in _row_chunks(style):
+            matched[rows] = ours[rows] if is_flat else curve[_bins(ours[rows], low, step)]
+    return result
+
+
+def _ranks(values: Tensor, weight: Tensor | None) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """Start and width of bins over the values of (H, W); per bin the share below its middle, and its own."""
+    low, high = (float(extreme) for extreme in torch.aminmax(values))
+    step = max(high - low, 1e-6) / HISTOGRAM_BINS
+    shares = torch.zeros(HISTOGRAM_BINS, dtype=torch.float64)
+    for rows in _row_chunks(values):
+        weights = None if weight is None else weight[rows].flatten().double()
+        shares += torch.bincount(_bins(values[rows], low, step).flatten(), weights, HISTOGRAM_BINS)
+    shares /= shares.sum()
+    return low, step, (shares.cumsum(0) - shares / 2).numpy(), shares.numpy()
+
+
+def _bins(values: Tensor, low: float, step: float) -> Tensor:
+    return ((values - low) / step).long().clamp_(0, HISTOGRAM_BINS - 1)
 
 
 def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:

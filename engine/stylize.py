@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -14,17 +14,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import methods
+from engine.boundary import band_radius_px, refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError
-from engine.methods import Job
+from engine.methods import Job, Paint
 from engine.options import resolve
 from engine.progress import part
+from engine.recent import AFTERWARDS, Recent, digest_of
 from engine.smooth import smooth_photoreal
-from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
+from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
 PAD_PX = 64  # surroundings of a selection that are computed with it
+# What the pipeline does with a painting; that no method sees it makes paintings reusable.
+NOT_THE_METHODS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in AFTERWARDS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +37,16 @@ class Stylized:
 
     Args:
         picture: same size as the content, with its alpha.
-        report: JSON values: "method", "device", "strength", "color", "photoreal", "seed", "options", "size", "seconds"
-            by stage, "peak_bytes" (of the device, CUDA only), "notes".
+        report: JSON values: "method", "device", "strength", "color", "photoreal", "blend", "seed", "options", "size",
+            "reused" (whether the painting was at hand from an earlier job), "seconds" by stage, "peak_bytes" (of the
+            device, CUDA only), "notes".
+        mask: (H, W), by which the painting is blended, where ``settings.blend`` gives the mask another edge than it
+            came with; else None.
     """
 
     picture: Picture
     report: dict[str, Any]
+    mask: Mask | None = None
 
 
 def stylize(
@@ -49,6 +57,7 @@ def stylize(
     mask: Mask | None = None,
     regions: Sequence[Region] = (),
     on_progress: Progress = silent,
+    recent: Recent | None = None,
 ) -> Stylized:
     """Paint a picture, or the selected part of it, in one or several styles.
 
@@ -61,6 +70,8 @@ def stylize(
         regions: which part of the style feeds which part of the content; content masks (H, W), style masks in the
             size of the (first) style's picture.
         on_progress: told the share done; raises ``Cancelled`` to stop between two layers.
+        recent: paintings of earlier jobs: one of the same picture, styles and method is taken from there, whatever
+            color, smoothing and edge it is to have now; a new one is put there.
 
     Raises:
         InputError: no style, empty mask, sizes that do not match.
@@ -80,7 +91,7 @@ def stylize(
             job = Job(
                 content=small.content,
                 styles=recolored(styles, small, settings),
-                settings=settings,
+                settings=replace(settings, **NOT_THE_METHODS),
                 mask=small.mask,
                 regions=small.regions,
                 device=choose_device(settings.device),
@@ -88,7 +99,8 @@ def stylize(
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
             )
         with clock.stage("paint"):
-            painted = method.paint(job)
+            painted, is_reused = recall(job, method.paint, recent)
+            as_it_left_the_method = painted
         with clock.stage("color"):
             painted = restore_colors(painted, small, styles, settings)
             painted = enlarge(painted, part_of.content)
@@ -97,9 +109,13 @@ def stylize(
                 stretch = part(on_progress, 0.85, 0.98, "Smoothing")
                 painted = smooth_photoreal(painted, part_of.content.rgb, settings.photoreal, stretch)
         with clock.stage("composite"):
-            picture = put_back(painted, part_of, content, box, settings)
+            edge = edge_of(part_of, settings.blend)
+            picture = put_back(painted, edge, part_of, content, box, settings)
+            whole_mask = None if edge is part_of.selection else replace_part(mask, edge, box)
+    if recent is not None and picture.rgb is as_it_left_the_method:
+        picture = replace(picture, rgb=picture.rgb.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
-    return Stylized(picture, report(job, settings, clock, picture))
+    return Stylized(picture, report(job, settings, clock, picture) | {"reused": is_reused}, whole_mask)
 
 
 def warm_up() -> None:
@@ -110,11 +126,19 @@ def warm_up() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The part of a job that is computed: content, and mask and regions in its size."""
+    """The part of a job that is computed, all in one size.
+
+    Args:
+        content: its pixels.
+        mask: what of them counts.
+        regions: of them.
+        selection: the mask as the user gave it.
+    """
 
     content: Picture
     mask: Mask | None
     regions: Sequence[Region]
+    selection: Mask | None = None
 
 
 Box = tuple[int, int, int, int]  # top, left, height, width
@@ -148,18 +172,19 @@ def crop_to_selection(
     content: Picture, mask: Mask | None, regions: Sequence[Region], settings: Settings
 ) -> tuple[Work, Box]:
     """The selection with its surroundings, or all of the content where that is wanted back."""
-    box = (0, 0, *content.size)
+    box: Box = (0, 0, *content.size)
     if mask is not None and settings.composite:
-        box = mask_box(mask.weight, PAD_PX, 8)
-    top, left, height, width = box
+        # color models of the edge look farther than its band is wide
+        pad_px = PAD_PX if settings.blend != "mrf" else max(PAD_PX, 3 * band_radius_px(mask.weight))
+        box = mask_box(mask.weight, pad_px, 8)
 
     def cut(x: Tensor) -> Tensor:
-        return x[..., top : top + height, left : left + width]
+        return inside(x, box)
 
     picture = Picture(in_range(cut(content.rgb)), None if content.alpha is None else cut(content.alpha))
-    cut_mask = visible(None if mask is None else replace(mask, weight=cut(mask.weight)), picture.alpha)
+    selection = None if mask is None else replace(mask, weight=cut(mask.weight))
     cut_regions = [replace(r, content=replace(r.content, weight=cut(r.content.weight))) for r in regions]
-    return Work(picture, cut_mask, cut_regions), box
+    return Work(picture, visible(selection, picture.alpha), cut_regions, selection), box
 
 
 def in_range(rgb: Tensor) -> Tensor:
@@ -210,17 +235,17 @@ def recolored(styles: Sequence[Style], work: Work, settings: Settings) -> list[S
     """In "match" mode the style pictures with the content's colors (Gatys 2016); else the styles as they are."""
     if settings.color != "match":
         return list(styles)
-    weight = None if work.mask is None else work.mask.weight
     return [
         style
         if style.picture is None
-        else replace(style, code=None, picture=_recolored_picture(style.picture, work.content.rgb, weight))
+        else replace(style, code=None, picture=_recolored_picture(style.picture, work, settings))
         for style in styles
     ]
 
 
-def _recolored_picture(style: Picture, content: Tensor, weight: Tensor | None) -> Picture:
-    rgb = recolor(style.rgb, content, style_weight=style.alpha, content_weight=weight)
+def _recolored_picture(style: Picture, work: Work, settings: Settings) -> Picture:
+    weight = None if work.mask is None else work.mask.weight
+    rgb = recolor(style.rgb, work.content.rgb, style_weight=style.alpha, content_weight=weight, map=settings.color_map)
     return Picture(rgb.clamp(0, 1), style.alpha)
 
 
@@ -234,22 +259,60 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     weight = None if work.mask is None else work.mask.weight
     painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
-        return recolor(painted, content, style_weight=weight, content_weight=weight).clamp(0, 1)
+        moved = recolor(painted, content, style_weight=weight, content_weight=weight, map=settings.color_map)
+        return moved.clamp(0, 1)
     if settings.color == "luminance":
         return keep_chroma(painted, content, weight)
     return painted
 
 
-def put_back(painted: Tensor, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
+def recall(job: Job, paint: Paint, recent: Recent | None) -> tuple[Tensor, bool]:
+    """The painting of a job, and whether it was painted before."""
+    if recent is None:
+        return paint(job), False
+    digest = digest_of(job)
+    found = recent.find(digest)
+    if found is not None:
+        return found, True
+    painted = paint(job)
+    recent.keep(digest, painted)
+    return painted, False
+
+
+def edge_of(work: Work, blend: BlendMode) -> Mask | None:
+    """The selection with the edge that is asked for; the very same object where that is its own."""
+    if work.selection is None or blend == "feather":
+        return work.selection
+    weight = work.selection.weight
+    if blend == "hard":
+        return replace(work.selection, weight=(weight >= 0.5).to(weight))
+    return replace(work.selection, weight=refine(work.content.rgb, weight).weight)
+
+
+def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
     """The painted part in its place in the content."""
-    if not settings.composite or (work.mask is None and content.alpha is None):
+    mask = visible(edge, work.content.alpha)
+    if not settings.composite or (mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
-    top, left, height, width = box
     rgb = content.rgb.clone()
-    inner = rgb[:, top : top + height, left : left + width]
-    original = Picture(inner, work.content.alpha)
-    inner.copy_(composite(painted, original, work.mask))
+    inner = inside(rgb, box)
+    inner.copy_(composite(painted, Picture(inner, work.content.alpha), mask))
     return Picture(rgb, content.alpha)
+
+
+def replace_part(mask: Mask | None, edge: Mask | None, box: Box) -> Mask | None:
+    """The mask with another one in a part of it."""
+    if mask is None or edge is None:
+        return None
+    weight = mask.weight.clone()
+    inside(weight, box).copy_(edge.weight)
+    return replace(mask, weight=weight)
+
+
+def inside(x: Tensor, box: Box) -> Tensor:
+    """A part of (..., H, W), as a view."""
+    top, left, height, width = box
+    return x[..., top : top + height, left : left + width]
 
 
 @dataclass
@@ -282,6 +345,7 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict
         "strength": settings.strength,
         "color": settings.color,
         "photoreal": settings.photoreal,
+        "blend": settings.blend,
         "seed": settings.seed,
         "options": dict(job.options),
         "size": [width, height],

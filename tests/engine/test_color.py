@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.color import rgb2lab
+from skimage.exposure import match_histograms as match_histograms_of_skimage
 from torch import Tensor
 
 from engine.color import (
@@ -16,6 +17,7 @@ from engine.color import (
     keep_chroma,
     lab_to_rgb,
     linear_to_srgb,
+    match_histograms,
     recolor,
     rgb_to_lab,
     srgb_to_linear,
@@ -148,7 +150,7 @@ def test_rounding_noise_of_a_gray_style_does_not_become_color(color_map: str, co
     assert bool(torch.isfinite(A).all() and torch.isfinite(b).all())
 
 
-@pytest.mark.parametrize("color_map", MAPS)
+@pytest.mark.parametrize("color_map", [*MAPS, "histogram"])
 def test_flat_pictures_become_the_contents_mean(color_map: str, coffee: Picture) -> None:
     flat = torch.full((3, 8, 8), 0.3)
     mean, _ = color_moments(coffee.rgb)
@@ -158,8 +160,45 @@ def test_flat_pictures_become_the_contents_mean(color_map: str, coffee: Picture)
 
 
 def test_unknown_map_is_refused(coffee: Picture) -> None:
-    with pytest.raises(SettingsError, match=r"transport, cholesky or symmetric, not 'histogram'"):
-        recolor(coffee.rgb, coffee.rgb, map="histogram")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"transport, cholesky, symmetric or histogram, not 'sepia'"):
+        recolor(coffee.rgb, coffee.rgb, map="sepia")  # type: ignore[arg-type]
+
+
+def test_histograms_become_the_contents(portrait: Picture, coffee: Picture) -> None:
+    """By NumPy's quantiles of what has weight, and by scikit-image's exact matching of sorted values.
+
+    A little noise first: the portrait's black is one value, which no map can spread over several.
+    """
+    rgb = portrait.rgb + 0.02 * noise(*portrait.rgb.shape, seed=7)
+    ours = (noise(*portrait.size, seed=6) > 0.5).float()
+    result = recolor(rgb, coffee.rgb, ours, map="histogram")
+    shares = np.linspace(0.01, 0.99, 99)
+    for matched, wanted in zip(result, coffee.rgb, strict=True):
+        got = np.quantile(matched[ours > 0].numpy(), shares)
+        np.testing.assert_allclose(got, np.quantile(wanted.numpy(), shares), atol=2e-3)
+    plain = match_histograms(rgb, coffee.rgb).permute(1, 2, 0).numpy()
+    theirs = match_histograms_of_skimage(
+        rgb.permute(1, 2, 0).numpy(), coffee.rgb.permute(1, 2, 0).numpy(), channel_axis=2
+    )
+    assert np.abs(plain - theirs).mean() < 2e-3
+
+
+def test_histogram_matching_keeps_the_order_of_values_and_nearly_the_covariance(
+    portrait: Picture, coffee: Picture
+) -> None:
+    result = match_histograms(portrait.rgb, coffee.rgb)
+    order = portrait.rgb[0].flatten().argsort()
+    assert float(result[0].flatten()[order].diff().min()) >= -1e-6
+    got, wanted = color_moments(recolor(portrait.rgb, coffee.rgb, map="histogram"))[1], color_moments(coffee.rgb)[1]
+    assert float((got - wanted).abs().max()) < 0.1 * float(wanted.abs().max())
+
+
+def test_histogram_map_does_not_color_the_rounding_noise_of_a_gray_style(coffee: Picture) -> None:
+    """Pixels of the same gray must stay alike in hue: each channel is a curve of the gray."""
+    gray = noise(1, 64, 64).expand(3, 64, 64)
+    noisy = gray + (noise(3, 64, 64, seed=4) - 0.5) / 255 * 0.5
+    clean, rough = (recolor(x.contiguous(), coffee.rgb, map="histogram") for x in (gray, noisy))
+    assert float((clean - rough).abs().mean()) < 2e-3
 
 
 @pytest.mark.parametrize("kind", ["photo", "noise", "black and white", "flat"])

@@ -1,0 +1,126 @@
+"""The last paintings, kept so that another color mode, smoothing or edge does not paint again.
+
+What a method paints is kept as it left the method: color, smoothing and blending come after it and are cheap. A
+painting is found again by a digest of everything that it depends on, so that a hit gives the same bits as painting
+anew would, and nothing has to be told when something changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor
+
+from engine.methods import Job
+from engine.types import Settings
+
+BUDGET_BYTES = 384 << 20  # two paintings of 12 megapixels
+SLICE_BYTES = 8 << 20  # digested in parallel
+# Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints anew.
+AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
+
+
+class Recent:
+    """Paintings by digest; the one that was longest not asked for goes first.
+
+    Args:
+        budget_bytes: what all of them may take; a larger painting is not kept.
+    """
+
+    def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
+        self.budget_bytes = budget_bytes
+        self._paintings: OrderedDict[bytes, Tensor] = OrderedDict()
+
+    def find(self, digest: bytes) -> Tensor | None:
+        """The painting of a digest, or None. It must not be written to."""
+        if digest in self._paintings:
+            self._paintings.move_to_end(digest)
+        return self._paintings.get(digest)
+
+    def keep(self, digest: bytes, painting: Tensor) -> None:
+        """Keep a painting, which must not be written to from now on; older ones make room for it."""
+        self._paintings.pop(digest, None)
+        while self._paintings and self.n_bytes + bytes_of(painting) > self.budget_bytes:
+            self._paintings.popitem(last=False)
+        if bytes_of(painting) <= self.budget_bytes:
+            self._paintings[digest] = painting
+
+    def clear(self) -> None:
+        """Let all of them go, for instance because memory is short."""
+        self._paintings.clear()
+
+    @property
+    def n_bytes(self) -> int:
+        """What the paintings take."""
+        return sum(bytes_of(painting) for painting in self._paintings.values())
+
+    def __len__(self) -> int:
+        return len(self._paintings)
+
+
+def bytes_of(x: Tensor) -> int:
+    """Memory that a tensor keeps alive, which is all of what it is a view of."""
+    return x.untyped_storage().nbytes()
+
+
+def digest_of(job: Job) -> bytes:
+    """32 bytes that differ for jobs whose paintings could: every pixel and every setting of a method counts."""
+    total = hashlib.blake2b(digest_size=32)
+    for name, value in _parts(job):
+        total.update(f"{name}:".encode())
+        total.update(_digest(value) if isinstance(value, Tensor) else repr(value).encode())
+        total.update(b"\n")
+    return total.digest()
+
+
+def _parts(job: Job) -> Iterator[tuple[str, Any]]:
+    """Everything that a painting depends on, named, so that no two parts can be mistaken for each other."""
+    for field in fields(Settings):
+        if field.name not in (*AFTERWARDS, "options"):
+            yield field.name, _with_file(getattr(job.settings, field.name))
+    yield "device", str(job.device)
+    for name in sorted(job.options):
+        yield f"option {name}", _with_file(job.options[name])
+    yield "content", job.content.rgb
+    yield "alpha", job.content.alpha
+    yield "mask", None if job.mask is None else job.mask.weight
+    for region in job.regions:
+        yield "region", region.content.weight
+        yield "region's style", region.style.weight
+    for style in job.styles:
+        yield "share", style.weight
+        yield "code", style.code
+        yield "style", None if style.picture is None else style.picture.rgb
+        yield "style's alpha", None if style.picture is None else style.picture.alpha
+
+
+def _with_file(value: object) -> object:
+    """A setting; where it names a file, with what tells that the file is another one now."""
+    if not isinstance(value, str):
+        return value
+    try:
+        state = os.stat(value)
+    except (OSError, ValueError):
+        return value
+    return value, state.st_size, state.st_mtime_ns, state.st_ino
+
+
+def _digest(x: Tensor) -> bytes:
+    """Of shape, type and every byte; large tensors in slices on several threads, since hashing sets the GIL free."""
+    flat = x.detach().cpu().contiguous().numpy().data.cast("B")
+    head = f"{x.dtype}{tuple(x.shape)}".encode()
+    starts = range(0, len(flat), SLICE_BYTES)
+
+    def of_slice(start: int) -> bytes:
+        return hashlib.blake2b(flat[start : start + SLICE_BYTES], digest_size=32).digest()
+
+    if len(starts) <= 1:
+        return hashlib.blake2b(head + of_slice(0), digest_size=32).digest()
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        return hashlib.blake2b(head + b"".join(pool.map(of_slice, starts)), digest_size=32).digest()
