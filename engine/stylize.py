@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import methods
-from engine.boundary import band_radius_px, refine
+from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
@@ -109,13 +109,13 @@ def stylize(
                 stretch = part(on_progress, 0.85, 0.98, "Smoothing")
                 painted = smooth_photoreal(painted, part_of.content.rgb, settings.photoreal, stretch)
         with clock.stage("composite"):
-            edge = edge_of(part_of, settings.blend)
+            edge = edge_of(content, mask, settings.blend)
             picture = put_back(painted, edge, part_of, content, box, settings)
-            whole_mask = None if edge is part_of.selection else replace_part(mask, edge, box)
     if recent is not None and picture.rgb is as_it_left_the_method:
         picture = replace(picture, rgb=picture.rgb.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
-    return Stylized(picture, report(job, settings, clock, picture) | {"reused": is_reused}, whole_mask)
+    account = report(job, settings, clock, picture) | {"reused": is_reused}
+    return Stylized(picture, account, None if edge is mask else edge)
 
 
 def warm_up() -> None:
@@ -126,19 +126,11 @@ def warm_up() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The part of a job that is computed, all in one size.
-
-    Args:
-        content: its pixels.
-        mask: what of them counts.
-        regions: of them.
-        selection: the mask as the user gave it.
-    """
+    """The part of a job that is computed: content, and mask and regions in its size."""
 
     content: Picture
     mask: Mask | None
     regions: Sequence[Region]
-    selection: Mask | None = None
 
 
 Box = tuple[int, int, int, int]  # top, left, height, width
@@ -174,17 +166,15 @@ def crop_to_selection(
     """The selection with its surroundings, or all of the content where that is wanted back."""
     box: Box = (0, 0, *content.size)
     if mask is not None and settings.composite:
-        # color models of the edge look farther than its band is wide
-        pad_px = PAD_PX if settings.blend != "mrf" else max(PAD_PX, 3 * band_radius_px(mask.weight))
-        box = mask_box(mask.weight, pad_px, 8)
+        box = mask_box(mask.weight, PAD_PX, 8)
 
     def cut(x: Tensor) -> Tensor:
         return inside(x, box)
 
     picture = Picture(in_range(cut(content.rgb)), None if content.alpha is None else cut(content.alpha))
-    selection = None if mask is None else replace(mask, weight=cut(mask.weight))
+    cut_mask = visible(None if mask is None else replace(mask, weight=cut(mask.weight)), picture.alpha)
     cut_regions = [replace(r, content=replace(r.content, weight=cut(r.content.weight))) for r in regions]
-    return Work(picture, visible(selection, picture.alpha), cut_regions, selection), box
+    return Work(picture, cut_mask, cut_regions), box
 
 
 def in_range(rgb: Tensor) -> Tensor:
@@ -279,34 +269,24 @@ def recall(job: Job, paint: Paint, recent: Recent | None) -> tuple[Tensor, bool]
     return painted, False
 
 
-def edge_of(work: Work, blend: BlendMode) -> Mask | None:
-    """The selection with the edge that is asked for; the very same object where that is its own."""
-    if work.selection is None or blend == "feather":
-        return work.selection
-    weight = work.selection.weight
+def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | None:
+    """The mask with the edge that is asked for; the very same object where that is its own."""
+    if mask is None or blend == "feather":
+        return mask
     if blend == "hard":
-        return replace(work.selection, weight=(weight >= 0.5).to(weight))
-    return replace(work.selection, weight=refine(work.content.rgb, weight).weight)
+        return replace(mask, weight=(mask.weight >= 0.5).to(mask.weight))
+    return replace(mask, weight=refine(in_range(content.rgb), mask.weight).weight)
 
 
 def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
     """The painted part in its place in the content."""
-    mask = visible(edge, work.content.alpha)
+    mask = visible(None if edge is None else replace(edge, weight=inside(edge.weight, box)), work.content.alpha)
     if not settings.composite or (mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
     rgb = content.rgb.clone()
     inner = inside(rgb, box)
     inner.copy_(composite(painted, Picture(inner, work.content.alpha), mask))
     return Picture(rgb, content.alpha)
-
-
-def replace_part(mask: Mask | None, edge: Mask | None, box: Box) -> Mask | None:
-    """The mask with another one in a part of it."""
-    if mask is None or edge is None:
-        return None
-    weight = mask.weight.clone()
-    inside(weight, box).copy_(edge.weight)
-    return replace(mask, weight=weight)
 
 
 def inside(x: Tensor, box: Box) -> Tensor:
