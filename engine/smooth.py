@@ -2,29 +2,35 @@
 
 Everything here fits, around each pixel, an affine map from the content's colors to the painting's, and applies it to
 the content: what is not an affine function of the content's colors (brush strokes, bent edges) vanishes, what is
-(color, tone, light) stays. The guided filter solves each window by itself and averages; it is the fast path. An exact
-solve of the joint system would give other coefficients to the same ``apply_affine``.
+(color, tone, light) stays. ``engine.matting`` solves for all windows of a small picture together. Of a large one it
+solves a small copy, whose affine coefficients are enlarged. The guided filter solves each window by itself and
+averages: not the same answer, but a quick one.
 
-Source: He, Sun & Tang 2013, "Guided Image Filtering"; He & Sun 2015, "Fast Guided Filter"; Li et al. 2018, "A
-Closed-form Solution to Photorealistic Image Stylization", which proposes it as a fast
-approximation of its smoothing step.
+Source: Li et al. 2018, "A Closed-form Solution to Photorealistic Image Stylization"; He, Sun & Tang 2013, "Guided Image
+Filtering", which Li proposes as an approximation; He & Sun 2015, "Fast Guided Filter".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import SettingsError
+from engine.matting import smooth_exactly
+from engine.progress import part
 from engine.shapes import check_shapes
 from engine.types import Progress, silent
+
+Way = Literal["exact", "bounded", "guided"]
 
 SOLVE_PX = 512  # longest side at which coefficients are computed
 RADIUS = 35 / 512  # window radius as a share of the longest side
 EPS = 1e-3
+FIT_RADIUS_PX, FIT_EPS = 2, 1e-5  # of the coefficients of what was solved exactly
 BLOCK_PIXELS = 1 << 20  # pixels that the exact filter holds coefficients of at a time
 APPLY_PIXELS = 1 << 18
 
@@ -42,7 +48,26 @@ class Affine:
     offset: Tensor
 
 
-def smooth_photoreal(painted: Tensor, content: Tensor, amount: float, on_progress: Progress = silent) -> Tensor:
+def choose_way(size: tuple[int, int]) -> Way:
+    """How a picture of (H, W) is smoothed: what has no window of 3 x 3 pixels is left to the guided filter."""
+    if min(size) < 3 or min(_solved_size(size)) < 3:
+        return "guided"
+    return "exact" if max(size) <= SOLVE_PX else "bounded"
+
+
+def describe_way(way: Way, size: tuple[int, int]) -> str:
+    """What a report says of it."""
+    height, width = _solved_size(size)
+    return {
+        "exact": "smoothed in closed form, exactly",
+        "bounded": f"smoothed in closed form at {width} x {height} pixels, its color maps enlarged",
+        "guided": "smoothed by the guided filter",
+    }[way]
+
+
+def smooth_photoreal(
+    painted: Tensor, content: Tensor, amount: float, on_progress: Progress = silent, *, way: Way | None = None
+) -> Tensor:
     """Give a painting the content's edges.
 
     Coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a window, so that cost and
@@ -53,6 +78,7 @@ def smooth_photoreal(painted: Tensor, content: Tensor, amount: float, on_progres
         content: (3, H, W).
         amount: 0 = as painted, 1 = smoothed.
         on_progress: told the share done; may raise ``Cancelled``.
+        way: None = ``choose_way``.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -60,13 +86,33 @@ def smooth_photoreal(painted: Tensor, content: Tensor, amount: float, on_progres
     check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"))
     if amount <= 0:
         return painted
+    size = content.shape[1], content.shape[2]
     on_progress(0.0, "")
-    small_content, small_painted = _shrunk(content), _shrunk(painted)
-    radius_px = max(1, round(RADIUS * max(small_content.shape[1:])))
-    affine = fit_affine(small_content, small_painted, radius_px, EPS, part_of(on_progress, 0.5))
-    result = apply_affine(affine, content, lambda share, text: on_progress(0.5 + 0.5 * share, text))
+    if (way or choose_way(size)) == "exact":
+        result = smooth_exactly(painted, content, on_progress=on_progress)
+    else:
+        small = _shrunk(painted)
+        affine = color_map(small, content, way or choose_way(size), part(on_progress, 0.0, 0.8, ""))
+        result = apply_affine(affine, content, part(on_progress, 0.8, 1.0, ""))
     result.clamp_(0, 1)
     return result if amount >= 1 else torch.lerp(painted, result, amount)
+
+
+def color_map(painted: Tensor, content: Tensor, way: Way, on_progress: Progress = silent) -> Affine:
+    """The affine maps from a content's colors to those of a painting, at the size at which they are solved for.
+
+    Args:
+        painted: (3, h, w), [0, 1], of the size to which ``SOLVE_PX`` shrinks the content.
+        content: (3, H, W), any size.
+        way: "guided", or else the closed form.
+        on_progress: told the share done.
+    """
+    small = _shrunk(content)
+    if way == "guided":
+        radius_px = max(1, round(RADIUS * max(small.shape[1:])))
+        return fit_affine(small, painted, radius_px, EPS, on_progress)
+    solved = smooth_exactly(painted, small, on_progress=on_progress)
+    return fit_affine(small, solved, FIT_RADIUS_PX, FIT_EPS)
 
 
 def guided_filter(guide: Tensor, target: Tensor, radius_px: int, eps: float) -> Tensor:
@@ -171,11 +217,6 @@ def box_mean(x: Tensor, radius_px: int) -> Tensor:
     return x
 
 
-def part_of(on_progress: Progress, share_of_all: float) -> Progress:
-    """A Progress whose whole is the first ``share_of_all`` of another."""
-    return lambda share, text: on_progress(share_of_all * share, text)
-
-
 def _inverse_covariance(guide: Tensor, mean: Tensor, radius_px: int, eps: float) -> list[Tensor]:
     """Rows of (cov(I) + eps 1)^-1 in every window: three of (3, H, W). By cofactors: no solver is as fast for 3 x 3."""
 
@@ -194,12 +235,17 @@ def _inverse_covariance(guide: Tensor, mean: Tensor, radius_px: int, eps: float)
     return [torch.stack(row) / determinant for row in rows]
 
 
+def _solved_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) with its longest side at most ``SOLVE_PX``."""
+    factor = min(1.0, SOLVE_PX / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
 def _shrunk(rgb: Tensor) -> Tensor:
-    """(3, H, W) with its longest side at most ``SOLVE_PX``."""
-    factor = SOLVE_PX / max(rgb.shape[1:])
-    if factor >= 1:
+    """(3, H, W) at the size at which coefficients are computed."""
+    size = _solved_size((rgb.shape[1], rgb.shape[2]))
+    if size == tuple(rgb.shape[1:]):
         return rgb
-    size = [max(1, round(side * factor)) for side in rgb.shape[1:]]
     return F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 

@@ -23,7 +23,7 @@ from engine.methods import Job, Paint
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of
-from engine.smooth import smooth_photoreal
+from engine.smooth import choose_way, describe_way, smooth_photoreal
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
 PAD_PX = 64  # surroundings of a selection that are computed with it
@@ -104,7 +104,7 @@ def stylize(
         with clock.stage("color"):
             painted = restore_colors(painted, small, styles, settings)
             painted = enlarge(painted, part_of.content)
-        if settings.photoreal > 0:
+        if settings.photoreal > 0 and own_smoothing(job) < 1:
             with clock.stage("smooth"):
                 stretch = part(on_progress, 0.85, 0.98, "Smoothing")
                 painted = smooth_photoreal(painted, part_of.content.rgb, settings.photoreal, stretch)
@@ -114,7 +114,7 @@ def stylize(
     if recent is not None and picture.rgb is as_it_left_the_method:
         picture = replace(picture, rgb=picture.rgb.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
-    account = report(job, settings, clock, picture) | {"reused": is_reused}
+    account = report(job, settings, clock, picture, box) | {"reused": is_reused}
     return Stylized(picture, account, None if edge is mask else edge)
 
 
@@ -311,7 +311,12 @@ class Clock:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
-def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict[str, Any]:
+def own_smoothing(job: Job) -> float:
+    """How much a method smooths by itself: photorealistic ones have an option for it."""
+    return float(job.options.get("smoothing", 0))
+
+
+def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box) -> dict[str, Any]:
     """The account that goes with a result."""
     height, width = job.content.size
     notes = []
@@ -319,6 +324,9 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture) -> dict
         notes.append(f"computed at {width} x {height} pixels")
     if settings.style_size_px is not None and all(style.picture is None for style in job.styles):
         notes.append("the style size changes nothing here: a preset has its own built in")
+    if own_smoothing(job) > 0 or settings.photoreal > 0:
+        smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
+        notes.append(describe_way(choose_way(smoothed), smoothed))
     return {
         "method": settings.method,
         "device": str(job.device),
