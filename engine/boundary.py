@@ -31,7 +31,7 @@ from engine.smooth import box_mean, fit_affine
 
 BAND_SHARE = 0.08  # half the band's width over the root of the selected area
 THIN_SHARE = 0.6  # and over area by length of edge: a thin thing must not vanish in its own band
-MIN_BAND_PX, MAX_BAND_PX = 4, 96
+MIN_BAND_PX, MAX_BAND_PX = 4, 64
 COARSE_BAND = 24  # the cut is made where half the band has at most this many pixels
 MAX_NODES = 100_000  # of a cut: about half a second
 MARGIN = 3  # surroundings that color models and windows see, in half widths of the band

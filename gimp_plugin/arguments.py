@@ -29,6 +29,17 @@ COLORS = (
     Entry("luminance", "My picture (only light and dark are painted)"),
     Entry("match", "My picture's palette (the style is recolored)"),
 )
+COLOR_MAPS = (
+    Entry("transport", "Optimal transport: colors move least"),
+    Entry("cholesky", "Cholesky"),
+    Entry("symmetric", "Symmetric root"),
+    Entry("histogram", "Histograms of red, green and blue"),
+)
+BLENDS = (
+    Entry("feather", "As soft as the selection"),
+    Entry("hard", "Hard"),
+    Entry("mrf", "Find the object's own edge, with its hairs"),
+)
 DEVICES = (
     Entry("auto", "Automatic"),
     Entry("cpu", "Processor"),
@@ -37,7 +48,7 @@ DEVICES = (
 # Those that the dialog shows with a label before them.
 LABELLED = (
     *("style-preset", "style-file", "style-layer", "strength", "color", "photoreal", "style-size"),
-    *("feather", "method", "seed", "device"),
+    *("blend", "feather", "method", "color-map", "seed", "device"),
 )
 
 
@@ -61,8 +72,10 @@ class Choices:
     method: str
     strength: float
     color: str
+    color_map: str
     photoreal: float
     selection_only: bool
+    blend: str
     feather_px: float
     style_size_px: int
     seed: int
@@ -102,8 +115,10 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         method=get("method"),
         strength=get("strength"),
         color=get("color"),
+        color_map=get("color-map"),
         photoreal=get("photoreal"),
         selection_only=get("selection-only"),
+        blend=get("blend"),
         feather_px=get("feather"),
         style_size_px=get("style-size"),
         seed=get("seed"),
@@ -171,6 +186,14 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     procedure.add_choice_argument(
         "color", "_Take colors from", "Whose colors the result has", _choice(COLORS), "style", flags
     )
+    procedure.add_choice_argument(
+        "color-map",
+        "Palette b_y",
+        "How the style is recolored where the picture's palette is taken",
+        _choice(COLOR_MAPS),
+        "transport",
+        flags,
+    )
     procedure.add_double_argument(
         "photoreal",
         "Photor_ealism",
@@ -202,6 +225,15 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         "O_nly the selection",
         "Paint only what is selected: the selection becomes the new layer's mask. Off: the whole layer",
         True,
+        flags,
+    )
+    procedure.add_choice_argument(
+        "blend",
+        "Ed_ge",
+        "How the edge of the new layer's mask is drawn. Finding the object's own edge looks at the picture in a narrow "
+        "band along the selection's edge: a rough selection will do",
+        _choice(BLENDS),
+        "feather",
         flags,
     )
     procedure.add_double_argument(

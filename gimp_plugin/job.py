@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     request = _request(reading, style, choices)
     read = time.monotonic()
     result = _compute(request)
+    if result.mask is not None:
+        reading = dataclasses.replace(reading, mask=result.mask, is_softened=True)
     settings = _settings(style, choices, result.report)
     settings["seconds"] = {"read": read - started, "engine": time.monotonic() - read}
     return canvas.insert_layer(image, source, reading, result.picture, _layer_name(style, choices), settings)
@@ -76,11 +79,13 @@ def _request(reading: canvas.Reading, style: wire.StyleEntry, choices: Choices) 
         method=choices.method,
         strength=choices.strength,
         color=choices.color,
+        color_map=choices.color_map,
         photoreal=choices.photoreal,
         style_size_px=choices.style_size_px or None,
         seed=choices.seed,
         device=choices.device,
         composite=False,  # the new layer's mask blends, and stays editable
+        blend=choices.blend,
     )
 
 
@@ -116,8 +121,10 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "method": choices.method,
         "strength": choices.strength,
         "color": choices.color,
+        "color-map": choices.color_map,
         "photoreal": choices.photoreal,
         "selection-only": choices.selection_only,
+        "blend": choices.blend,
         "feather": choices.feather_px,
         "style-size": choices.style_size_px,
         "seed": choices.seed,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.styles import load_preset
-from engine.types import ColorMode, DeviceName, Mask, Picture, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -68,6 +68,14 @@ def mask_of(plane: Plane | None) -> Mask | None:
     return Mask(weight if plane.dtype in FULL_SCALE else to_weight(weight), "selection")
 
 
+def weight_plane_of(mask: Mask, like: Plane) -> Plane:
+    """A mask as an (H, W) plane of the dtype of another."""
+    weight = mask.weight
+    if like.dtype in FULL_SCALE:
+        weight = weight.mul(FULL_SCALE[like.dtype]).add_(0.5).to(torch.int32)
+    return Plane(like.dtype, like.shape, weight.to(DTYPES[like.dtype]).contiguous().numpy().data.cast("B"))
+
+
 def style_of(entry: StyleEntry) -> Style:
     """A style by preset name or picture."""
     if entry.preset is not None:
@@ -83,9 +91,11 @@ def settings_of(request: StylizeRequest) -> Settings:
         method=request.method,
         strength=request.strength,
         color=cast(ColorMode, request.color),
+        color_map=cast(ColorMap, request.color_map),
         photoreal=request.photoreal,
         style_size_px=request.style_size_px,
         device=cast(DeviceName, request.device),
         seed=request.seed,
         composite=request.composite,
+        blend=cast(BlendMode, request.blend),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from engine import __version__, methods, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.recent import Recent
 from engine.stylize import stylize
 from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
 from server import convert
@@ -37,20 +38,37 @@ def catalog() -> dict[str, Any]:
     }
 
 
-def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
-    """Run one job from file to file.
+class Painter:
+    """Paints jobs, and remembers the last paintings for requests that only want other colors or another edge.
 
-    Raises:
-        WireError: anything the user should know.
-        JobCancelled: raised by ``on_progress``, passed on.
+    Args:
+        recent: where they are kept.
     """
-    with request_path.open("rb") as file:
-        frame = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory that could be written
-    request = StylizeRequest.unpack(memoryview(frame))
-    put_result(result_path, answer(request, on_progress).pack())
+
+    def __init__(self, recent: Recent | None = None) -> None:
+        self.recent = Recent() if recent is None else recent
+
+    def paint(self, request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
+        """Run one job from file to file.
+
+        Raises:
+            WireError: anything the user should know.
+            JobCancelled: raised by ``on_progress``, passed on.
+        """
+        with request_path.open("rb") as file:
+            frame = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory that could be written
+        request = StylizeRequest.unpack(memoryview(frame))
+        try:
+            put_result(result_path, answer(request, on_progress, self.recent).pack())
+        except WireError as error:
+            if error.code == "out_of_memory":
+                self.recent.clear()  # the next try has that much more
+            raise
 
 
-def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -> StylizeResult:
+def answer(
+    request: StylizeRequest, on_progress: Callable[[float, str], None], recent: Recent | None = None
+) -> StylizeResult:
     """The engine's result for a request, its errors in the wire's terms."""
 
     def tell(share: float, message: str) -> None:
@@ -65,12 +83,16 @@ def answer(request: StylizeRequest, on_progress: Callable[[float, str], None]) -
             content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
             entries = [convert.style_of(entry) for entry in request.styles]
             converted = time.perf_counter()
-            done = stylize(content, entries, convert.settings_of(request), mask=mask, on_progress=tell)
+            settings = convert.settings_of(request)
+            done = stylize(content, entries, settings, mask=mask, on_progress=tell, recent=recent)
             painted = time.perf_counter()
             plane = convert.plane_of(done.picture, request.content)
+            edge = None
+            if done.mask is not None and request.mask is not None:
+                edge = convert.weight_plane_of(done.mask, request.mask)
             seconds = converted - began + time.perf_counter() - painted
             done.report["seconds"]["convert"] = round(seconds, 4)
-            return StylizeResult(plane, done.report)
+            return StylizeResult(plane, done.report, edge)
     except Cancelled as outcome:
         raise JobCancelled from outcome
     except (InputError, SettingsError) as error:

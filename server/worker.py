@@ -112,10 +112,10 @@ def main() -> None:
     worker = Worker(sys.stdin, claim_stdout())
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
-    from server.painter import catalog, paint  # noqa: PLC0415
+    from server.painter import Painter, catalog  # noqa: PLC0415
 
     warm_up()
-    worker.run(paint, catalog())
+    worker.run(Painter().paint, catalog())
 
 
 if __name__ == "__main__":

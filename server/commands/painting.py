@@ -159,10 +159,12 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         method=settings.method,
         strength=settings.strength,
         color=settings.color,
+        color_map=settings.color_map,
         photoreal=settings.photoreal,
         style_size_px=settings.style_size_px,
         seed=settings.seed,
         device=settings.device,
+        blend=settings.blend,
     )
 
 

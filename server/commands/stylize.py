@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.types import Settings
 
 COLOR_MODES = ("style", "luminance", "match")
+COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
+BLENDS = ("feather", "hard", "mrf")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -85,12 +87,14 @@ def settings_of(options: argparse.Namespace) -> Settings:
         method=options.method,
         strength=options.strength,
         color=options.color,
+        color_map=options.color_map,
         photoreal=options.photoreal,
         style_size_px=options.style_size,
         size_px=options.size,
         backbone=options.backbone,
         device=options.device,
         seed=options.seed,
+        blend=options.blend,
         options=dict(options.option),
     )
 
@@ -109,6 +113,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
     parser.add_argument(
         "--color", choices=COLOR_MODES, default="style", help="whose colors; luminance: paint only light"
+    )
+    parser.add_argument(
+        "--color-map", choices=COLOR_MAPS, default="transport", help="how --color match moves the colors"
+    )
+    parser.add_argument(
+        "--blend", choices=BLENDS, default="feather", help="the mask's edge: as it is, hard, or the object's own (mrf)"
     )
     parser.add_argument("--photoreal", type=float, default=0.0, metavar="0..1", help="keep the photo's edges")
     parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="0: the photo, 1: the style")
