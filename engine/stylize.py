@@ -250,7 +250,7 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
         moved = recolor(painted, content, style_weight=weight, content_weight=weight, map=settings.color_map)
-        return moved.clamp(0, 1)
+        return moved.clamp_(0, 1)
     if settings.color == "luminance":
         return keep_chroma(painted, content, weight)
     return painted
