@@ -49,8 +49,8 @@ def find_model(name: str, kind: str) -> Path:
     folder = models_folder()
     if not name:
         raise SettingsError(
-            f"{kind} needs a trained network: give the option model a file (.safetensors or .pth) or its name in {folder}; "
-            f"`impasto train unpaired A_DIR B_DIR --kind {kind}` makes one."
+            f"{kind} needs a trained network: give the option model a file (.safetensors or .pth) or its name in "
+            f"{folder}; `impasto train unpaired A_DIR B_DIR --kind {kind}` makes one."
         )
     candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)]
     for path in candidates:

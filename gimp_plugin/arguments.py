@@ -188,7 +188,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_choice_argument(
         "color-map",
-        "Palette b_y",
+        "Color ma_p",
         "How the style is recolored where the picture's palette is taken",
         _choice(COLOR_MAPS),
         "transport",
@@ -229,7 +229,7 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_choice_argument(
         "blend",
-        "Ed_ge",
+        "Mas_k edge",
         "How the edge of the new layer's mask is drawn. Finding the object's own edge looks at the picture in a narrow "
         "band along the selection's edge: a rough selection will do",
         _choice(BLENDS),

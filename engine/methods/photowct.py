@@ -1,9 +1,9 @@
 """PhotoWCT: the colors and the light of one photo for another, without its textures.
 
-Source: Li 2018, "A Closed-form Solution to Photorealistic Image Stylization". Whitening and coloring as in WCT, with decoders that
-put values back where the encoder's poolings had found them, so that edges stay where they are; then the
-photorealistic smoothing. Departs: our own encoder and decoders; features are moved at up to ``WORK_PX``, because what the smoothing
-keeps of them, an affine map of the photo's colors, is smooth anyway.
+Source: Li 2018, "A Closed-form Solution to Photorealistic Image Stylization". Whitening and coloring as in WCT, with
+decoders that put values back where the encoder's poolings had found them, so that edges stay where they are; then the
+photorealistic smoothing. Departs: our own encoder and decoders; features are moved at up to ``WORK_PX``, because what
+the smoothing keeps of them, an affine map of the photo's colors, is smooth anyway.
 """
 
 from __future__ import annotations

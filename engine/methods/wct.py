@@ -21,7 +21,13 @@ from engine.options import Option
 
 OPTIONS = (
     Option("model", "embedded", "the encoders and decoders: embedded, or a folder with a published pair for VGG-19"),
-    Option("depth", 4, "levels, from this one to the first: more = larger patterns, fewer = more of the photo", low=1, high=5),
+    Option(
+        "depth",
+        4,
+        "levels, from this one to the first: more = larger patterns, fewer = more of the photo",
+        low=1,
+        high=5,
+    ),
 )
 
 
@@ -53,5 +59,7 @@ def load_pair(model: str) -> Pair:
     if model == "embedded":
         return load_embedded(is_unpooling=False)
     if not Path(model).is_dir():
-        raise SettingsError(f"There is no folder {model!r}: model must be embedded or a folder with a published WCT pair.")
+        raise SettingsError(
+            f"There is no folder {model!r}: model must be embedded or a folder with a published WCT pair."
+        )
     return load_folder(Path(model).resolve())

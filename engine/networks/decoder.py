@@ -1,8 +1,10 @@
 """The way back from the embedded network's features to pixels, at four depths.
 
 Level n is the first activation of VGG's block n: 1 at full resolution, each further one at half the former's. The
-embedded network ends with block 3, so block 4 is trained here together with the decoders. Two families of decoders:
-plain ones enlarge (WCT), unpooling ones put each value back where the encoder's max pooling had found it (PhotoWCT).
+embedded network ends with block 3, so a block 4 is trained here together with the decoders: it is put on top of the
+first activation of block 3, and its decoders lead back to that one and go on with those of level 3. Two families of
+decoders: plain ones enlarge (WCT), unpooling ones put each value back where the encoder's max pooling had found it
+(PhotoWCT).
 
 Source: Li 2017, "Universal Style Transfer via Feature Transforms"; Li 2018, "A Closed-form Solution to Photorealistic
 Image Stylization". Departs: the features are the embedded network's slim activations before their linear heads: a
@@ -24,7 +26,7 @@ from engine.networks.embedded import SLIM_CHANNELS, Embedded
 LEVELS = (1, 2, 3, 4)
 CHANNELS = SLIM_CHANNELS | {4: 128}
 SLOPE = 0.1  # of the embedded network's leaky ReLUs
-MARGINS_PX = {1: 8, 2: 16, 3: 40, 4: 96}  # beyond this a pixel does not reach, through encoder and decoder
+MARGINS_PX = {1: 8, 2: 16, 3: 40, 4: 80}  # beyond this a pixel does not reach, through encoder and decoder
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Decoder(nn.Module):
         for down, mix in zip(self.down, self.mix[: len(self.down)], strict=True):
             x = F.leaky_relu(down(x), SLOPE)
             if self.is_unpooling:
-                x = F.max_unpool2d(x, indices.pop(), 2)  # (B, C, 2H, 2W)
+                x = F.max_unpool2d(x, indices.pop(), [2, 2])  # (B, C, 2H, 2W)
             else:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = F.leaky_relu(mix(x), SLOPE)
@@ -78,17 +80,47 @@ class Decoder(nn.Module):
         return self.paint(x)  # (B, 3, H, W)
 
 
+class Lift(nn.Module):
+    """Features of level 4 to those of level 3.
+
+    Args:
+        is_unpooling: as in ``Decoder``.
+    """
+
+    def __init__(self, *, is_unpooling: bool) -> None:
+        super().__init__()
+        self.is_unpooling = is_unpooling
+        self.down = conv(CHANNELS[4], CHANNELS[3])
+        self.mix = conv(CHANNELS[3], CHANNELS[3])
+
+    def forward(self, encoded: Encoded) -> Encoded:
+        x = F.leaky_relu(self.down(encoded.features), SLOPE)
+        if self.is_unpooling:
+            x = F.max_unpool2d(x, encoded.indices[-1], [2, 2])  # (B, C, 2H, 2W)
+        else:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return Encoded(F.leaky_relu(self.mix(x), SLOPE), encoded.indices[:-1])
+
+
 class Decoders(nn.Module):
     """Block 4 of the encoder and every decoder: what ``decoders.safetensors`` holds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.deep = nn.ModuleList([conv(CHANNELS[3], CHANNELS[4]), conv(CHANNELS[4], CHANNELS[4])])
-        self.plain = nn.ModuleDict({str(level): Decoder(level, is_unpooling=False) for level in LEVELS})
-        self.unpooling = nn.ModuleDict({str(level): Decoder(level, is_unpooling=True) for level in LEVELS[1:]})
+        self.plain = nn.ModuleDict({str(level): Decoder(level, is_unpooling=False) for level in (1, 2, 3)})
+        self.unpooling = nn.ModuleDict({str(level): Decoder(level, is_unpooling=True) for level in (2, 3)})
+        self.lifts = nn.ModuleDict({name: Lift(is_unpooling=name == "unpooling") for name in ("plain", "unpooling")})
+
+    def lift(self, encoded: Encoded, *, is_unpooling: bool) -> Encoded:
+        """Level 4 to level 3."""
+        lifted: Encoded = self.lifts["unpooling" if is_unpooling else "plain"](encoded)
+        return lifted
 
     def decode(self, encoded: Encoded, level: int, *, is_unpooling: bool) -> Tensor:
         """Pixels of features; level 1 has no pooling, so that both families share its decoder."""
+        if level == 4:
+            return self.decode(self.lift(encoded, is_unpooling=is_unpooling), 3, is_unpooling=is_unpooling)
         family = self.unpooling if is_unpooling and level > 1 else self.plain
         return family[str(level)](encoded)
 
@@ -109,22 +141,25 @@ def encode(embedded: Embedded, decoders: Decoders, rgb: Tensor, last: int) -> di
     x = (rgb - mean) / std
     found: dict[int, Encoded] = {}
     indices: list[Tensor] = []
-    stages = [(block_of(name), conv_) for name, conv_ in embedded.convs.items()]
-    stages += [(4, conv_) for conv_ in decoders.deep]
-    block = 1
-    for of_block, conv_ in stages:
-        if of_block != block:
-            block = of_block
+    for block in range(1, last + 1):
+        if block > 1:
             x, where = F.max_pool2d(x, 2, return_indices=True)  # (B, C, H/2, W/2)
             indices.append(where)
-        x = F.leaky_relu(conv_(x), SLOPE)
-        if block not in found:
-            found[block] = Encoded(x, tuple(indices))
-        if block == last and (block < 4 or conv_ is decoders.deep[-1]):
-            break
-    if last == 4:
-        found[4] = Encoded(x, tuple(indices))
+        layers = convolutions(embedded, decoders, block)
+        x = F.leaky_relu(layers[0](x), SLOPE)
+        if block == 4:
+            x = F.leaky_relu(layers[1](x), SLOPE)
+        found[block] = Encoded(x, tuple(indices))
+        if block < min(last, 3):
+            x = F.leaky_relu(layers[1](x), SLOPE)
     return found
+
+
+def convolutions(embedded: Embedded, decoders: Decoders, block: int) -> Sequence[nn.Module]:
+    """The convolutions of a block."""
+    if block == 4:
+        return list(decoders.deep)
+    return [layer for name, layer in embedded.convs.items() if block_of(name) == block]
 
 
 def conv(n_in: int, n_out: int) -> nn.Conv2d:

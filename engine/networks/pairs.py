@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -89,7 +90,7 @@ def load_embedded(*, is_unpooling: bool) -> Embedded:
     return Embedded(encoder, decoders, is_unpooling=is_unpooling).requires_grad_(False).eval()
 
 
-# Channels that the convolutions of a level lead to, as the published files have them; the first is a 1 x 1 change of color.
+# Channels that the convolutions of a level lead to, as the published files have them; the first one changes colors.
 ENCODER_CHANNELS = {
     1: (3, 64),
     2: (3, 64, 64, 128),
@@ -133,7 +134,9 @@ class Chain(nn.Module):
             layer = nn.Conv2d(n_in, n_out, size)
             weight, bias = state[f"{place}.weight"], state.get(f"{place}.bias")
             if weight.shape != layer.weight.shape or bias is None or bias.shape != (n_out,):
-                raise WeightsError(f"{name}: {place} has the shape {tuple(weight.shape)}, not {tuple(layer.weight.shape)}.")
+                raise WeightsError(
+                    f"{name}: {place} has the shape {tuple(weight.shape)}, not {tuple(layer.weight.shape)}."
+                )
             if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
                 raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
             layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
@@ -168,7 +171,7 @@ class NormalizedVgg(Pair):
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
         for level, (encoder, decoder) in states.items():
             steps = [3, *ENCODER_CHANNELS[level]]
-            there = list(zip(steps, steps[1:], strict=False))
+            there = list(pairwise(steps))
             back = [(n_out, n_in) for n_in, n_out in reversed(there[1:])]
             self.encoders[str(level)] = Chain(encoder, there, encoder_name(level), is_encoder=True)
             self.decoders[str(level)] = Chain(decoder, back, decoder_name(level), is_encoder=False)
@@ -211,8 +214,8 @@ def load_folder(folder: Path) -> NormalizedVgg:
             states[level] = (encoder, decoder)
     if not states:
         raise WeightsError(
-            f"There is no WCT pair in {folder}: put {encoder_name(3)} and {decoder_name(3)} (.pth or .safetensors) there, "
-            "and those of the other levels."
+            f"There is no WCT pair in {folder}: put {encoder_name(3)} and {decoder_name(3)} (.pth or .safetensors) "
+            "there, and those of the other levels."
         )
     return NormalizedVgg(states).requires_grad_(False).eval()
 

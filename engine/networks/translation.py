@@ -5,8 +5,8 @@ official generators load as they are; ``HourglassGenerator`` is DiscoGAN's. All 
 ``Generator.forward`` takes and gives [0, 1].
 
 Source: Zhu 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks"; Kim 2017,
-"Learning to Discover Cross-Domain Relations with Generative Adversarial Networks". Departs: nets that we train enlarge by
-nearest neighbors and a convolution, because transposed convolutions leave a checkerboard.
+"Learning to Discover Cross-Domain Relations with Generative Adversarial Networks". Departs: nets that we train enlarge
+by nearest neighbors and a convolution, because transposed convolutions leave a checkerboard.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class Norm(nn.InstanceNorm2d):
 
 def mirrored_conv(n_in: int, n_out: int) -> nn.Sequential:
     """Enlarge twice and convolve: what stands in the place of a transposed convolution in the nets that we train."""
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"), nn.ReflectionPad2d(1), nn.Conv2d(n_in, n_out, 3)
-    )
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.ReflectionPad2d(1), nn.Conv2d(n_in, n_out, 3))
 
 
 class Block(nn.Module):
@@ -231,9 +229,13 @@ def build(state: Mapping[str, Tensor], name: str = "this file") -> Generator:
     elif "model.1.weight" in state:
         network, state = _resnet_of(state, name)
     else:
-        raise WeightsError(f"{name} holds no generator of CycleGAN or DiscoGAN: model.1.weight or main.0.weight is missing.")
+        raise WeightsError(
+            f"{name} holds no generator of CycleGAN or DiscoGAN: model.1.weight or main.0.weight is missing."
+        )
     _check_shapes(network, state, name)
-    network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+    network.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    )
     return network.requires_grad_(False).eval()
 
 

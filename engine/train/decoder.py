@@ -1,7 +1,7 @@
 """Train the decoders of the embedded network: ``impasto train decoder PICTURES ... -o RUN``.
 
-Every decoder learns to give back the picture whose features it is shown (Li 2017: pixels and features again). Block 4 of
-the encoder, which the embedded network lacks, learns with them; a head on it that is thrown away afterwards imitates
+Every decoder learns to give back the picture whose features it is shown (Li 2017: pixels and features again). Block 4
+of the encoder, which the embedded network lacks, learns with them; a head on it that is thrown away afterwards imitates
 a deep layer of SqueezeNet, so that the block sees things and not only pixels.
 
 The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets,
@@ -55,12 +55,12 @@ class Recipe:
         is_bf16: autocast to bfloat16.
     """
 
-    steps: int = 2400
+    steps: int = 1300
     batch: int = 4
     size_px: int = 160
     rate: float = 2e-3
     feature_weight: float = 0.5
-    hint_weight: float = 0.5
+    hint_weight: float = 0.2
     average: float = 0.995
     seed: int = 0
     is_bf16: bool = True
@@ -118,7 +118,10 @@ class Training:
         terms: dict[str, Tensor] = {}
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.is_bf16):
             encoded = encode(self.embedded, self.net, rgb, LEVELS[-1])
-            painted = [self.net.decode(encoded[level], level, is_unpooling=is_unpooling) for level in levels]
+            lifted = self.net.lift(encoded[4], is_unpooling=is_unpooling)
+            shallow = [self.net.decode(encoded[level], level, is_unpooling=is_unpooling) for level in levels[:-1]]
+            painted = [*shallow, self.net.decode(lifted, 3, is_unpooling=is_unpooling)]
+            terms["lift"] = relative(lifted.features, encoded[3].features)
             seen = self.embedded(torch.cat(painted), FEATURE_LAYERS)
             with torch.no_grad():
                 wanted = self.embedded(rgb, FEATURE_LAYERS)
@@ -145,7 +148,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate_at(self.step)
         terms = self.losses(self.batch())
-        weights = {"pixels": 10.0, "features": recipe.feature_weight, "hint": recipe.hint_weight}
+        weights = {"pixels": 10.0, "lift": 3.0, "features": recipe.feature_weight, "hint": recipe.hint_weight}
         loss = torch.stack([weights[name.split()[0]] * value for name, value in terms.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

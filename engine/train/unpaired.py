@@ -1,13 +1,13 @@
 """Train two networks that translate between two kinds of pictures: ``impasto train unpaired A_DIR B_DIR -o RUN``.
 
-No picture of one kind needs a partner in the other: each network must fool a judge that knows its target kind, and the two
-after each other must give back the picture that went in.
+No picture of one kind needs a partner in the other: each network must fool a judge that knows its target kind, and the
+two after each other must give back the picture that went in.
 
 Source: Zhu 2017 (CycleGAN: least-squares GAN, cycle and identity terms, a pool of older results for the judges); Kim
 2017 (DiscoGAN: cross entropy, reconstruction, feature matching). Departs: compact widths by default, for a CPU.
 
-The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets, a card, and
-``a_to_b.safetensors`` and ``b_to_a.safetensors``, which the methods take as ``--option model=FILE``.
+The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets, a card,
+and ``a_to_b.safetensors`` and ``b_to_a.safetensors``, which the methods take as ``--option model=FILE``.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Pool:
         self.kept: list[Tensor] = []
 
     def shown(self, results: Tensor, rng: np.random.Generator) -> Tensor:
-        """For each of (B, 3, H, W) itself, or, half of the time once the pool is full, an older one that it replaces."""
+        """For each of (B, 3, H, W) itself, or, half of the time once the pool is full, an older one, replaced by it."""
         chosen = []
         for result in results.detach():
             if len(self.kept) < self.size:

@@ -34,6 +34,7 @@ from gimp_plugin import wire
 
 VERSION = "fake"
 SLOW_S = 3.0
+SETTINGS = ("method", "strength", "color", "color_map", "photoreal", "style_size_px", "seed", "device", "blend")
 NEGATIVE = bytes(255 - value for value in range(256))
 
 
@@ -101,7 +102,7 @@ class FakeEngine(ThreadingHTTPServer):
         started = time.monotonic()
         picture = negative(job.request.content, job.request.strength)
         report = {"method": "fake", "device": "cpu", "seconds": {"paint": time.monotonic() - started}, "notes": []}
-        job.result = wire.StylizeResult(picture, report)
+        job.result = wire.StylizeResult(picture, report, other_edge(job.request))
         job.share = 1.0
         job.state = "done"
 
@@ -114,13 +115,21 @@ class FakeEngine(ThreadingHTTPServer):
             "preset": request.styles[0].preset,
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "composite": request.composite,
-            "settings": {
-                name: getattr(request, name)
-                for name in ("method", "strength", "color", "photoreal", "style_size_px", "seed", "device")
-            },
+            "settings": {name: getattr(request, name) for name in SETTINGS},
         }
         with open(self.state_dir / "jobs.jsonl", "a") as notes:
             notes.write(json.dumps(note) + "\n")
+
+
+def other_edge(request: wire.StylizeRequest) -> wire.Plane | None:
+    """The mask cut at one half, where the request asks for another edge than it has."""
+    mask = request.mask
+    if mask is None or request.blend == "feather":
+        return None
+    if mask.dtype == "U8":
+        return wire.Plane("U8", mask.shape, bytes(mask.data).translate(bytes(128) + bytes([255]) * 128))
+    cut = array("f", [float(value >= 0.5) for value in array("f", bytes(mask.data))])
+    return wire.Plane("F32", mask.shape, cut.tobytes())
 
 
 def negative(content: wire.Plane, strength: float) -> wire.Plane:

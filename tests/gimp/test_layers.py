@@ -21,7 +21,7 @@ PLAIN = {
     "is_locked": False,
 }
 SCENES = (
-    "in_a_group", "whole_layer", "repeated", "feathered", "with_a_mask", "odd_looking", "text", "group",
+    "in_a_group", "whole_layer", "repeated", "feathered", "hard_edge", "with_a_mask", "odd_looking", "text", "group",
     "with_effects", "wide_colors", "tiny", "clipboard", "every_argument",
 )  # fmt: skip
 CHELSEA = {"width": 451, "height": 300, "dtype": "u1"}
@@ -81,6 +81,14 @@ def test_feather_softens_the_mask_as_gimp_does_and_not_the_selection(played: Pla
     facts = played.facts("feathered")
     mask, expected = (played.pixels(f"feathered-{name}", CHELSEA, "f4") for name in ("mask", "expected"))
     assert np.abs(mask - expected).max() < 0.02  # GIMP feathers what the mask has rounded to 8 bits
+    assert facts["selection_is_untouched"]
+
+
+def test_the_edge_that_the_engine_draws_becomes_the_layers_mask(played: Played) -> None:
+    facts = played.facts("hard_edge")
+    mask, selection = (played.pixels(f"hard_edge-{name}", CHELSEA) for name in ("mask", "selection"))
+    assert ((selection > 0) & (selection < 255)).sum() > 1000
+    np.testing.assert_array_equal(mask, np.where(selection > 127, 255, 0))
     assert facts["selection_is_untouched"]
 
 
@@ -150,6 +158,8 @@ def test_every_argument_reaches_the_engine(played: Played) -> None:
         "method": "anystyle",
         "strength": 0.25,
         "color": "luminance",
+        "color_map": "histogram",
+        "blend": "mrf",
         "photoreal": 0.75,
         "style_size_px": 300,
         "seed": 7,

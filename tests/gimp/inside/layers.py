@@ -73,6 +73,17 @@ def feathered(_engine: Engine) -> Facts:
     return facts | {"selection_is_untouched": before["selection"] == after["selection"]}
 
 
+def hard_edge(engine: Engine) -> Facts:
+    """A soft selection whose edge the engine draws anew (the fake one cuts it at one half)."""
+    image = stage.load("chelsea.jpg")
+    stage.select_ellipse(image)
+    before = stage.state_of(image)
+    layer, facts = stage.run_filter(image, image.get_layers(), blend="hard")
+    stage.dump("hard_edge-mask", stage.pixels(layer.get_mask(), "Y u8"))
+    stage.dump("hard_edge-selection", stage.pixels(image.get_selection(), "Y u8"))
+    return facts | {"selection_is_untouched": before["selection"] == stage.state_of(image)["selection"]}
+
+
 def with_a_mask(_engine: Engine) -> Facts:
     """The source has a mask of its own: left half. Once with a selection, once without."""
     image = stage.load("chelsea.jpg")
@@ -218,7 +229,9 @@ def every_argument(engine: Engine) -> Facts:
         method="anystyle",
         strength=0.25,
         color="luminance",
+        color_map="histogram",
         photoreal=0.75,
+        blend="mrf",
         style_size=300,
         seed=7,
         device="cpu",
@@ -245,6 +258,7 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         whole_layer,
         repeated,
         feathered,
+        hard_edge,
         with_a_mask,
         odd_looking,
         text,
