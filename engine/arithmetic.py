@@ -35,7 +35,7 @@ class Arithmetic:
 
     def fit(self, network: nn.Module) -> nn.Module:
         """The network, its weights laid out for this arithmetic."""
-        return network.to(memory_format=self.layout)  # type: ignore[call-overload, no-any-return]
+        return network.to(memory_format=self.layout)  # type: ignore[call-overload]
 
     def lay_out(self, rgb: Tensor) -> Tensor:
         """(B, C, H, W) in the layout."""
@@ -105,6 +105,8 @@ def choose(seconds: dict[Arithmetic, float]) -> Arithmetic:
 
 def notes_path() -> Path:
     """Where the choice is kept: in the user's cache folder."""
+    if os.environ.get("IMPASTO_CACHE_DIR"):
+        return Path(os.environ["IMPASTO_CACHE_DIR"]) / "arithmetic.json"
     if os.name == "nt":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
