@@ -26,7 +26,7 @@ from engine.types import Picture, Settings
 
 ENLARGE = 2
 FEATHER_PX = 4
-N_COLORS = 160  # of the sheet
+N_COLORS = 112  # of the sheet
 GAP_PX, TITLE_PX = 6, 24
 TITLES = ("photo", "hard", "feather", "mrf", "alpha of mrf")
 
@@ -103,7 +103,7 @@ def draw(rows: Sequence[tuple[Scene, list[Tensor]]]) -> Image.Image:
     for j, (scene, pictures) in enumerate(rows):
         for i, rgb in enumerate(pictures):
             pixels = rgb.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
-            part = Image.fromarray(pixels).crop(scene.view).resize(cell, Image.Resampling.BICUBIC)
+            part = Image.fromarray(pixels).crop(scene.view).resize(cell, Image.Resampling.BILINEAR)
             sheet.paste(part, (GAP_PX + i * (cell[0] + GAP_PX), TITLE_PX + j * (cell[1] + GAP_PX)))
     return sheet
 

@@ -35,7 +35,7 @@ EPS = 1e-7
 WINDOW = [(dy, dx) for dy in range(3) for dx in range(3)]
 OFFSETS = [(dy, dx) for dy in range(3) for dx in range(-2, 3) if (dy, dx) >= (0, 0)]  # the others are their mirrors
 SPACINGS_PX = (4, 8, 16, 32)  # of the hats; beyond, the weight on B makes color stay where it is
-COLOR_FLOOR = 1e-6  # variance of color that a hat must see to tell the content's colors from 1
+COLOR_FLOOR = 1e-5  # of a hat's energy: less than this a function's may be rounding
 JACOBI_SHARE = 2.0  # pixels against hats: twice what their diagonal says saves a tenth of the steps
 TOLERANCE = 0.02 / 255  # of what is estimated to be left, at the worst pixel
 MEAN_TOLERANCE = 0.0015 / 255  # and, in the system's own norm, on average
@@ -283,10 +283,14 @@ def _hat_steps(spacing: int) -> Tensor:
 
 
 def _inverse(blocks: Tensor) -> Tensor:
-    """Of symmetric (4, 4, h, w); where the content has one color, its three functions are left to the first."""
+    """Of symmetric (4, 4, h, w), positive definite whatever rounding did to them.
+
+    Where the content has one color, nothing tells its three functions from the first: the floor leaves all to that one.
+    """
     matrices = blocks.permute(2, 3, 0, 1).double()  # (h, w, 4, 4)
-    floor = torch.tensor([COLOR_FLOOR] * 4, dtype=torch.float64)
-    matrices += torch.diag_embed(matrices[..., :1, 0] * floor)
+    matrices += torch.diag_embed(matrices[..., :1, 0].expand(-1, -1, 4) * COLOR_FLOOR)
+    is_bad = torch.linalg.cholesky_ex(matrices).info != 0
+    matrices[is_bad] = torch.diag_embed(matrices[is_bad].diagonal(dim1=-2, dim2=-1))
     return torch.linalg.inv(matrices).permute(2, 3, 0, 1).float().contiguous()
 
 

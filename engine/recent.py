@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from engine.methods import Job
+from engine.options import Option
 from engine.types import Settings
 
 BUDGET_BYTES = 384 << 20  # two paintings of 12 megapixels
@@ -69,6 +70,16 @@ def bytes_of(x: Tensor) -> int:
     return x.untyped_storage().nbytes()
 
 
+def is_reusable(options: Sequence[Option], job: Job) -> bool:
+    """Whether all that a job names can be told apart by its digest.
+
+    A free text that is no path (a name in some folder of the method's own) may mean another file tomorrow.
+    """
+    free = [o for o in options if isinstance(o.default, str) and not o.choices]
+    names = [str(job.options[o.name]) for o in free if job.options[o.name] != o.default]
+    return all(os.path.exists(name) for name in names)
+
+
 def digest_of(job: Job) -> bytes:
     """32 bytes that differ for jobs whose paintings could: every pixel and every setting of a method counts."""
     total = hashlib.blake2b(digest_size=32)
@@ -101,14 +112,15 @@ def _parts(job: Job) -> Iterator[tuple[str, Any]]:
 
 
 def _with_file(value: object) -> object:
-    """A setting; where it names a file, with what tells that the file is another one now."""
+    """A setting; where it names a file, or a folder of files, with what tells that they are others now."""
     if not isinstance(value, str):
         return value
     try:
-        state = os.stat(value)
+        paths = [value, *(entry.path for entry in os.scandir(value))] if os.path.isdir(value) else [value]
+        states = [(path, os.stat(path)) for path in sorted(paths)]
     except (OSError, ValueError):
         return value
-    return value, state.st_size, state.st_mtime_ns, state.st_ino
+    return [(path, state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states]
 
 
 def _digest(x: Tensor) -> bytes:

@@ -50,14 +50,14 @@ class Affine:
 
 def choose_way(size: tuple[int, int]) -> Way:
     """How a picture of (H, W) is smoothed: what has no window of 3 x 3 pixels is left to the guided filter."""
-    if min(size) < 3 or min(_solved_size(size)) < 3:
+    if min(size) < 3 or min(solved_size(size)) < 3:
         return "guided"
     return "exact" if max(size) <= SOLVE_PX else "bounded"
 
 
 def describe_way(way: Way, size: tuple[int, int]) -> str:
     """What a report says of it."""
-    height, width = _solved_size(size)
+    height, width = solved_size(size)
     return {
         "exact": "smoothed in closed form, exactly",
         "bounded": f"smoothed in closed form at {width} x {height} pixels, its color maps enlarged",
@@ -65,13 +65,27 @@ def describe_way(way: Way, size: tuple[int, int]) -> str:
     }[way]
 
 
+def solved_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) with its longest side at most ``SOLVE_PX``."""
+    factor = min(1.0, SOLVE_PX / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def shrunk(rgb: Tensor) -> Tensor:
+    """(3, H, W) at the size at which coefficients are computed."""
+    size = solved_size((rgb.shape[1], rgb.shape[2]))
+    if size == tuple(rgb.shape[1:]):
+        return rgb
+    return F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
 def smooth_photoreal(
     painted: Tensor, content: Tensor, amount: float, on_progress: Progress = silent, *, way: Way | None = None
 ) -> Tensor:
     """Give a painting the content's edges.
 
-    Coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a window, so that cost and
-    memory stay bounded and the details, which come from the content at full size, stay sharp.
+    Of a large picture, coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a window,
+    so that cost and memory stay bounded and the details, which come from the content at full size, stay sharp.
 
     Args:
         painted: (3, H, W), [0, 1].
@@ -86,33 +100,36 @@ def smooth_photoreal(
     check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"))
     if amount <= 0:
         return painted
-    size = content.shape[1], content.shape[2]
-    on_progress(0.0, "")
-    if (way or choose_way(size)) == "exact":
-        result = smooth_exactly(painted, content, on_progress=on_progress)
-    else:
-        small = _shrunk(painted)
-        affine = color_map(small, content, way or choose_way(size), part(on_progress, 0.0, 0.8, ""))
-        result = apply_affine(affine, content, part(on_progress, 0.8, 1.0, ""))
-    result.clamp_(0, 1)
+    result = recolor_smoothly(shrunk(painted), content, on_progress, way=way)
     return result if amount >= 1 else torch.lerp(painted, result, amount)
 
 
-def color_map(painted: Tensor, content: Tensor, way: Way, on_progress: Progress = silent) -> Affine:
-    """The affine maps from a content's colors to those of a painting, at the size at which they are solved for.
+def recolor_smoothly(
+    painted: Tensor, content: Tensor, on_progress: Progress = silent, *, way: Way | None = None
+) -> Tensor:
+    """A content of any size in the colors of a painting of the size at which smoothing is solved.
 
     Args:
-        painted: (3, h, w), [0, 1], of the size to which ``SOLVE_PX`` shrinks the content.
-        content: (3, H, W), any size.
-        way: "guided", or else the closed form.
-        on_progress: told the share done.
+        painted: (3, h, w), [0, 1], of ``solved_size``.
+        content: (3, H, W).
+        on_progress: told the share done; may raise ``Cancelled``.
+        way: None = ``choose_way``.
+
+    Returns:
+        (3, H, W) in [0, 1].
     """
-    small = _shrunk(content)
-    if way == "guided":
-        radius_px = max(1, round(RADIUS * max(small.shape[1:])))
-        return fit_affine(small, painted, radius_px, EPS, on_progress)
-    solved = smooth_exactly(painted, small, on_progress=on_progress)
-    return fit_affine(small, solved, FIT_RADIUS_PX, FIT_EPS)
+    on_progress(0.0, "")
+    way = way or choose_way((content.shape[1], content.shape[2]))
+    if way == "exact":
+        return smooth_exactly(painted, content, on_progress=on_progress).clamp_(0, 1)
+    small = shrunk(content)
+    fitting = part(on_progress, 0.0, 0.8)
+    if way == "bounded":
+        solved = smooth_exactly(painted, small, on_progress=fitting)
+        affine = fit_affine(small, solved, FIT_RADIUS_PX, FIT_EPS)
+    else:
+        affine = fit_affine(small, painted, max(1, round(RADIUS * max(small.shape[1:]))), EPS, fitting)
+    return apply_affine(affine, content, part(on_progress, 0.8, 1.0)).clamp_(0, 1)
 
 
 def guided_filter(guide: Tensor, target: Tensor, radius_px: int, eps: float) -> Tensor:
@@ -233,20 +250,6 @@ def _inverse_covariance(guide: Tensor, mean: Tensor, radius_px: int, eps: float)
     determinant = rr * m00 + rg * m01 + rb * m02
     rows = ((m00, m01, m02), (m01, m11, m12), (m02, m12, m22))
     return [torch.stack(row) / determinant for row in rows]
-
-
-def _solved_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(H, W) with its longest side at most ``SOLVE_PX``."""
-    factor = min(1.0, SOLVE_PX / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _shrunk(rgb: Tensor) -> Tensor:
-    """(3, H, W) at the size at which coefficients are computed."""
-    size = _solved_size((rgb.shape[1], rgb.shape[2]))
-    if size == tuple(rgb.shape[1:]):
-        return rgb
-    return F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def _enlarged_rows(x: Tensor, rows: slice, height: int, width: int) -> Tensor:

@@ -19,11 +19,11 @@ from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError
-from engine.methods import Job, MethodInfo, Paint
+from engine.methods import Job, MethodInfo
 from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
-from engine.recent import AFTERWARDS, Recent, digest_of
+from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
 from engine.smooth import choose_way, describe_way, smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
@@ -106,7 +106,7 @@ def stylize(
                 settings = replace(settings, strength=strength_for(job, method), auto_strength=False)
                 job = replace(job, settings=replace(settings, **NOT_THE_METHODS))
         with clock.stage("paint"):
-            painted, is_reused = recall(job, method.paint, recent)
+            painted, is_reused = recall(method, job, recent)
             as_it_left_the_method = painted
         with clock.stage("color"):
             painted = restore_colors(painted, small, styles, settings)
@@ -275,15 +275,15 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     return painted
 
 
-def recall(job: Job, paint: Paint, recent: Recent | None) -> tuple[Tensor, bool]:
+def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
-    if recent is None:
-        return paint(job), False
+    if recent is None or not is_reusable(method.options, job):
+        return method.paint(job), False
     digest = digest_of(job)
     found = recent.find(digest)
     if found is not None:
         return found, True
-    painted = paint(job)
+    painted = method.paint(job)
     recent.keep(digest, painted)
     return painted, False
 

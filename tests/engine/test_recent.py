@@ -1,0 +1,241 @@
+"""A painting that is at hand is never painted again, and never taken for another one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import methods
+from engine.methods import Job, MethodInfo
+from engine.options import Option
+from engine.recent import AFTERWARDS, Recent, digest_of
+from engine.styles import load_preset
+from engine.stylize import Stylized, stylize
+from engine.types import Mask, Picture, Region, Settings, Style
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Job]]:
+    """The jobs that the method "inverse" really painted; it darkens with the seed and is otherwise a negative."""
+    jobs: list[Job] = []
+
+    def paint(job: Job) -> torch.Tensor:
+        jobs.append(job)
+        return (1 - job.content.rgb) * (1 - job.settings.seed / 100)
+
+    info = MethodInfo("inverse", "", "", "feed-forward", (), paint, (Option("file", "", ""),))
+    monkeypatch.setitem(methods._registry, "inverse", info)
+    yield jobs
+
+
+def inverse(**more: Any) -> Settings:
+    return Settings(method="inverse", **more)
+
+
+AFTER = [
+    {"color": "luminance"},
+    {"color": "match"},
+    {"color": "match", "color_map": "histogram"},
+    {"photoreal": 0.7},
+    {"blend": "hard"},
+    {"blend": "mrf"},
+    {"color": "luminance", "photoreal": 1.0, "blend": "mrf"},
+]
+
+
+@pytest.mark.parametrize("after", AFTER, ids=lambda after: "-".join(map(str, after.values())))
+def test_another_color_smoothing_or_edge_does_not_paint_and_gives_the_same_bits(
+    after: dict[str, Any], counted: list[Job], portrait: Picture
+) -> None:
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    mask = Mask((torch.arange(256.0).expand(256, 256) / 255).clone())
+    stylize(portrait, [style], inverse(), mask=mask, recent=recent)
+    reused = stylize(portrait, [style], inverse(**after), mask=mask, recent=recent)
+    assert len(counted) == 1 and reused.report["reused"]
+    anew = stylize(portrait, [style], inverse(**after), mask=mask)
+    assert len(counted) == 2 and not anew.report["reused"]
+    assert torch.equal(reused.picture.rgb, anew.picture.rgb)
+
+
+@pytest.mark.parametrize("preset", [True, False], ids=["preset", "picture"])
+def test_the_default_method_is_reused_with_the_same_bits(preset: bool, cat: Picture, coffee: Picture) -> None:
+    styles = [load_preset("great-wave")] if preset else [Style("coffee", coffee)]
+    recent = Recent()
+    stylize(cat, styles, recent=recent)
+    for settings in (Settings(), Settings(color="luminance"), Settings(photoreal=1.0)):
+        reused, anew = stylize(cat, styles, settings, recent=recent), stylize(cat, styles, settings)
+        assert reused.report["reused"] and not anew.report["reused"]
+        assert torch.equal(reused.picture.rgb, anew.picture.rgb)
+    matched = stylize(cat, styles, Settings(color="match"), recent=recent)
+    assert matched.report["reused"] == preset  # a style picture is recolored first: that is another painting
+    assert stylize(cat, styles, Settings(color="match"), recent=recent).report["reused"]
+
+
+def with_a_pixel_changed(x: torch.Tensor) -> torch.Tensor:
+    """By the least that a float can change, in the very last value."""
+    changed = x.clone()
+    changed.view(-1)[-1] = torch.nextafter(changed.view(-1)[-1], torch.tensor(2.0))
+    return changed
+
+
+def jobs_that_differ(tmp_path: Path) -> dict[str, Job]:
+    """A job, and one for every single thing in which another can differ from it."""
+    rgb, weight = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)), torch.full((40, 50), 0.5)
+    picture = Picture(rgb[:, :20, :20].contiguous(), weight[:20, :20])
+    style = Style("a", picture, torch.zeros(4))
+    job = Job(
+        content=Picture(rgb, weight),
+        styles=[style],
+        settings=Settings(),
+        mask=Mask(weight),
+        regions=[Region(Mask(weight), Mask(weight[:20, :20]))],
+        options={"n": 1},
+    )
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"1")
+    other = with_a_pixel_changed
+    settings = {
+        "method": "gatys", "strength": 0.5, "style_size_px": 300, "size_px": 400, "backbone": str(weights), "seed": 1,
+    }  # fmt: skip
+    return {
+        "itself": job,
+        **{name: replace(job, settings=replace(job.settings, **{name: value})) for name, value in settings.items()},
+        "content": replace(job, content=Picture(other(rgb), weight)),
+        "content, other shape": replace(job, content=Picture(rgb.view(3, 50, 40), weight.view(50, 40))),
+        "alpha": replace(job, content=Picture(rgb, other(weight))),
+        "no alpha": replace(job, content=Picture(rgb)),
+        "mask": replace(job, mask=Mask(other(weight))),
+        "no mask": replace(job, mask=None),
+        "region": replace(job, regions=[Region(Mask(other(weight)), Mask(weight[:20, :20]))]),
+        "region's style": replace(job, regions=[Region(Mask(weight), Mask(other(weight[:20, :20])))]),
+        "two regions": replace(job, regions=[*job.regions, *job.regions]),
+        "style": replace(job, styles=[replace(style, picture=Picture(other(picture.rgb), picture.alpha))]),
+        "style's alpha": replace(job, styles=[replace(style, picture=Picture(picture.rgb))]),
+        "code": replace(job, styles=[replace(style, code=other(torch.zeros(4)))]),
+        "share": replace(job, styles=[replace(style, weight=2.0)]),
+        "two styles": replace(job, styles=[style, style]),
+        "option": replace(job, options={"n": 2}),
+        "option's name": replace(job, options={"m": 1}),
+        "option's type": replace(job, options={"n": "1"}),
+    }
+
+
+def test_everything_that_a_painting_depends_on_makes_another_digest(tmp_path: Path) -> None:
+    digests = {name: digest_of(job) for name, job in jobs_that_differ(tmp_path).items()}
+    assert len(set(digests.values())) == len(digests)
+    again = {name: digest_of(job) for name, job in jobs_that_differ(tmp_path).items() if name != "backbone"}
+    assert again == {name: digest for name, digest in digests.items() if name != "backbone"}  # equal, not identical
+
+
+def test_every_setting_counts_that_is_not_named_as_the_pipelines_own() -> None:
+    """So that a setting that somebody adds tomorrow is safe today."""
+    names = {field.name for field in fields(Settings)}
+    assert set(AFTERWARDS) < names
+    tested = {"method", "strength", "style_size_px", "size_px", "backbone", "seed"}
+    assert names - set(AFTERWARDS) >= tested | {"device", "options"}
+
+
+def test_a_method_never_sees_what_the_pipeline_does_afterwards(counted: list[Job], cat: Picture) -> None:
+    """Or its painting would depend on what the digest leaves out."""
+    style = Style("code", code=torch.zeros(3))
+    stylize(cat, [style], inverse(color="luminance", photoreal=1.0, blend="mrf", composite=False, color_map="cholesky"))
+    assert {name: getattr(counted[0].settings, name) for name in AFTERWARDS} == {
+        name: getattr(Settings(), name) for name in AFTERWARDS
+    }
+
+
+def test_a_file_of_weights_that_was_replaced_is_another_one(tmp_path: Path, counted: list[Job], cat: Picture) -> None:
+    weights, recent = tmp_path / "weights", Recent()
+    style = Style("code", code=torch.zeros(3))
+    for content, n_painted in ((b"1", 1), (b"1", 1), (b"22", 2)):
+        weights.write_bytes(content)
+        os.utime(weights, (1, 1))
+        stylize(cat, [style], inverse(options={"file": str(weights)}), recent=recent)
+        assert len(counted) == n_painted
+
+
+def test_a_name_that_is_no_file_is_painted_anew(counted: list[Job], cat: Picture) -> None:
+    """What it means is known to the method alone, and may have changed."""
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    for _ in range(2):
+        stylize(cat, [style], inverse(options={"file": "my network"}), recent=recent)
+    assert len(counted) == 2 and len(recent) == 0
+
+
+def test_a_folder_counts_with_its_files(tmp_path: Path, counted: list[Job], cat: Picture) -> None:
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    for content, n_painted in ((b"1", 1), (b"1", 1), (b"22", 2)):
+        (tmp_path / "decoder").write_bytes(content)
+        os.utime(tmp_path / "decoder", (1, 1))
+        os.utime(tmp_path, (1, 1))
+        stylize(cat, [style], inverse(options={"file": str(tmp_path)}), recent=recent)
+        assert len(counted) == n_painted
+
+
+def test_large_pictures_are_digested_to_the_last_byte() -> None:
+    """In slices on several threads: a change in any of them, or two of them swapped, tells."""
+    rgb = torch.rand(3, 1200, 1000, generator=torch.Generator().manual_seed(0))  # 14 MB: two slices
+    job = Job(Picture(rgb), [Style("a", code=torch.zeros(1))], Settings())
+    swapped = torch.cat((rgb.view(-1)[1800000:], rgb.view(-1)[:1800000])).view_as(rgb)
+    first = rgb.clone()
+    first[0, 0, 0] += 1e-3
+    variants = [rgb, with_a_pixel_changed(rgb), first, swapped]
+    assert len({digest_of(replace(job, content=Picture(x))) for x in variants}) == 4
+    assert digest_of(replace(job, content=Picture(rgb.transpose(1, 2).contiguous().transpose(1, 2)))) == digest_of(job)
+
+
+def test_the_oldest_goes_first_and_the_budget_holds() -> None:
+    recent = Recent(budget_bytes=250)
+    paintings = {name: torch.full((25,), float(i)) for i, name in enumerate((b"a", b"b", b"c"))}  # 100 bytes each
+    recent.keep(b"a", paintings[b"a"])
+    recent.keep(b"b", paintings[b"b"])
+    assert recent.find(b"a") is paintings[b"a"]
+    recent.keep(b"c", paintings[b"c"])
+    assert recent.find(b"b") is None and recent.find(b"a") is not None and recent.find(b"c") is not None
+    assert recent.n_bytes <= recent.budget_bytes
+    recent.keep(b"d", torch.zeros(1000))  # larger than all: not kept
+    assert recent.find(b"d") is None and recent.n_bytes <= recent.budget_bytes
+    recent.clear()
+    assert len(recent) == 0
+
+
+def test_a_view_counts_with_all_that_it_keeps_alive() -> None:
+    recent = Recent(budget_bytes=1000)
+    recent.keep(b"a", torch.zeros(1000)[:10])
+    assert len(recent) == 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"composite": False}, {"color": "match"}], ids=str)
+def test_writing_to_a_result_does_not_reach_the_one_that_is_kept(
+    settings: dict[str, Any], counted: list[Job], cat: Picture
+) -> None:
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    paint: Callable[[], Stylized] = lambda: stylize(cat, [style], inverse(**settings), recent=recent)  # noqa: E731
+    with torch.inference_mode():
+        first = paint().picture.rgb
+        expected = first.clone()
+        first.zero_()
+        second = paint().picture.rgb
+        assert torch.equal(second, expected)
+        second.zero_()
+        assert torch.equal(paint().picture.rgb, expected)
+    assert len(counted) == 1
+
+
+def test_what_was_cancelled_or_failed_is_not_kept(counted: list[Job], cat: Picture, monkeypatch: Any) -> None:
+    recent = Recent()
+
+    def fail(_job: Job) -> torch.Tensor:
+        raise RuntimeError("stop")
+
+    info = methods._registry["inverse"]
+    monkeypatch.setitem(methods._registry, "inverse", replace(info, paint=fail))
+    with pytest.raises(RuntimeError, match="stop"):
+        stylize(cat, [Style("code", code=torch.zeros(3))], inverse(), recent=recent)
+    assert len(recent) == 0
