@@ -20,10 +20,12 @@ from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError
 from engine.methods import Job, MethodInfo
+from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
 from engine.smooth import choose_way, describe_way, smooth_photoreal
+from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
 PAD_PX = 64  # surroundings of a selection that are computed with it
@@ -37,9 +39,9 @@ class Stylized:
 
     Args:
         picture: same size as the content, with its alpha.
-        report: JSON values: "method", "device", "strength", "color", "photoreal", "blend", "seed", "options", "size",
-            "reused" (whether the painting was at hand from an earlier job), "seconds" by stage, "peak_bytes" (of the
-            device, CUDA only), "notes".
+        report: JSON values: "method", "device", "strength", "strength_chosen" (by us), "color", "photoreal", "blend",
+            "seed", "options", "size", "reused" (whether the painting was at hand from an earlier job), "seconds" by
+            stage, "peak_bytes" (of the device, CUDA only), "notes".
         mask: (H, W), by which the painting is blended, where ``settings.blend`` gives the mask another edge than it
             came with; else None.
     """
@@ -83,6 +85,7 @@ def stylize(
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
     check_inputs(content, styles, mask, regions)
+    is_chosen = settings.auto_strength and settings.strength == 1
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
         part_of, box = crop_to_selection(content, mask, regions, settings)
@@ -98,6 +101,10 @@ def stylize(
                 options=options,
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
             )
+        if is_chosen:
+            with clock.stage("strength"):
+                settings = replace(settings, strength=strength_for(job, method), auto_strength=False)
+                job = replace(job, settings=replace(settings, **NOT_THE_METHODS))
         with clock.stage("paint"):
             painted, is_reused = recall(method, job, recent)
             as_it_left_the_method = painted
@@ -114,8 +121,20 @@ def stylize(
     if recent is not None and picture.rgb is as_it_left_the_method:
         picture = replace(picture, rgb=picture.rgb.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
-    account = report(job, settings, clock, picture, box) | {"reused": is_reused}
+    account = report(job, settings, clock, picture, box) | {"reused": is_reused, "strength_chosen": is_chosen}
     return Stylized(picture, account, None if edge is mask else edge)
+
+
+def strength_for(job: Job, method: MethodInfo) -> float:
+    """As much strength as the picture bears. A method that optimizes weighs content against style itself: full."""
+    if method.kind != "feed-forward" or job.regions:
+        return 1.0
+
+    def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
+        trial = replace(job, content=content, mask=mask, on_progress=silent)
+        return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+
+    return choose_strength(job.content, job.mask, paint)
 
 
 def warm_up() -> None:
@@ -322,8 +341,8 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
     notes = []
     if picture.size != job.content.size:
         notes.append(f"computed at {width} x {height} pixels")
-    if settings.style_size_px is not None and all(style.picture is None for style in job.styles):
-        notes.append("the style size changes nothing here: a preset has its own built in")
+    if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
+        notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
         notes.append(describe_way(choose_way(smoothed), smoothed))

@@ -101,6 +101,7 @@ class Settings:
     Args:
         method: name of a registered method.
         strength: 0 (content) to 1 (style).
+        auto_strength: full strength means as much as the picture bears (``engine.strength``).
         color: "style" (the style's colors), "luminance" (only lightness is painted, the content's chroma stays),
             "match" (the colors of the style become the content's).
         color_map: how "match" moves colors: see ``engine.color.recolor``.
@@ -121,6 +122,7 @@ class Settings:
 
     method: str = "anystyle"
     strength: float = 1.0
+    auto_strength: bool = False
     color: ColorMode = "style"
     color_map: ColorMap = "transport"
     photoreal: float = 0.0

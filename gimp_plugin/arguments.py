@@ -71,6 +71,7 @@ class Choices:
     layer: Gimp.Layer | None
     method: str
     strength: float
+    auto_strength: bool
     color: str
     color_map: str
     photoreal: float
@@ -114,6 +115,7 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         layer=get("style-layer"),
         method=get("method"),
         strength=get("strength"),
+        auto_strength=get("auto-strength"),
         color=get("color"),
         color_map=get("color-map"),
         photoreal=get("photoreal"),
@@ -181,6 +183,13 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
         0.0,
         1.0,
         1.0,
+        flags,
+    )
+    procedure.add_boolean_argument(
+        "auto-strength",
+        "Hold _back where the picture would be lost",
+        "Full strength means as much as this picture bears with this style; a lower strength is taken as it is",
+        True,
         flags,
     )
     procedure.add_choice_argument(

@@ -67,7 +67,7 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> None:
     for name in ("strength", "photoreal"):
         _show_percent(dialog.get_scale_entry(name, 100.0))
     dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
-    dialog.fill_box("look-box", ["strength", "color", "photoreal", "style-size"])
+    dialog.fill_box("look-box", ["strength", "auto-strength", "color", "photoreal", "style-size"])
     dialog.fill_box("area-box", ["selection-only", "blend", "feather"])
     dialog.fill_box("more-box", ["method", "color-map", "seed", "device"])
     for group, title in GROUPS.items():

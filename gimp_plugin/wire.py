@@ -118,6 +118,7 @@ class StylizeRequest:
         mask: (H, W); 0 = not selected. None = the whole picture.
         method: a name of the engine's catalog.
         strength: 0 (content) to 1 (style).
+        auto_strength: full strength means as much as the picture bears, which the engine finds out.
         color: one of ``COLOR_MODES``.
         photoreal: amount of photorealistic smoothing, 0 to 1.
         style_size_px: longest side at which the style is looked at (brush size); None = the method's own.
@@ -145,6 +146,7 @@ class StylizeRequest:
     composite: bool = True
     blend: str = "feather"
     color_map: str = "transport"
+    auto_strength: bool = False
 
     def __post_init__(self) -> None:
         _require_rgba(self.content, "content")
@@ -205,9 +207,9 @@ _SETTINGS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("strength", "photoreal"), (float, int)),
     "style_size_px": (int, type(None)),
     "seed": (int,),
-    "composite": (bool,),
+    **dict.fromkeys(("composite", "auto_strength"), (bool,)),
 }
-_LATER = ("blend", "color_map")  # a plug-in that is older than these says nothing of them
+_LATER = ("blend", "color_map", "auto_strength")  # a plug-in that is older than these says nothing of them
 _WORDS = {"color": COLOR_MODES, "device": DEVICES, "blend": BLENDS, "color_map": COLOR_MAPS}
 
 

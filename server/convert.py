@@ -90,6 +90,7 @@ def settings_of(request: StylizeRequest) -> Settings:
     return Settings(
         method=request.method,
         strength=request.strength,
+        auto_strength=request.auto_strength,
         color=cast(ColorMode, request.color),
         color_map=cast(ColorMap, request.color_map),
         photoreal=request.photoreal,

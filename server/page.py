@@ -119,7 +119,9 @@ class Page:
                 self.mask = picture_input("Mask: white is painted, black is left alone", 200)
         with gr.Group():
             self.color = gr.Radio(COLORS, value="style", label="Colors")
-            self.strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 leaves the photo as it is")
+            self.strength = gr.Slider(
+                0, 1, 1, step=0.05, label="Strength", info="0 leaves the photo, 1 is as much as it bears"
+            )
             self.photoreal = gr.Slider(
                 0, 1, 0, step=0.05, label="Photorealistic smoothing", info="0 is a painting, 1 keeps the photo's edges"
             )
@@ -229,7 +231,11 @@ class Page:
             content = await asyncio.to_thread(read_photo, photo)
             selection = await asyncio.to_thread(read_selection, area, strokes, mask, content)
             request = StylizeRequest(
-                content, (style,), selection, color=color, strength=float(strength), photoreal=float(photoreal)
+                *(content, (style,), selection),
+                color=color,
+                strength=float(strength),
+                auto_strength=True,
+                photoreal=float(photoreal),
             )
             began = time.monotonic()
             async with aclosing(painting.follow(request)) as reports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         skip_or_fail("IMPASTO_SHARED names no folder with the project's training data")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the engine notes about this computer goes to a folder of the tests' own, in all processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMPASTO_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield

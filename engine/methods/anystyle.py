@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import weights
+from engine.arithmetic import USUAL, Arithmetic, fastest
 from engine.device import memory_errors
 from engine.errors import InputError
 from engine.methods import Job, register
@@ -23,8 +24,10 @@ from engine.types import Mask, Picture, Region, Style
 
 STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
-CROP_PX, N_CROPS = 256, 24
+CROP_PX, N_CROPS = 256, 16
 TILE_PX = 1024
+COARSE_PX = 1024  # a larger picture also gets brush strokes that are seen when all of it is
+FINE_ENOUGH = 1.5  # times that: below it one painting does
 MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarsest layers need room
 
 
@@ -34,6 +37,17 @@ def network(device: torch.device) -> AnyStyle:
     net = AnyStyle()
     weights.fill(net, "anystyle")
     return net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@cache
+def arithmetic(device: torch.device) -> Arithmetic:
+    """How the network computes on a device; on a processor, what is fastest there."""
+    if device.type != "cpu":
+        return USUAL
+    net = network(device)
+    with torch.inference_mode():
+        code = net.encode_style(torch.rand(1, 3, MIN_SIDE_PX, MIN_SIDE_PX, generator=torch.Generator().manual_seed(0)))
+        return fastest(net, lambda rgb: net(rgb, code))
 
 
 @register(
@@ -105,7 +119,8 @@ def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tenso
     if style.picture is None:
         raise InputError(f"The style {style.name!r} has neither a picture nor a style code.")
     weight = None if region is None else region.style.weight
-    return encode_picture(net, style.picture, weight, job.settings.style_size_px or STYLE_SIZE_PX, job.device)
+    size_px = min(STYLE_SIZE_PX, job.settings.style_size_px or STYLE_SIZE_PX)  # larger: see ``brush_scale``
+    return encode_picture(net, style.picture, weight, size_px, job.device)
 
 
 def encode_picture(
@@ -144,7 +159,41 @@ def _enlarge(x: Tensor) -> Tensor:
     return F.pad(x, (0, right, 0, down), mode="replicate")
 
 
+def brush_scale(job: Job) -> float:
+    """How many times wider than the network's own the broadest strokes are to be, at least 1."""
+    longest = max(job.content.size)
+    if job.settings.style_size_px is not None:
+        wanted = job.settings.style_size_px / STYLE_SIZE_PX
+    else:
+        wanted = longest / COARSE_PX if longest > FINE_ENOUGH * COARSE_PX else 1.0
+    return max(1.0, min(wanted, longest / MIN_SIDE_PX))
+
+
 def _paint_part(
+    net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job, stretch: tuple[float, float]
+) -> Tensor:
+    """Paint (1, 3, H, W) with one code; broad strokes come from a painting of the picture made smaller.
+
+    The network sees 200 pixels around it, so in a large picture its strokes are fine. All that the small painting
+    can hold is taken from it, what is finer from the painting at full size: a Laplacian pyramid of two levels
+    (Burt & Adelson 1983).
+    """
+    scale = brush_scale(job)
+    start, end = stretch
+    fine = _paint_at_size(net, content, code, mask, job, (start, end if scale == 1 else start + 0.85 * (end - start)))
+    if scale == 1:
+        return fine
+    size = [max(1, round(side / scale)) for side in content.shape[2:]]
+    small = F.interpolate(content, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    weight = None if mask is None else F.interpolate(mask.weight[None, None], size, mode="area")[0, 0]
+    small_mask = None if mask is None or weight is None else Mask(weight, mask.label)
+    coarse = _paint_at_size(net, small, code, small_mask, job, (start + 0.85 * (end - start), end))
+    coarse -= F.interpolate(fine, size, mode="bilinear", antialias=True, align_corners=False)
+    fine += F.interpolate(coarse, fine.shape[2:], mode="bicubic", align_corners=False)
+    return fine.clamp_(0, 1)
+
+
+def _paint_at_size(
     net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job, stretch: tuple[float, float]
 ) -> Tensor:
     """Paint (1, 3, H, W) whole, in tiles if it is large, with one code."""
@@ -152,6 +201,7 @@ def _paint_part(
     on_progress = part(job.on_progress, *stretch, "Painting")
     large = _enlarge(content) if min(height, width) < MIN_SIDE_PX else content
     statistics = measure_statistics(net, large, code, mask, job)
+    how = arithmetic(job.device)
     n_tiles_done = n_tiles = 0
 
     def on_tile(done: int, total: int) -> None:
@@ -163,8 +213,9 @@ def _paint_part(
 
     def paint_tile(rgb: Tensor) -> Tensor:
         with memory_errors("this picture"), watched(net, on_layer):
-            rgb = rgb.to(job.device).contiguous(memory_format=torch.channels_last)
-            return net(rgb, code, statistics).float().clamp_(0, 1).cpu()
+            with how.active():
+                painted = net(how.lay_out(rgb.to(job.device)), code, statistics)
+            return painted.float().clamp_(0, 1).cpu()
 
     tile_px = pad_length(max(large.shape[2:])) if is_small(large) else TILE_PX
     painted = paint_tiles(large, paint_tile, tile_px=tile_px, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile)
@@ -196,8 +247,9 @@ def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask 
     crop_px = min(CROP_PX, *(side // STRIDE_PX * STRIDE_PX for side in content.shape[2:]))
     crops = spread_crops(content, crop_px, N_CROPS * CROP_PX**2 // crop_px**2).to(job.device)
     joint = Statistics(is_joint=True, table=dict(statistics.table))
-    with watched(net, lambda _share, _message: job.on_progress(0.0, "Looking at the picture")):
-        net(crops.contiguous(memory_format=torch.channels_last), code, joint)
+    how = arithmetic(job.device)
+    with watched(net, lambda _share, _message: job.on_progress(0.0, "Looking at the picture")), how.active():
+        net(how.lay_out(crops), code, joint)
     return Statistics(table=joint.table)
 
 

@@ -158,6 +158,7 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         mask=None if work.mask is None else Plane("F32", tuple(work.mask.weight.shape), _bytes(work.mask.weight)),
         method=settings.method,
         strength=settings.strength,
+        auto_strength=settings.auto_strength,
         color=settings.color,
         color_map=settings.color_map,
         photoreal=settings.photoreal,

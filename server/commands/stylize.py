@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from server.commands.command import Command
 from server.commands.terminal import progress_bar
@@ -85,7 +85,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
     return Settings(
         method=options.method,
-        strength=options.strength,
+        strength=1.0 if options.strength == "auto" else options.strength,
+        auto_strength=options.strength == "auto",
         color=options.color,
         color_map=options.color_map,
         photoreal=options.photoreal,
@@ -97,6 +98,11 @@ def settings_of(options: argparse.Namespace) -> Settings:
         blend=options.blend,
         options=dict(options.option),
     )
+
+
+def strength(text: str) -> float | Literal["auto"]:
+    """A number, or "auto": as much as the picture bears."""
+    return "auto" if text == "auto" else float(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +127,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--blend", choices=BLENDS, default="feather", help="the mask's edge: as it is, hard, or the object's own (mrf)"
     )
     parser.add_argument("--photoreal", type=float, default=0.0, metavar="0..1", help="keep the photo's edges")
-    parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="0: the photo, 1: the style")
+    parser.add_argument(
+        "--strength", type=strength, default="auto", metavar="0..1|auto", help="0: the photo, 1: the style"
+    )
     parser.add_argument("--style-size", type=int, metavar="PX", help="longest side of the style: size of the brush")
     parser.add_argument("--size", type=int, metavar="PX", help="longest side at which to compute; default: its own")
     parser.add_argument("--backbone", default="embedded", metavar="embedded|vgg19|FILE.safetensors")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from skimage import data
 from torch.nn import functional as F
 
+from engine import arithmetic
 from engine.types import Mask, Picture
 
 
@@ -42,3 +45,11 @@ def disc() -> Mask:
     y, x = torch.meshgrid(torch.arange(170.0), torch.arange(256.0), indexing="ij")
     distance = ((y - 85) ** 2 + (x - 128) ** 2).sqrt()
     return Mask(((66 - distance) / 12).clamp(0, 1), "disc")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_arithmetic() -> Iterator[None]:
+    """float32 on every computer: promises about single values must not depend on which arithmetic is fastest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arithmetic, "recall", lambda: arithmetic.USUAL)
+        yield
