@@ -6,8 +6,8 @@ of least energy is a minimum cut. Then the guided filter turns labels into the s
 band the mask stays as it was, to the bit.
 
 Source: Castillo et al. 2017, "Son of Zorn's Lemma: Targeted Style Transfer Using Instance-aware Semantic Segmentation",
-section 2.3, which gives no parameters; the energy is that of Boykov & Jolly 2001 and Rother et al. 2004 (GrabCut), the
-matting that of He et al. 2013, section 5.
+which gives no parameters; the energy is that of Boykov & Jolly 2001 and Rother et al. 2004 (GrabCut), the matting that
+of He et al. 2013.
 Departs: labels are cut on a reduced picture where the band is wide, so that cost grows with the length of the edge and
 not with the picture; the alpha has the full resolution, because the filter's coefficients meet the pixels there.
 """
