@@ -108,6 +108,18 @@ def test_outside_the_mask_nothing_moves(folder: Path, tmp_path: Path) -> None:
     assert np.abs(painted[:, :60].astype(int) - photo[:, :60]).mean() > 5
 
 
+def test_the_edge_of_the_mask_is_drawn_as_asked(folder: Path, tmp_path: Path) -> None:
+    """Half gray counts as inside: hard, it is painted in full, and a found edge stays near."""
+    photo, words = pixels(folder / "photo.png").astype(int), ("--mask", str(folder / "mask.png"), "--blend")
+    moved = {}
+    for blend in ("feather", "hard", "mrf"):
+        assert stylize(folder, tmp_path / "out.png", *words, blend) == 0
+        moved[blend] = np.abs(pixels(tmp_path / "out.png") - photo).mean((0, 2))  # by column
+    assert moved["feather"][60:80].mean() < 0.7 * moved["hard"][60:80].mean()
+    assert all(columns[-60:].max() == 0 for columns in moved.values())
+    assert moved["feather"][80:].max() == moved["hard"][80:].max() == 0
+
+
 def test_the_same_seed_gives_the_same_file(folder: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         assert stylize(folder, tmp_path / name) == 0
