@@ -20,7 +20,6 @@ division darkens the solution like a frame (his code pads the picture against it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -103,8 +102,8 @@ def laplacian(content: Tensor, eps: float) -> Tensor:
     """The matting Laplacian: plane k at (y, x) is its entry for the pixels (y, x) and (y, x) + ``OFFSETS[k]``.
 
     A window's share is the projection that takes from 9 values what is affine in its 9 colors I_i: with mean m and
-    covariance S of the colors, 1 - G, G_ij = (1 + (I_i - m)^T (S + eps / 9)^-1 (I_j - m)) / 9. float64, since eps is
-    below the rounding of float32.
+    covariance S of the colors, 1 - G, G_ij = (1 + (I_i - m)^T (S + eps / 9)^-1 (I_j - m)) / 9. float64, since
+    eps is below the rounding of float32, and since what is nearly constant must give nearly 0.
 
     Args:
         content: (3, H, W).
@@ -124,7 +123,9 @@ def laplacian(content: Tensor, eps: float) -> Tensor:
             offset = other_y - y, other_x - x
             if offset in OFFSETS:
                 plane = planes[OFFSETS.index(offset), y : y + height, x : x + width]
-                plane -= (whitened[i] * whitened[j]).sum(0) + (1 / 9 - (i == j))
+                plane += (i == j) - 1 / 9
+                for one, two in zip(whitened[i], whitened[j], strict=True):
+                    plane.addcmul_(one, two, value=-1)
     return planes
 
 
@@ -146,20 +147,6 @@ def _whitened(colors: Tensor, ridge: float) -> Tensor:
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Hats at one spacing: a function of 1, red, green and blue at every node.
-
-    Args:
-        inverse: (4, 4, h, w), of the system restricted to the four functions of each node.
-        rows, columns: (h, h'), (w, w'): how much of the h' x w' hats of half the spacing makes each of these.
-    """
-
-    inverse: Tensor
-    rows: Tensor
-    columns: Tensor
-
-
 class Hats:
     """The preconditioner: Jacobi on pixels, and on every grid of hats Jacobi by blocks of a node's four functions.
 
@@ -172,16 +159,11 @@ class Hats:
         self.inverse_diagonal = JACOBI_SHARE / system.diagonal
         self.size = system.size
         self.step = SPACINGS_PX[0]
-        height, width = (-(-(side - 1) // self.step) + 1 for side in self.size)
-        self.nodes = height, width
+        self.nodes = [-(-(side - 1) // self.step) + 1 for side in self.size]
         self.basis = torch.cat((torch.ones_like(content[:1]), content - 0.5)).float()[:, None]  # (4, 1, H, W)
-        ramp = 1 - torch.arange(1 - self.step, self.step).abs() / self.step
-        self.hat = ramp[:, None] * ramp  # (7, 7)
-        self.inverse, *others = _block_inverses(system, self.basis[:, 0])
-        self.grids: list[Grid] = []  # but the finest
-        for inverse in others:
-            self.grids.append(Grid(inverse, _coarsening(height), _coarsening(width)))
-            height, width = inverse.shape[2:]
+        self.hat, self.half_hat = _hat(self.step), _hat(2)
+        self.inverses = _block_inverses(system, self.basis[:, 0])
+        self.framed = torch.zeros(4, 0, 1, 1)  # see ``_restrict``
 
     def __call__(self, residual: Tensor) -> Tensor:
         """An estimate of the error that leaves this residual: (C, H, W) -> the same."""
@@ -190,24 +172,26 @@ class Hats:
 
     def _correct(self, seen: Tensor, level: int) -> Tensor:
         """Weights of the functions of one grid and all coarser ones, from scalar products (4, C, h, w) with them."""
-        inverse = self.grids[level - 1].inverse if level else self.inverse
-        weights = torch.einsum("abhw,bchw->achw", inverse, seen)
-        if level < len(self.grids):
-            grid = self.grids[level]
-            coarse = self._correct(grid.rows @ (seen @ grid.columns.T), level + 1)  # (4, C, h / 2, w / 2)
-            weights += grid.rows.T @ (coarse @ grid.columns)
+        inverse = self.inverses[level]
+        weights = inverse[:, 0, None] * seen[0]
+        for i in range(1, 4):
+            weights.addcmul_(inverse[:, i, None], seen[i])
+        if level + 1 < len(self.inverses):
+            frame = [(0, 1)[n % 2 == 0] for n in seen.shape[2:]]  # an even number of nodes gets one more
+            coarse = self._correct(_sums(F.pad(seen, (1, 1 + frame[1], 1, 1 + frame[0])), self.half_hat, 2), level + 1)
+            sides = [2 * n - 1 for n in coarse.shape[2:]]
+            fine = F.interpolate(coarse, sides, mode="bilinear", align_corners=True)
+            weights += fine[..., : seen.shape[2], : seen.shape[3]]
         return weights
 
     def _restrict(self, x: Tensor) -> Tensor:
         """Scalar products of (C, H, W) with every function of the finest grid: (4, C, h, w)."""
         margin, (height, width) = self.step - 1, self.size
-        sides = [self.step * (n - 1) + 1 + 2 * margin for n in self.nodes]
-        framed = x.new_zeros(4, len(x), *sides)
-        torch.mul(self.basis, x, out=framed[:, :, margin : margin + height, margin : margin + width])
-        weight = self.hat.expand(4 * len(x), 1, -1, -1)
-        return F.conv2d(framed.flatten(0, 1)[None], weight, stride=self.step, groups=4 * len(x)).view(
-            4, len(x), *self.nodes
-        )
+        if self.framed.shape[1] != len(x):
+            sides = [self.step * (n - 1) + 1 + 2 * margin for n in self.nodes]
+            self.framed = x.new_zeros(4, len(x), *sides)
+        torch.mul(self.basis, x, out=self.framed[..., margin : margin + height, margin : margin + width])
+        return _sums(self.framed, self.hat, self.step)
 
     def _prolong(self, x: Tensor) -> Tensor:
         """The functions of the finest grid, summed with weights (4, C, h, w): (C, H, W)."""
@@ -216,19 +200,24 @@ class Hats:
         rows = torch.lerp(x[:, :, :-1, None], x[:, :, 1:, None], between).flatten(2, 3)  # (4, C, >= H - 1, w)
         rows = torch.cat((rows, x[:, :, -1:]), 2)[:, :, :height]
         length = self.step * (self.nodes[1] - 1) + 1
-        flat = F.interpolate(rows.flatten(0, 2)[None], length, mode="linear", align_corners=True)[0]
-        large = flat.view(*rows.shape[:3], length)[..., :width]  # (4, C, H, W)
-        result = large[0] * self.basis[0]
-        for weights, function in zip(large[1:], self.basis[1:], strict=True):
-            result.addcmul_(weights, function)
+        result = x.new_zeros(x.shape[1], height, width)
+        for function, weights in zip(self.basis, rows, strict=True):
+            large = F.interpolate(weights, length, mode="linear", align_corners=True)  # (C, H, >= W)
+            result.addcmul_(function, large[..., :width])
         return result
 
 
-def _coarsening(n_nodes: int) -> Tensor:
-    """(m, n): which of n nodes make each hat of twice the width, and how much of them."""
-    at = torch.arange(n_nodes)
-    coarse = torch.arange(0, n_nodes + 1, 2)[: -(-(n_nodes - 1) // 2) + 1]
-    return (1 - (at - coarse[:, None]).abs() / 2).clamp_min(0)
+def _hat(spacing: int) -> Tensor:
+    """(2 s - 1, 2 s - 1): 1 at the node, 0 at its neighbors."""
+    ramp = 1 - torch.arange(1 - spacing, spacing).abs() / spacing
+    return ramp[:, None] * ramp
+
+
+def _sums(x: Tensor, weight: Tensor, step: int) -> Tensor:
+    """Of (4, C, H, W), weighted (k, k), every ``step`` pixels: (4, C, h, w)."""
+    n = x.shape[0] * x.shape[1]
+    sums = F.conv2d(x.flatten(0, 1)[None], weight.expand(n, 1, -1, -1), stride=step, groups=n)
+    return sums.view(*x.shape[:2], *sums.shape[2:])
 
 
 def _block_inverses(system: System, basis: Tensor) -> list[Tensor]:
@@ -312,7 +301,8 @@ def solve(system: System, target: Tensor, hats: Hats, on_progress: Progress = si
     start = hats(target)
     x = start * (_dot(target, start) / _dot(start, system(start)).clamp_min(TINY))
     residual = target - system(x)
-    step = estimate = hats(residual)
+    estimate = hats(residual)
+    step = estimate.clone()
     energy = _dot(residual, estimate)
     enough = MEAN_TOLERANCE**2 * target[0].numel()
     for i in range(MAX_STEPS):
@@ -321,11 +311,11 @@ def solve(system: System, target: Tensor, hats: Hats, on_progress: Progress = si
         on_progress(i / (i + USUAL_STEPS), "")
         product = system(step)
         length = energy / _dot(step, product).clamp_min(TINY)
-        x = torch.addcmul(x, length, step)
-        residual = torch.addcmul(residual, -length, product)
+        x.addcmul_(length, step)
+        residual.addcmul_(-length, product)
         estimate = hats(residual)
         before, energy = energy, _dot(residual, estimate)
-        step = torch.addcmul(estimate, energy / before.clamp_min(TINY), step)
+        step = step.mul_(energy / before.clamp_min(TINY)).add_(estimate)
     return x
 
 
