@@ -7,6 +7,8 @@ here and said.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +23,7 @@ CONTENT_LAYER = "relu3_1"
 PATCH_LAYERS = ("relu2_1", "relu3_1")
 
 Grams = list[dict[str, Tensor]]
+Moments = list[dict[str, tuple[Tensor, Tensor]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,27 +31,68 @@ class Looks:
     """What the figures need to know of a picture; computed once and used for every comparison with it."""
 
     grams: Grams
+    moments: Moments
     features: dict[str, Tensor]
 
 
 @torch.inference_mode()
 def look(backbone: Backbone, rgb: Tensor) -> Looks:
-    """Features at full size and Gram matrices at every scale."""
-    grams, features = [], {}
+    """Features at full size, Gram matrices, means and covariances at every scale."""
+    grams, moments, features = [], [], {}
     for scale in SCALES:
         size = [max(16, round(side * scale)) for side in rgb.shape[2:]]
         smaller = rgb if scale == 1 else F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
         seen = backbone(smaller, STYLE_LAYERS)
         grams.append({name: gram(x) for name, x in seen.items()})
+        moments.append({name: mean_and_covariance(x[0].flatten(1)) for name, x in seen.items()})
         if scale == 1:
             features = {name: seen[name] for name in {*PATCH_LAYERS, CONTENT_LAYER}}
-    return Looks(grams, features)
+    return Looks(grams, moments, features)
 
 
 def gram(features: Tensor) -> Tensor:
     """(1, C, H, W) -> (C, C), mean over positions."""
     flat = features[0].flatten(1)  # (C, H*W)
     return flat @ flat.T / flat.shape[1]
+
+
+def mean_and_covariance(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """(C, N) -> (C,) and (C, C), float64."""
+    wide = samples.double()
+    mean = wide.mean(1)
+    centered = wide - mean[:, None]
+    return mean, centered @ centered.T / wide.shape[1]
+
+
+def moments_distance(result: Looks, style: Looks) -> float:
+    """Mean over layers and scales of (|mu - mu_s|^2 + |sigma - sigma_s|^2) / (|mu_s|^2 + |sigma_s|^2) (AdaIN's)."""
+    terms = []
+    for ours, theirs in zip(result.moments, style.moments, strict=True):
+        for k in STYLE_LAYERS:
+            (mean, cov), (mean_s, cov_s) = ours[k], theirs[k]
+            std, std_s = cov.diagonal().sqrt(), cov_s.diagonal().sqrt()
+            off = (mean - mean_s).square().sum() + (std - std_s).square().sum()
+            terms.append(float(off / (mean_s.square().sum() + std_s.square().sum())))
+    return sum(terms) / len(terms)
+
+
+def wasserstein_distance(result: Looks, style: Looks) -> float:
+    """Mean over layers and scales of the squared Wasserstein-2 distance of Gaussians over the style's second moment."""
+    terms = []
+    for ours, theirs in zip(result.moments, style.moments, strict=True):
+        for k in STYLE_LAYERS:
+            mean_s, cov_s = theirs[k]
+            terms.append(frechet(ours[k], theirs[k]) / float(mean_s.square().sum() + cov_s.trace()))
+    return sum(terms) / len(terms)
+
+
+def frechet(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> float:
+    """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^1/2): the Fréchet distance of two Gaussians, squared."""
+    (mean_a, cov_a), (mean_b, cov_b) = a, b
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp_min(0).sqrt().sum()
+    return float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross)
 
 
 def style_distance(result: Looks, style: Looks) -> float:
@@ -117,3 +161,23 @@ def _line_peaks(lines: Tensor) -> list[float]:
         float(amplitude[at] / torch.cat((amplitude[at - 12 : at - 3], amplitude[at + 4 : at + 13])).median())
         for at in peaks
     ]
+
+
+def turned(rgb: Tensor) -> Tensor:
+    """(1, 3, H, W) turned by two degrees, enlarged by 4 % and moved by a few pixels: what a camera's shake does."""
+    angle = math.radians(2)
+    matrix = rgb.new_tensor(
+        [
+            [math.cos(angle) / 1.04, -math.sin(angle) / 1.04, 0.011],
+            [math.sin(angle) / 1.04, math.cos(angle) / 1.04, -0.017],
+        ]
+    )
+    grid = F.affine_grid(matrix[None], list(rgb.shape), align_corners=False)
+    return F.grid_sample(rgb, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
+
+
+def warp_error(paint: Callable[[Tensor], Tensor], content: Tensor, painted: Tensor) -> float:
+    """Whether the same thing is painted alike in the next picture: mean |paint(warp(x)) - warp(paint(x))|, inside."""
+    difference = (paint(turned(content)) - turned(painted)).abs()
+    edge = 24
+    return float(difference[:, :, edge:-edge, edge:-edge].mean())

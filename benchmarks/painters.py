@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmarks.lengstrom import Lengstrom
 from benchmarks.microast import MicroAst
 from engine.errors import WeightsError
+from engine.files import read_picture, write_picture
 from engine.methods import anystyle
 from engine.networks.anystyle import AnyStyle
 from engine.stylize import stylize
@@ -61,5 +65,31 @@ def microast(folder: Path) -> Painter:
 
     def paint(content: Tensor, style: Tensor) -> Tensor:
         return network(content, style)[:, :, : content.shape[2], : content.shape[3]].clamp(0, 1)
+
+    return paint
+
+
+def lengstrom(path: Path) -> Painter:
+    """A network of one style, The Great Wave, whatever style it is given."""
+    network = Lengstrom(path)
+
+    def paint(content: Tensor, _style: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network(content)
+
+    return paint
+
+
+def gmic(command: str = "gmic") -> Painter:
+    """G'MIC's ``stylize``, a patch-based method, at its own defaults (the program must be installed)."""
+
+    def paint(content: Tensor, style: Tensor) -> Tensor:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / name for name in ("content.png", "style.png", "painted.png")]
+            for path, rgb in zip(paths, (content, style), strict=False):
+                write_picture(path, Picture(rgb[0]))
+            words = [*map(str, paths[:2]), "+stylize[0]", "[1],5", "-o[2]", str(paths[2])]
+            subprocess.run([command, *words], check=True, capture_output=True)
+            return read_picture(paths[2]).rgb[None]
 
     return paint

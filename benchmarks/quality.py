@@ -19,6 +19,7 @@ import torch
 from benchmarks import metrics, painters
 from benchmarks.pairs import Pair, draw_pairs
 from benchmarks.sheet import Sheet
+from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
 from engine.features import Backbone, load_vgg19_file
 from engine.types import Settings
@@ -28,8 +29,14 @@ FIGURES = {
     "content": "content distance",
     "patch": "patch distance",
     "grid": "grid peak (1 = none)",
+    "moments": "mean and deviation",
+    "wasserstein": "Wasserstein-2",
+    "frechet": "Fréchet (SqueezeNet)",
+    "identity": "identity error x 255",
+    "warp": "warp error x 255",
     "seconds": "seconds",
 }
+SLOW_S = 3.0  # painters that take longer are not asked for more than the pair
 Row = dict[str, Any]
 
 
@@ -52,11 +59,12 @@ def measure(options: argparse.Namespace) -> list[Row]:
     """Let every painter paint every pair, measure, and write table, figures and sheet."""
     options.out.mkdir(parents=True, exist_ok=True)
     backbone = load_vgg19_file(options.features)
+    squeezenet = None if options.squeezenet is None else SqueezeNet(options.squeezenet)
     who = choose_painters(options)
     sheet = Sheet(["content", "style", *(name for name in who if name != "photo")])
     rows: list[Row] = []
     for i, pair in enumerate(draw_pairs(options.photos, options.art, options.pairs, options.size, options.seed)):
-        pictures = measure_pair(pair, who, backbone, rows, has_patches=not options.no_patches)
+        pictures = measure_pair(pair, who, backbone, squeezenet, rows)
         if i < options.sheet_rows:
             sheet.add_row([pair.content, pair.style, *pictures])
         print(f"{i + 1}/{options.pairs} {pair.name}", file=sys.stderr)
@@ -74,6 +82,10 @@ def choose_painters(options: argparse.Namespace) -> dict[str, painters.Painter]:
     who: dict[str, painters.Painter] = {"photo": painters.leave}
     if options.peers is not None:
         who["MicroAST"] = painters.microast(options.peers / "microast")
+    if options.wave is not None:
+        who["lengstrom"] = painters.lengstrom(options.wave)
+    if options.gmic:
+        who["G'MIC stylize"] = painters.gmic()
     if not options.only_candidates:
         who["Impasto"] = painters.ours(settings)
     for path in options.candidate:
@@ -82,7 +94,7 @@ def choose_painters(options: argparse.Namespace) -> dict[str, painters.Painter]:
 
 
 def measure_pair(
-    pair: Pair, who: dict[str, painters.Painter], backbone: Backbone, rows: list[Row], *, has_patches: bool
+    pair: Pair, who: dict[str, painters.Painter], backbone: Backbone, squeezenet: SqueezeNet | None, rows: list[Row]
 ) -> list[torch.Tensor]:
     """Append a row of figures per painter; the pictures but the photo."""
     content, style = metrics.look(backbone, pair.content), metrics.look(backbone, pair.style)
@@ -92,17 +104,33 @@ def measure_pair(
         picture = paint(pair.content, pair.style)
         seconds = time.perf_counter() - began
         seen = metrics.look(backbone, picture)
-        figures = {
+        figures: Row = {
             "closed": metrics.style_closed(seen, content, style),
             "content": metrics.content_distance(seen, content),
-            "patch": metrics.patch_distance(seen, style) if has_patches else None,
+            "patch": metrics.patch_distance(seen, style),
             "grid": metrics.grid_peak(picture),
+            "moments": metrics.moments_distance(seen, style),
+            "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,
         }
+        if squeezenet is not None:
+            ours, theirs = (metrics.mean_and_covariance(squeezenet(rgb)) for rgb in (picture, pair.style))
+            figures["frechet"] = metrics.frechet(ours, theirs) / float(theirs[0].square().sum() + theirs[1].trace())
+        if seconds < SLOW_S:
+            figures |= steadiness(paint, pair, picture)
         rows.append({"painter": name, "pair": pair.name, "size": list(picture.shape[2:]), **figures})
         if name != "photo":
             pictures.append(picture)
     return pictures
+
+
+def steadiness(paint: painters.Painter, pair: Pair, painted: torch.Tensor) -> Row:
+    """What happens to a picture that is its own style, and to the same thing seen a little otherwise."""
+    own = paint(pair.content, pair.content)
+    return {
+        "identity": 255 * float((own - pair.content).abs().mean()),
+        "warp": 255 * metrics.warp_error(lambda rgb: paint(rgb, pair.style), pair.content, painted),
+    }
 
 
 def summarize(rows: list[Row], names: list[str]) -> str:
@@ -110,7 +138,7 @@ def summarize(rows: list[Row], names: list[str]) -> str:
     lines = ["| painter | " + " | ".join(FIGURES.values()) + " | worst grid |", "|---" * (len(FIGURES) + 2) + "|"]
     for name in names:
         own = [row for row in rows if row["painter"] == name]
-        cells = [_median([row[key] for row in own if row[key] is not None]) for key in FIGURES]
+        cells = [_median([row[key] for row in own if key in row]) for key in FIGURES]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {max(row['grid'] for row in own):.2f} |")
     n_pairs = len({row["pair"] for row in rows})
     return "\n".join([*lines, "", f"Medians over {n_pairs} pairs.", ""])
@@ -137,7 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--candidate", type=Path, action="append", default=[], metavar="FILE", help="any-style weights")
     parser.add_argument("--only-candidates", action="store_true", help="leave the shipped weights out")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="folder with microast/*.safetensors")
-    parser.add_argument("--no-patches", action="store_true", help="leave the patch distance out: it takes longest")
+    parser.add_argument(
+        "--wave", type=Path, metavar="FILE", help="lengstrom's network: give --art the Great Wave alone"
+    )
+    parser.add_argument("--gmic", action="store_true", help="G'MIC's stylize too: the program gmic must be installed")
+    parser.add_argument("--squeezenet", type=Path, metavar="FILE", help="SqueezeNet 1.1's features, safetensors")
     parser.add_argument("--sheet-rows", type=int, default=8)
     return parser
 

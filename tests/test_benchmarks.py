@@ -1,0 +1,54 @@
+"""The figures that the project reports: each against a closed form or another's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from benchmarks import metrics
+from benchmarks.lengstrom import Lengstrom
+from benchmarks.squeezenet import SqueezeNet
+from engine.vision import import_torchvision
+
+
+def test_frechet_distance_of_gaussians_that_share_axes_is_a_sum_over_axes() -> None:
+    mean_a, mean_b = torch.tensor([1.0, -2.0, 0.5]).double(), torch.tensor([0.0, 1.0, 0.5]).double()
+    var_a, var_b = torch.tensor([4.0, 1.0, 0.25]).double(), torch.tensor([1.0, 9.0, 0.0]).double()
+    turn = torch.linalg.qr(torch.rand(3, 3, generator=torch.Generator().manual_seed(0)).double()).Q
+    expected = (mean_a - mean_b).square().sum() + (var_a.sqrt() - var_b.sqrt()).square().sum()
+    a, b = ((turn @ mean, turn @ var.diag() @ turn.T) for mean, var in ((mean_a, var_a), (mean_b, var_b)))
+    assert metrics.frechet(a, b) == pytest.approx(float(expected), rel=1e-6)
+    assert metrics.frechet(a, a) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_commutes_with_the_warp_has_no_warp_error() -> None:
+    rgb = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+    rgb = F.interpolate(rgb, (96, 128), mode="bicubic").clamp(0.2, 0.8)
+    assert metrics.warp_error(lambda x: x * 0.5 + 0.1, rgb, rgb * 0.5 + 0.1) < 1e-3
+    still = torch.rand(rgb.shape, generator=torch.Generator().manual_seed(1))  # a texture that sticks to the screen
+    assert metrics.warp_error(lambda _x: still, rgb, still) > 0.1
+
+
+def test_squeezenet_is_torchvisions(tmp_path: Path) -> None:
+    import_torchvision()
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    theirs = squeezenet1_1(weights=None).eval()
+    save_file({k: v for k, v in theirs.state_dict().items() if k.startswith("features")}, tmp_path / "net.safetensors")
+    rgb = torch.rand(1, 3, 96, 80)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        expected = theirs.features[:8]((rgb - mean[:, None, None]) / std[:, None, None])[0].flatten(1)
+    found = SqueezeNet(tmp_path / "net.safetensors")(rgb)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_lengstroms_network_undoes_its_own_strides(shared_data: Path) -> None:
+    painted = Lengstrom(shared_data / "peers" / "lengstrom_wave_fp16.safetensors")(torch.rand(1, 3, 66, 91))
+    assert painted.shape == (1, 3, 66, 91)
+    assert 0.05 < painted.std() < 0.5
