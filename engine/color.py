@@ -22,13 +22,15 @@ CHUNK_PIXELS = 1 << 18  # rows are worked on in chunks of about this many pixels
 ROUNDING_VARIANCE = 1 / 255**2 / 12  # variance that rounding to 8 bits makes: less than this is no color
 FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
 HISTOGRAM_BINS = 1 << 14  # finer than any picture of 8 bits, and than what 16 bits show
-BISECTIONS = 14  # 100 / 2^14: finer than any L* step that 16 bits can show
+BISECTIONS = 12  # 100 / 2^12 = 0.02 L*: a twentieth of the finest step that 8 bits can show
 
 RGB_TO_XYZ = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
     (0.019334, 0.119193, 0.950227),
 )  # linear sRGB, D65 (ITU-R BT.709)
+WHITE_TO_XYZ = torch.tensor([[share / sum(row) for share in row] for row in RGB_TO_XYZ], dtype=torch.float64)
+XYZ_TO_RGB = torch.linalg.inv(WHITE_TO_XYZ)  # both for an XYZ in which white is 1, 1, 1
 LAB_EPSILON, LAB_SLOPE = (6 / 29) ** 3, (29 / 6) ** 2 / 3
 
 
@@ -216,38 +218,43 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
     """
     check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"), weight=(weight, "H W"))
     weight = _usable(weight)
-    result = torch.empty_like(content)  # first holds the content's CIELAB
+    # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.
+    roots = torch.empty_like(content)  # (3, H, W): of the content
     lightness = torch.empty_like(painted[0])
     for rows in _row_chunks(content):
-        result[:, rows] = rgb_to_lab(content[:, rows].clamp(0, 1))
-        lightness[rows] = _lightness(srgb_to_linear(painted[:, rows].clamp(0, 1)))
+        roots[:, rows] = _roots_of_light(srgb_to_linear(content[:, rows].clamp(0, 1)))
+        lightness[rows] = _roots_of_light(srgb_to_linear(painted[:, rows].clamp(0, 1)), only_y=True)[0]
     mean_s, std_s = _spread(lightness, weight)
-    mean_c, std_c = _spread(result[0], weight)
-    gain = std_c / max(std_s, FLAT_LIGHTNESS)
+    mean_c, std_c = _spread(roots[1], weight)
+    gain = std_c / max(std_s, FLAT_LIGHTNESS / 116)
     for rows in _row_chunks(content):
-        lab = result[:, rows]
-        wanted = ((lightness[rows] - mean_s) * gain + mean_c).clamp_(0, 100)
-        result[:, rows] = linear_to_srgb(_nearest_light(wanted, lab).clamp_(0, 1))
-    return result
+        wanted = lightness[rows].sub_(mean_s).mul_(gain).add_(mean_c).clamp_(16 / 116, 1)
+        light = _nearest_light(roots[:, rows], wanted.sub_(roots[1, rows]))
+        roots[:, rows] = linear_to_srgb(light.clamp_(0, 1))
+    return roots
 
 
-def _nearest_light(wanted: Tensor, lab: Tensor) -> Tensor:
-    """Linear RGB of (wanted L*, a*, b*), L* moved toward the content's as far as the gamut asks.
+def _nearest_light(roots: Tensor, shift: Tensor) -> Tensor:
+    """Linear RGB of a color whose lightness is moved, as far as the gamut allows.
 
-    The content's own color is in gamut, so bisection between the two always ends in gamut.
+    The color itself is in gamut, so bisection between it and what was wanted always ends in gamut.
+
+    Args:
+        roots: (3, h, W) of X, Y, Z.
+        shift: (h, W), what is wanted to be added to each.
     """
-    light = _lab_to_light(torch.stack((wanted, lab[1], lab[2]))).flatten(1)  # (3, h*W)
+    light = _light_of_roots(roots + shift).flatten(1)  # (3, h*W)
     outside = (~_in_gamut(light)).nonzero()[:, 0]  # (n,)
     if len(outside) == 0:
-        return light.view_as(lab)
-    theirs = lab.flatten(1).index_select(1, outside)  # (3, n)
-    bad, good, chroma = wanted.flatten().index_select(0, outside), theirs[0], theirs[1:]
+        return light.view_as(roots)
+    own = roots.flatten(1).index_select(1, outside)  # (3, n)
+    step = shift.flatten().index_select(0, outside)
+    good = torch.zeros_like(step)
     for _ in range(BISECTIONS):
-        middle = (bad + good) / 2
-        fits = _in_gamut(_lab_to_light(torch.cat((middle[None], chroma))))
-        good, bad = torch.where(fits, middle, good), torch.where(fits, bad, middle)
-    light.index_copy_(1, outside, _lab_to_light(torch.cat((good[None], chroma))))
-    return light.view_as(lab)
+        step = step / 2
+        good = torch.where(_in_gamut(_light_of_roots(own + (good + step))), good + step, good)
+    light.index_copy_(1, outside, _light_of_roots(own + good))
+    return light.view_as(roots)
 
 
 def _in_gamut(light: Tensor) -> Tensor:
@@ -255,33 +262,31 @@ def _in_gamut(light: Tensor) -> Tensor:
 
 
 def _light_to_lab(light: Tensor) -> Tensor:
-    matrix = light.new_tensor(RGB_TO_XYZ)
-    f = _lab_curve(_mix(matrix / matrix.sum(1, keepdim=True), light))  # white is X = Y = Z = 1
+    f = _roots_of_light(light)
     return torch.stack((116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])))
 
 
 def _lab_to_light(lab: Tensor) -> Tensor:
-    matrix = torch.tensor(RGB_TO_XYZ, dtype=torch.float64)
-    inverse = torch.linalg.inv(matrix / matrix.sum(1, keepdim=True)).to(lab)
     fy = (lab[0] + 16) / 116
-    f = torch.stack((fy + lab[1] / 500, fy, fy - lab[2] / 200))
-    xyz = torch.where(f > 6 / 29, f * f * f, (f - 4 / 29) / LAB_SLOPE)
-    return _mix(inverse, xyz)
+    return _light_of_roots(torch.stack((fy + lab[1] / 500, fy, fy - lab[2] / 200)))
 
 
-def _lightness(light: Tensor) -> Tensor:
-    """L* of linear RGB: (3, h, W) -> (h, W)."""
-    return 116 * _lab_curve(_mix(light.new_tensor(RGB_TO_XYZ[1:2]), light)[0]) - 16
+def _roots_of_light(light: Tensor, only_y: bool = False) -> Tensor:
+    """CIELAB's cube roots of X, Y, Z, which is 1 for white, of linear RGB: (3, ...) -> (3, ...) or (1, ...)."""
+    matrix = WHITE_TO_XYZ.to(light)
+    t = _mix(matrix[1:2] if only_y else matrix, light)
+    return torch.where(t > LAB_EPSILON, t.pow(1 / 3), t * LAB_SLOPE + 4 / 29)
+
+
+def _light_of_roots(f: Tensor) -> Tensor:
+    """The inverse of ``_roots_of_light``: (3, ...) -> (3, ...)."""
+    return _mix(XYZ_TO_RGB.to(f), torch.where(f > 6 / 29, f * f * f, (f - 4 / 29) / LAB_SLOPE))
 
 
 def _mix(matrix: Tensor, x: Tensor) -> Tensor:
     """A matrix times every pixel's channels: (M, 3), (3, ...) -> (M, ...); a convolution beats a matmul here."""
     mixed: Tensor = F.conv1d(x.reshape(1, x.shape[0], -1), matrix[:, :, None])[0]  # (M, n)
     return mixed.view(-1, *x.shape[1:])
-
-
-def _lab_curve(t: Tensor) -> Tensor:
-    return torch.where(t > LAB_EPSILON, t.clamp_min(LAB_EPSILON).pow(1 / 3), t * LAB_SLOPE + 4 / 29)
 
 
 def _root(matrix: Tensor, *, is_inverse: bool = False) -> Tensor:
@@ -309,13 +314,16 @@ def _usable(weight: Tensor | None) -> Tensor | None:
 
 def _spread(values: Tensor, weight: Tensor | None) -> tuple[float, float]:
     """Weighted mean and standard deviation of (H, W)."""
-    if weight is None:
-        var, mean = torch.var_mean(values, correction=0)
-        return float(mean), float(var) ** 0.5
-    total = weight.sum(dtype=torch.float64)
-    mean = (values * weight).sum(dtype=torch.float64) / total
-    var = ((values - mean.to(values)).square() * weight).sum(dtype=torch.float64) / total
-    return float(mean), float(var) ** 0.5
+    total, first, second = 0.0, 0.0, 0.0
+    middle = float(values[::16, ::16].mean())  # near the mean, so that squares do not drown the variance
+    for rows in _row_chunks(values[None]):
+        x = values[rows] - middle
+        w = None if weight is None else weight[rows]
+        total += x.numel() if w is None else float(w.sum(dtype=torch.float64))
+        first += float((x if w is None else x * w).sum())
+        second += float((x * x if w is None else x * x * w).sum())
+    away = first / total
+    return middle + away, max(0.0, second / total - away * away) ** 0.5
 
 
 def _row_chunks(picture: Tensor) -> Iterator[slice]:
