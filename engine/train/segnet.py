@@ -1,0 +1,267 @@
+"""Train Bayesian SegNet on street scenes: ``python -m engine.train.segnet CAMVID -o RUN``.
+
+CAMVID holds ``train`` and ``trainannot`` (``val``, ``valannot``): pictures, and label maps of the same stem whose values
+are the class, 11 = not labeled. An unfinished run in RUN is resumed, bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine import weights
+from engine.device import choose_device
+from engine.errors import InputError
+from engine.networks.segnet import CLASSES, SegNet, take_over
+from engine.train.anystyle import commit
+from engine.train.preview import save_sheet
+
+IGNORED = 11
+COLORS = torch.tensor(
+    [
+        *([128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0]),
+        *([192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192], [0, 0, 0]),
+    ]
+)  # CamVid's own, and black for what is not labeled
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run depends on, besides the data.
+
+    Args:
+        steps, batch: how long, and pictures a step.
+        crop_h_px, crop_w_px: what a step sees of a picture, divisible by 32.
+        low, high: scales at which pictures are seen, drawn log-uniformly.
+        rate: at its highest, a third into the run (one cycle).
+        decay: of the weights.
+        balance: 1 weighs classes by their median frequency (Eigen & Fergus 2015), 0 not at all.
+        seed: of crops, dropout and the first weights.
+        is_bf16: convolutions in bfloat16.
+    """
+
+    steps: int = 2400
+    batch: int = 6
+    crop_h_px: int = 160
+    crop_w_px: int = 224
+    low: float = 0.4
+    high: float = 0.8
+    rate: float = 2e-3
+    decay: float = 0.02
+    balance: float = 0.5
+    seed: int = 0
+    is_bf16: bool = True
+
+    def rate_at(self, step: int) -> float:
+        """One cycle: up over the first tenth, down along a cosine."""
+        share = step / self.steps
+        return self.rate * (share / 0.1 if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9)))
+
+
+class Scenes:
+    """Labeled pictures of a folder, all in memory.
+
+    Args:
+        folder: CamVid's.
+        split: "train" or "val".
+
+    Raises:
+        InputError: no pictures there, or a label map is missing.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        paths = sorted(p for p in (folder / split).glob("*") if p.suffix.lower() in (".jpg", ".png"))
+        if not paths:
+            raise InputError(f"There are no pictures in {folder / split}.")
+        self.names = [path.stem for path in paths]
+        self.pictures = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+        self.labels = []
+        for path in paths:
+            labels = folder / f"{split}annot" / f"{path.stem}.png"
+            if not labels.is_file():
+                raise InputError(f"{labels} is missing: every picture needs a label map of the same name.")
+            self.labels.append(np.asarray(Image.open(labels)))
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def frequencies(self) -> Tensor:
+        """(K,): a class's pixels over all pixels of the pictures that show it."""
+        counts, seen = np.zeros(len(CLASSES)), np.zeros(len(CLASSES))
+        for labels in self.labels:
+            found = np.bincount(labels.ravel(), minlength=256)[: len(CLASSES)]
+            counts += found
+            seen += (found > 0) * (labels != IGNORED).sum()
+        return torch.from_numpy(counts / np.maximum(seen, 1)).float()
+
+    def item(self, index: int) -> tuple[Tensor, Tensor]:
+        """(3, H, W) in [0, 1] and (H, W) int64."""
+        rgb = torch.from_numpy(self.pictures[index].copy()).permute(2, 0, 1).float() / 255
+        return rgb, torch.from_numpy(self.labels[index].copy()).long()
+
+    def crop(self, rng: np.random.Generator, recipe: Recipe) -> tuple[Tensor, Tensor]:
+        """A piece of a picture at a drawn scale, perhaps mirrored, in other light."""
+        rgb, labels = self.item(int(rng.integers(len(self))))
+        scale = math.exp(rng.uniform(math.log(recipe.low), math.log(recipe.high)))
+        scale = max(scale, recipe.crop_h_px / rgb.shape[1], recipe.crop_w_px / rgb.shape[2])
+        size = [math.ceil(side * scale) for side in rgb.shape[1:]]
+        top = int(rng.integers(size[0] - recipe.crop_h_px + 1))
+        left = int(rng.integers(size[1] - recipe.crop_w_px + 1))
+        rgb = F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+        labels = F.interpolate(labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
+        rows, columns = slice(top, top + recipe.crop_h_px), slice(left, left + recipe.crop_w_px)
+        rgb, labels = rgb[:, rows, columns], labels[rows, columns]
+        if rng.random() < 0.5:
+            rgb, labels = rgb.flip(2), labels.flip(1)
+        gain = torch.from_numpy(rng.uniform(0.8, 1.2, (3, 1, 1)).astype(np.float32)) * float(rng.uniform(0.7, 1.3))
+        return (rgb.clamp_min(1e-4) ** float(rng.uniform(0.75, 1.33)) * gain).clamp(0, 1), labels
+
+
+class Training:
+    """A run that can stop and go on.
+
+    Args:
+        recipe: how.
+        scenes: pictures to learn from.
+        device: where to compute.
+    """
+
+    def __init__(self, recipe: Recipe, scenes: Scenes, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.scenes, self.device = recipe, scenes, device
+        self.rng = np.random.default_rng(recipe.seed)
+        self.net = SegNet()
+        take_over(self.net, weights.load_shipped("embedded"))
+        self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.decay)
+        frequency = scenes.frequencies().clamp_min(1e-6)
+        self.class_weights = ((frequency.median() / frequency) ** recipe.balance).clamp(max=8).to(device)
+        self.step, self.hours = 0, 0.0
+
+    def advance(self) -> float:
+        """One optimizer step; the loss."""
+        self.net.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate_at(self.step)
+        crops = [self.scenes.crop(self.rng, self.recipe) for _ in range(self.recipe.batch)]
+        rgb = torch.stack([crop[0] for crop in crops]).to(self.device, memory_format=torch.channels_last)
+        labels = torch.stack([crop[1] for crop in crops]).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
+            logits = self.net(rgb)
+        loss = F.cross_entropy(logits.float(), labels, self.class_weights, ignore_index=IGNORED)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def save(self, folder: Path) -> None:
+        """Write checkpoint and weights; a killed process leaves the former ones."""
+        state = {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "torch_rng": torch.get_rng_state(),
+            "step": self.step,
+            "hours": self.hours,
+        }
+        torch.save(state, folder / "checkpoint.tmp")
+        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+        half = {k: v.half().contiguous() for k, v in self.net.state_dict().items() if v.is_floating_point()}
+        save_file(half, folder / "segnet.tmp", {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))})
+        os.replace(folder / "segnet.tmp", folder / "segnet.safetensors")
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        self.step, self.hours = state["step"], state["hours"]
+
+    def preview(self, path: Path) -> None:
+        """A sheet: pictures, their labels, ours, and where the network is not sure."""
+        columns, height, width = [], 192, 256
+        for index in np.linspace(0, len(self.scenes) - 1, 5).astype(int):
+            rgb, labels = self.scenes.item(int(index))
+            small = F.interpolate(rgb[None], (height, width), mode="bilinear", antialias=True, align_corners=False)
+            answer = self.net.answer(small.to(self.device), 8)
+            truth = F.interpolate(labels[None, None].float(), (height, width), mode="nearest-exact")[0, 0].long()
+            unsure = (answer.variance[0].cpu() / 0.02).clamp(0, 1).expand(3, -1, -1)
+            columns.append([small[0], paint_labels(truth), paint_labels(answer.probability[0].argmax(0).cpu()), unsure])
+        save_sheet(path, [c[0] for c in columns], [torch.ones_like(columns[0][0])] * 3, [c[1:] for c in columns])
+
+
+def paint_labels(labels: Tensor) -> Tensor:
+    """(H, W) classes as (3, H, W) colors in [0, 1]."""
+    return COLORS[labels.clamp(0, IGNORED)].permute(2, 0, 1).float() / 255
+
+
+def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 400) -> None:
+    """Train to the recipe's last step, telling and saving on the way; a card at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began, first, hours_before, losses = time.monotonic(), training.step, training.hours, []
+    n_steps = training.recipe.steps
+    while training.step < n_steps:
+        losses.append(training.advance())
+        training.hours = hours_before + (time.monotonic() - began) / 3600
+        if training.step % 20 == 0:
+            pace = (time.monotonic() - began) / (training.step - first)
+            left_min = pace * (n_steps - training.step) / 60
+            loss = sum(losses) / len(losses)
+            losses = []
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps({"step": training.step, "loss": round(loss, 4)}) + "\n")
+            print(f"step {training.step}/{n_steps}  {pace:.2f} s  {left_min:.0f} min left  loss {loss:.3f}", flush=True)
+        if training.step % save_every == 0 or training.step == n_steps:
+            training.save(folder)
+        if training.step % preview_every == 0 or training.step == n_steps:
+            training.preview(folder / f"preview-{training.step:06d}.png")
+    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
+    (folder / "card.md").write_text(
+        f"# segnet: Bayesian SegNet\n\n"
+        f"- **What it is**: `engine/networks/segnet.py`, "
+        f"{sum(p.numel() for p in training.net.parameters()) / 1e6:.1f} M parameters, half precision.\n"
+        f"- **Trained on**: {len(training.scenes)} labeled street scenes (CamVid), from the embedded network's first "
+        f"stages.\n- **How**: `python -m engine.train.segnet CAMVID -o RUN`: {recipe}.\n"
+        f"- **Steps**: {training.step}, {training.hours:.1f} hours on {training.device}.\n- **Commit**: {commit()}.\n",
+        "utf-8",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="impasto train segnet", description="Train Bayesian SegNet.")
+    parser.add_argument("data", type=Path, help="folder with train and trainannot")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
+    for name, value in asdict(Recipe()).items():
+        if not isinstance(value, bool):
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    args = parser.parse_args(argv)
+    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
+    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
+    training = Training(recipe, Scenes(args.data, "train"), choose_device(args.device))
+    if (args.out / "checkpoint.pt").exists():
+        training.restore(args.out / "checkpoint.pt")
+    run(training, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
