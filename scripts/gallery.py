@@ -1,7 +1,7 @@
 """Paints the pictures of README and docs/ with the shipped weights: ``python -m scripts.gallery``.
 
 docs/images/presets.png: one photo in the style of every preset. docs/images/modes.png: the color modes, photorealistic
-smoothing, strength, and a blend.
+smoothing, strength, and a blend. docs/images/sheet-*.png: six photos in eight styles each.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.landscape import make_landscape
 from engine import styles
 from engine.stylize import stylize
 from engine.types import Picture, Settings
@@ -22,6 +23,29 @@ from scripts.demo_sheet import Panel, draw_sheet
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WIDTH_PX, PANEL_PX = 720, 330
+CELL_PX, GAP_PX = 176, 4
+SHEETS = {
+    "sheet-1": (
+        "starry-night",
+        "great-wave",
+        "water-lilies",
+        "bathers-asnieres",
+        "the-kiss",
+        "senecio",
+        "tarot-sun",
+        "edtaonisl",
+    ),
+    "sheet-2": (
+        "wheat-cypresses",
+        "shin-ohashi-bridge",
+        "two-sisters",
+        "calanque",
+        "composition-vi",
+        "blue-horses",
+        "jack-pine",
+        "vertumnus",
+    ),
+}
 COLORS = 256  # of the palette: the sheets are looked at, not measured
 
 
@@ -34,6 +58,9 @@ def main(argv: list[str] | None = None) -> int:
     photo = load_photo()
     save(out / "presets.png", draw_sheet(*presets(photo), n_columns=4))
     save(out / "modes.png", draw_sheet(*modes(photo), n_columns=4))
+    contents = six_photos()
+    for name, chosen in SHEETS.items():
+        save(out / f"{name}.png", table(contents, chosen))
     return 0
 
 
@@ -44,6 +71,31 @@ def load_photo() -> Picture:
     cat = Image.fromarray(data.chelsea())
     cat = cat.resize((WIDTH_PX, WIDTH_PX * cat.height // cat.width), Image.Resampling.LANCZOS)
     return Picture(torch.from_numpy(np.asarray(cat, np.float32) / 255).permute(2, 0, 1).contiguous())
+
+
+def six_photos() -> list[Picture]:
+    """Square photos of people, an animal, things and a landscape; all but the last come with scikit-image (CC0)."""
+    from skimage import data  # noqa: PLC0415  (the demo's own extra)
+
+    astronaut, cat, cup, rocket = data.astronaut(), data.chelsea(), data.coffee(), data.rocket()
+    pixels = [astronaut, astronaut[:256, 96:352], cat[:, 60:360], cup[:, 100:500], rocket[:, 60:487]]
+    pictures = []
+    for square in pixels:
+        image = Image.fromarray(square).resize((512, 512), Image.Resampling.LANCZOS)
+        pictures.append(Picture(torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1).contiguous()))
+    return [*pictures, Picture(make_landscape(512, 512, seed=2)[0])]
+
+
+def table(contents: Sequence[Picture], names: Sequence[str]) -> Image.Image:
+    """A row per photo: the photo, and what each style makes of it at the strength that is chosen by itself."""
+    step = CELL_PX + GAP_PX
+    sheet = Image.new("RGB", (GAP_PX + step * (1 + len(names)), GAP_PX + step * len(contents)), "white")
+    for row, content in enumerate(contents):
+        painted = [stylize(content, [styles.load_preset(name)], Settings(auto_strength=True)).picture for name in names]
+        for column, picture in enumerate([content, *painted]):
+            cell = shown(picture).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+            sheet.paste(cell, (GAP_PX + step * column, GAP_PX + step * row))
+    return sheet
 
 
 def presets(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
