@@ -187,7 +187,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     )
     procedure.add_boolean_argument(
         "auto-strength",
-        "Hold _back where the picture would be lost",
+        "Hold back _where the picture would be lost",
         "Full strength means as much as this picture bears with this style; a lower strength is taken as it is",
         True,
         flags,
