@@ -1,0 +1,129 @@
+"""``impasto segment``: find a thing in a picture, as a mask."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import SettingsError
+from server.commands.command import Command
+from server.commands.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from engine.segment import Found
+
+EDGES = ("auto", "soft", "hard")
+MAX_OBJECTS = 31  # and the rest: a label map has at most 32 colors
+# Colors of a label map, far from each other and from black, neighbors in the list as different as can be.
+_LEVELS = (255, 0, 170, 85)
+LEGEND = [(_LEVELS[i % 4], _LEVELS[(i // 4 + i) % 4], _LEVELS[(i // 16 + 2 * i) % 4]) for i in range(64)]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, look, write, and say what was found."""
+    from engine import segment  # noqa: PLC0415  (torch: only when needed)
+    from engine.files import check_writable, read_picture  # noqa: PLC0415
+
+    began = time.perf_counter()
+    check_usage(options)
+    segment.resolve(options.model)
+    check_writable(options.output)
+    picture = read_picture(options.image)
+    with progress_bar() as on_progress:
+        if options.auto:
+            found = segment.find_all(picture, options.model, options.edge, on_progress)[:MAX_OBJECTS]
+        else:
+            prompt = segment.Prompt(options.box, tuple(options.point), tuple(options.not_point))
+            found = [segment.find_object(picture, prompt, options.model, options.edge, on_progress)]
+    write(options.output, found, is_map=options.auto)
+    tell(options, found, time.perf_counter() - began)
+    return 0
+
+
+def check_usage(options: argparse.Namespace) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        SettingsError: neither or both of a prompt and ``--auto``.
+    """
+    has_prompt = bool(options.box or options.point)
+    if options.auto and (has_prompt or options.not_point):
+        raise SettingsError("--auto looks for everything: leave out --box and the points.")
+    if not options.auto and not has_prompt:
+        raise SettingsError("Say where the object is: --box X0,Y0,X1,Y1 or --point X,Y; --auto lists all objects.")
+
+
+def write(path: Path, found: list[Found], *, is_map: bool) -> None:
+    """One object as a gray mask; several as a label map, a color for each on black."""
+    import torch  # noqa: PLC0415
+
+    from engine.files import write_picture  # noqa: PLC0415
+    from engine.types import Picture  # noqa: PLC0415
+
+    if not is_map:
+        write_picture(path, Picture(found[0].mask.expand(3, *found[0].mask.shape)))
+        return
+    rgb = torch.zeros(3, *found[0].mask.shape)
+    for one, color in zip(found, LEGEND, strict=False):  # largest first: what lies on it stays visible
+        rgb[:, one.mask >= 0.5] = torch.tensor(color)[:, None] / 255
+    write_picture(path, Picture(rgb))
+
+
+def tell(options: argparse.Namespace, found: list[Found], seconds: float) -> None:
+    """A line for each object, or everything as JSON."""
+    objects: list[dict[str, Any]] = [
+        {"box": list(one.box), "area": round(one.area, 5), "quality": one.quality and round(one.quality, 4)}
+        for one in found
+    ]
+    if options.json:
+        account = {"image": str(options.image), "output": str(options.output), "model": found[0].model}
+        print(json.dumps(account | {"objects": objects, "seconds": round(seconds, 3)}, indent=2))
+        return
+    for number, one in enumerate(found, 1):
+        name = f"object {number}: " if options.auto else ""
+        print(f"{name}box {','.join(map(str, one.box))}, {one.area:.1%} of the picture")
+    print(f"{options.output} ({found[0].model}, {seconds:.1f} s)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the thing is, and what finds it."""
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture")
+    parser.add_argument("--box", type=numbers(4), metavar="X0,Y0,X1,Y1", help="a rough rectangle around the object")
+    parser.add_argument(
+        "--point", action="append", default=[], type=numbers(2), metavar="X,Y", help="on the object; repeat it"
+    )
+    parser.add_argument(
+        "--not-point", action="append", default=[], type=numbers(2), metavar="X,Y", help="beside the object; repeat it"
+    )
+    parser.add_argument("--auto", action="store_true", help="list all objects; OUT becomes a label map")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MASK.png")
+    parser.add_argument(
+        "--model",
+        default="auto",
+        metavar="NAME",
+        help="grabcut (needs no download), sam, sam-vit-l, sam-vit-h, or a .pth file; default: sam if it is here",
+    )
+    parser.add_argument("--edge", choices=EDGES, default="auto", help="soft: hair and fur; hard: 0 or 1")
+    parser.add_argument("--json", action="store_true", help="report the objects as JSON")
+
+
+def numbers(n: int) -> Callable[[str], tuple[int, ...]]:
+    """A parser of n whole numbers with commas between them."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        try:
+            found = tuple(int(part) for part in text.split(","))
+        except ValueError:
+            found = ()
+        if len(found) != n:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {n} whole numbers with commas between them")
+        return found
+
+    return parse
+
+
+COMMAND = Command("segment", "find an object in a picture, as a mask", run, add_arguments)
