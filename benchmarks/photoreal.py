@@ -206,7 +206,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.photoreal", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.photoreal", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the benchmark's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--method", action="append", default=[], help="of ours; default photoreal")

@@ -27,7 +27,7 @@ from engine.train.unpaired import Recipe, Training
 SIZE_PX = 64
 RECIPES = {
     "cyclegan": Recipe(
-        kind="cyclegan", steps=1500, batch=2, size_px=SIZE_PX, width=16, blocks=3, judge_width=16, judge_layers=2,
+        kind="cyclegan", steps=1000, batch=2, size_px=SIZE_PX, width=12, blocks=3, judge_width=16, judge_layers=2,
         rate=1e-3, identity=0.1,
     ),
     "discogan": Recipe(
@@ -82,6 +82,7 @@ def draw(pictures: Shapes, rng: np.random.Generator, n: int) -> Tensor:
     return torch.stack([pictures.crop(rng, SIZE_PX) for _ in range(n)])
 
 
+@torch.enable_grad()
 def train_classifier(seed: int, *, is_gray: bool, n_steps: int = 200) -> nn.Module:
     """A network that tells B (above 0) from A, trained on pictures of its own."""
     torch.manual_seed(seed)
@@ -163,9 +164,10 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     training = translate_shapes(recipe)
-    figures = evaluate(training.to_b, training.to_a) | {"minutes": (time.monotonic() - began) / 60}
-    save_samples(training, args.out / f"unpaired-{args.kind}.png")
+    minutes = (time.monotonic() - began) / 60
     training.save(args.out)
+    save_samples(training, args.out / f"unpaired-{args.kind}.png")
+    figures = evaluate(training.to_b, training.to_a) | {"minutes": minutes}
     (args.out / f"unpaired-{args.kind}.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     for name, value in figures.items():
         print(f"{name:32} {value:.3f}")
