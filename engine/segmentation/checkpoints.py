@@ -8,11 +8,11 @@ family, such as one trained further: its shape is read off its tensors. Either i
 from __future__ import annotations
 
 import functools
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -97,7 +97,7 @@ def _network_in(path: Path) -> nn.Module:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
         raise WeightsError(f"{path.name} is no file of weights that PyTorch reads, or it is damaged.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path.name} holds something else than weights.")
