@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import gi
 
-gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gegl, Gimp, GObject  # noqa: E402
+from gi.repository import Gimp, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
     from . import canvas, launch, pixels, scratch, wire
@@ -23,6 +22,11 @@ else:
 
 WHOLE_SIDE_PX = 4096  # a picture up to this side is sent whole: networks know things by what is around them
 SURROUNDINGS = 1.0  # of a larger one: that many sides of the rectangle around it
+_KINDS = {
+    Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
+    Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
+    Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
+}
 _START_SHARE = 0.05  # of the progress bar: finding the engine
 
 
@@ -92,17 +96,25 @@ def _surroundings(rough: Box, whole: Box) -> Box:
 
 
 def _select(image: Gimp.Image, around: Box, mask: wire.Plane) -> None:
-    """Make a mask the selection. GIMP selects by channels of the image only: one comes and goes in the same step."""
-    channel = Gimp.Channel.new(image, "object", image.get_width(), image.get_height(), 100.0, Gegl.Color.new("white"))
-    chosen = image.get_selected_drawables()
+    """Make a mask the selection.
+
+    GIMP selects by items of the image only, so a layer that is opaque where the mask is comes and goes within the undo
+    step; a layer and no channel, since taking a channel back leaves the user without a selected layer (GIMP 3.2).
+    """
+    chosen = image.get_selected_layers()
+    parent = chosen[0].get_parent() if chosen else None
+    position = image.get_item_position(chosen[0]) if chosen else 0
+    kind = _KINDS[image.get_base_type()]
+    size = image.get_width(), image.get_height()
+    layer = Gimp.Layer.new(image, "object", *size, kind, 100.0, Gimp.LayerMode.NORMAL)
     image.undo_group_start()
     try:
-        image.insert_channel(channel, None, 0)
-        channel.set_visible(False)
-        pixels.write(channel, around, pixels.U8.mask, mask.data)
-        image.select_item(Gimp.ChannelOps.REPLACE, channel)
-        image.remove_channel(channel)
-        image.set_selected_layers([item for item in chosen if item.is_layer()])
+        layer.set_visible(False)
+        image.insert_layer(layer, parent, position)
+        pixels.write(layer, around, "A u8", mask.data)
+        image.select_item(Gimp.ChannelOps.REPLACE, layer)
+        image.set_selected_layers(chosen)
+        image.remove_layer(layer)
     finally:
         image.undo_group_end()
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BOX = (120, 60, 320, 210)
 LARGE_BOX = (2000, 1000, 2300, 1200)
-FOUND = {"plain": BOX, "covered": BOX, "deep": BOX, "indexed_colors": BOX, "large": LARGE_BOX}
+FOUND = {"plain": BOX, "covered": BOX, "deep": BOX, "indexed_colors": BOX, "gray": BOX, "large": LARGE_BOX}
 REFUSED = {
     "of_no_rectangle": ("Nothing is selected", "draw a rough rectangle"),
     "of_a_floating_one": ("still floating", "choose Layer > Anchor Layer"),
@@ -56,9 +56,9 @@ def test_any_selection_counts_as_the_rectangle_around_it_and_arguments_reach_the
     assert (facts["job"]["model"], facts["job"]["edge"]) == ("sam-vit-b", "hard")
 
 
-def test_no_channel_is_left_behind(played: Played) -> None:
-    facts = played.facts("object undone")
-    assert facts["n_channels"] == 0 and facts["is_dirty"]
+def test_nothing_is_left_behind_of_what_it_needs_on_the_way(played: Played) -> None:
+    facts = played.facts("object tidy")
+    assert (facts["n_layers"], facts["n_channels"]) == (1, 0)
 
 
 @pytest.mark.parametrize("scene", REFUSED)

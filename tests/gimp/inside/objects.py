@@ -49,6 +49,13 @@ def indexed_colors(engine: Engine) -> Facts:
     return found(stage.load("indexed.png"), "indexed_colors", engine)
 
 
+def gray(engine: Engine) -> Facts:
+    """A gray image."""
+    image = stage.load("chelsea.jpg")
+    image.convert_grayscale()
+    return found(image, "gray", engine)
+
+
 def large(engine: Engine) -> Facts:
     """Of a very large image only the surroundings are sent."""
     image = stage.load("large.jpg")
@@ -131,15 +138,13 @@ def of_a_dying_engine(engine: Engine) -> Facts:
         engine.start()
 
 
-def undone(_engine: Engine) -> Facts:
-    """How many steps GIMP would undo, told by its own count of changes: the group is one."""
+def tidy(_engine: Engine) -> Facts:
+    """Nothing is left of what it needs on the way."""
     image = with_a_box()
-    image.clean_all()
-    image.undo_enable()
     facts = stage.select_object(image)
-    return facts | {"n_channels": len(image.get_channels()), "is_dirty": image.is_dirty()}
+    return facts | {"n_layers": len(image.get_layers()), "n_channels": len(image.get_channels())}
 
 
-FOUND = (plain, covered, deep, indexed_colors, large)
+FOUND = (plain, covered, deep, indexed_colors, gray, large)
 REFUSED = (of_no_rectangle, of_a_floating_one, of_a_file, of_nothing, of_a_dying_engine)
-SCENES = {f"object {scene.__name__}": scene for scene in (*FOUND, round_selection, undone, *REFUSED)}
+SCENES = {f"object {scene.__name__}": scene for scene in (*FOUND, round_selection, tidy, *REFUSED)}
