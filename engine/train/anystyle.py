@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.device import choose_device
+from engine.errors import WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import AnyStyle
 from engine.train import objective
@@ -197,6 +198,22 @@ class Training:
         self.step, self.typical = state["step"], state.get("typical", float("inf"))
         self.hours = state.get("hours", 0.0)
 
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
+
+        Args:
+            path: safetensors, such as the file that ships.
+
+        Raises:
+            WeightsError: they are of another network.
+        """
+        state = {name: value.float() for name, value in load_file(path).items()}
+        try:
+            self.net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"{path} holds weights of another version of the network.") from error
+        self.average.load_state_dict(state)
+
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
         torch.save(self.state(), folder / "checkpoint.tmp")
@@ -275,6 +292,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("art", type=Path, help="folder of style pictures")
     parser.add_argument("--features", type=Path, required=True, help="VGG-19 (prefix) as safetensors")
     parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="weights to begin with (then --copy-steps 0); not for resuming"
+    )
     for name, value in asdict(Recipe()).items():
         if not isinstance(value, bool):
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -287,6 +307,8 @@ def main(argv: list[str] | None = None) -> int:
     training = Training(recipe, backbone, PictureFolder(args.photos), PictureFolder(args.art), device)
     if (args.out / "checkpoint.pt").exists():
         training.restore(args.out / "checkpoint.pt")
+    elif args.start_from is not None:
+        training.start_from(args.start_from)
     run(training, args.out)
     return 0
 
