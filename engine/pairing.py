@@ -56,7 +56,7 @@ def pair_up(size: tuple[int, int], style: Style, picture: Picture, regions: Sequ
         regions: pairs; those that cover nothing of the picture are left out.
 
     Raises:
-        InputError: regions of another size than the style.
+        InputError: regions of another size than the style, or with nothing of it.
     """
     used = [region for region in regions if bool((region.content.weight > 0).any())]
     for region in used:
@@ -71,6 +71,8 @@ def pair_up(size: tuple[int, int], style: Style, picture: Picture, regions: Sequ
     if bool((rest > 1e-3).any()):
         ours, theirs = [*ours, rest.clamp_min(0)], [*theirs, torch.ones(picture.size)]
     seen = torch.stack(theirs) if picture.alpha is None else torch.stack(theirs) * picture.alpha
+    if not bool((seen > 0).flatten(1).any(1).all()):
+        raise InputError(f"Nothing of the style {style.name!r} is visible in a region: give it at least one pixel.")
     return Pairing(torch.stack(ours), seen)
 
 
@@ -83,19 +85,14 @@ def allowed_positions(weights: Tensor, size: Sequence[int], border: int = 0) -> 
         border: positions at each side that do not count.
 
     Returns:
-        (P, h, w) bool.
-
-    Raises:
-        InputError: a part is empty.
+        (P, h, w) bool; nowhere true for a part that is empty.
     """
     inner = slice(border, size[0] - border), slice(border, size[1] - border)
     small = pooled(weights, size)
     if not bool((small[:, inner[0], inner[1]].flatten(1).amax(1) > 0).all()):  # a part that is nothing but border
         small = F.max_pool2d(small[None], 2 * border + 1, 1, border)[0]
-    most = small[:, inner[0], inner[1]].flatten(1).amax(1)
-    if not bool((most > 0).all()):
-        raise InputError("Nothing of the style is visible in a region: give it at least one pixel.")
-    return small >= 0.5 * most[:, None, None]
+    most = small[:, inner[0], inner[1]].flatten(1).amax(1)[:, None, None]
+    return (small >= 0.5 * most) & (most > 0)
 
 
 def pooled(weights: Tensor, size: Sequence[int]) -> Tensor:

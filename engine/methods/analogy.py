@@ -8,9 +8,8 @@ becomes to the content what the style is to that picture.
 
 Source: Liao 2017, "Visual Attribute Transfer through Deep Image Analogy"; Hertzmann 2001, "Image Analogies" (pairs).
 Departs: a network that ends with block 3 looks at smaller copies of the pictures for the two coarsest levels;
-deconvolution runs to the pixels of the next level's size, which are then looked at anew, not from layer to layer; in
-mode "photo" the guided filter takes the place of weighted least squares (both are linear in what they smooth, so that
-A + S(A') - S(A) is A + S(A' - A)).
+deconvolution runs to the pixels of the next level's size, which are then looked at anew, not from layer to layer; the
+place in the picture may count.
 """
 
 from __future__ import annotations
@@ -36,15 +35,14 @@ from engine.pairing import Pairing, pair_up
 from engine.patches import Preference
 from engine.progress import part
 from engine.propagation import Search
-from engine.smooth import guided_filter
 from engine.types import Progress, Style
+from engine.wls import smooth_by_guide
 
 WORK_PX = 640  # longest side at which correspondence is looked for; its field is enlarged for larger pictures
 FRAME_PX = 16
 N_ROUNDS = 2  # of propagation and search at each level
 MIN_POSITIONS = 6  # of a level's shorter side
 PAINT_SIZE = 5  # of the patches of pixels that the result is made of
-SMOOTH_RADIUS, SMOOTH_EPS = 1 / 32, 1e-3  # of mode photo; the radius in longest sides
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,8 @@ def paint(job: Job) -> Tensor:
             report = part(job.on_progress, n / len(job.styles), (n + 1) / len(job.styles))
             painted += Analogy(job, style, backbone).paint(report) * (style.weight / total)
         if job.options["mode"] == "photo":
-            radius_px = max(1, round(SMOOTH_RADIUS * max(job.content.size)))
-            painted = content + guided_filter(content, painted - content, radius_px, SMOOTH_EPS)
+            # A + WLS(A') - WLS(A), of which the paper speaks; WLS with one guide is linear
+            painted = content + smooth_by_guide(painted - content, content)
         return content.lerp(painted.clamp_(0, 1), job.settings.strength)
 
 

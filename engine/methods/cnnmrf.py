@@ -27,9 +27,9 @@ from engine.markov import SIZE, Source, Target, find
 from engine.methods import Job, register
 from engine.methods.gatys import picture_of, start_of, variation
 from engine.options import Option
-from engine.pairing import allowed_positions, pair_up, pooled
+from engine.pairing import Pairing, allowed_positions, pair_up, pooled
 from engine.progress import part
-from engine.types import Progress, Style, silent
+from engine.types import Picture, Progress, silent
 
 MATCHED_LAYERS = ("relu3_1", "relu4_1")  # as far as the network goes
 PAINTED_LAYERS = {"rgb": 2.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0}  # with their weights
@@ -67,6 +67,7 @@ def paint(job: Job) -> Tensor:
         return job.content.rgb
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         height, width = job.content.size
+        pairings = [pair_up(job.content.size, style, picture_of(style), job.regions) for style in job.styles]
         content = grown(job.content.rgb[None].clone()).to(job.device)  # (1, 3, H, W)
         eye = Eye(job.settings.backbone, job.device)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
@@ -76,7 +77,7 @@ def paint(job: Job) -> Tensor:
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             done, then = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, done, then, f"Painting at {size[1]} x {size[0]}")
-            scale = Scale(job, eye, resized(content, size), resized(start, size))
+            scale = Scale(job, eye, pairings, resized(content, size), resized(start, size))
             first = scale.painted_over(resized(start, size)) if pixels is None else resized(pixels, size)
             pixels = scale.paint(first, n_steps, report)
         return (start if pixels is None else pixels)[0, :, :height, :width].cpu()
@@ -124,20 +125,22 @@ class Scale:
     Args:
         job: styles, regions and options.
         eye: sees the features.
+        pairings: regions of the picture and of each style.
         content: (1, 3, h, w), the picture at this size.
         start: (1, 3, h, w), the same in the style's colors.
     """
 
-    def __init__(self, job: Job, eye: Eye, content: Tensor, start: Tensor) -> None:
+    def __init__(self, job: Job, eye: Eye, pairings: Sequence[Pairing], content: Tensor, start: Tensor) -> None:
         self.job, self.eye = job, eye
         self.content = eye.see(content, [eye.content_layer])[eye.content_layer]
         self.own = eye.see(start, eye.matched)
         self.content_weight = float(job.options["content"]) * (2 / job.settings.strength - 1)
         longest = (job.settings.style_size_px or max(job.content.size)) * max(content.shape[2:]) / max(job.content.size)
-        self.styles = [sources_of(job, style, eye, longest) for style in job.styles]
-        first = job.styles[0]
-        parts = pair_up(job.content.size, first, picture_of(first), job.regions).content
-        self.parts = grown(parts[None])[0].to(job.device)  # (P, H, W)
+        self.styles = [
+            sources_of(job, picture_of(style), pairing.style.to(job.device), eye, longest)
+            for style, pairing in zip(job.styles, pairings, strict=True)
+        ]
+        self.parts = grown(pairings[0].content[None])[0].to(job.device)  # (P, H, W)
 
     def paint(self, pixels: Tensor, n_steps: int, on_progress: Progress) -> Tensor:
         """Follow the loss from (1, 3, h, w)."""
@@ -182,21 +185,17 @@ class Scale:
         return found
 
 
-def sources_of(job: Job, style: Style, eye: Eye, longest: float) -> list[Source]:
+def sources_of(job: Job, picture: Picture, parts: Tensor, eye: Eye, longest: float) -> list[Source]:
     """A style and its copies.
 
     Args:
-        job: regions and number of copies.
-        style: with its picture.
+        job: how many copies.
+        picture: the style.
+        parts: (P, H, W), what of it feeds each part of the content.
         eye: sees the features.
         longest: side of the style at this scale, in pixels.
-
-    Raises:
-        InputError: a preset, a region of another size than the style, or an empty one.
     """
-    picture = picture_of(style)
     rgb = picture.rgb[None].clone().to(job.device).clamp(0, 1)
-    parts = pair_up(job.content.size, style, picture, job.regions).style.to(job.device)
     found = []
     for turn, zoom in copies(int(job.options["copies"])):
         factor = longest * zoom / max(picture.size)
