@@ -18,11 +18,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import SettingsError, WeightsError
-from engine.networks.anystyle import RGB_MOMENTS, conv, shuffled_conv
+from engine.networks.anystyle import (
+    COLORING_CHANNELS,
+    EIGHTH_CHANNELS,
+    HALF_CHANNELS,
+    N_BLOCKS,
+    PAINT_CHANNELS,
+    QUARTER_CHANNELS,
+    RGB_MOMENTS,
+    PlainBlock,
+    conv,
+    shuffled_conv,
+)
 from engine.networks.measured import InstanceNorm, Measured
 
 KINDS = ("johnson", "ulyanov")
-STEM_CHANNELS, PAINT_CHANNELS = 24, 32
+N_QUARTER_BLOCKS = 2
 MAX_WIDTH, MAX_BLOCKS = 256, 16
 BLUR_PX = 8
 
@@ -64,53 +75,73 @@ class ResidualBlock(nn.Module):
 class Painter(Measured):
     """One style: (B, 3, H, W) in [0, 1] with the style's colors -> painted, not clamped.
 
+    Its layers are those that the any-style network has between photo and painting, so that it can start from there
+    (``engine.train.folding``): what comes from a style there is fixed in the weights here.
+
     Args:
         kind: "johnson" or "ulyanov".
-        width: channels of the residual blocks.
-        n_blocks: residual blocks.
+        quarter: channels at 1/4 resolution.
+        eighth: channels at 1/8 resolution.
+        n_blocks: residual blocks there.
 
     Attributes:
         colors: (12,) mean and covariance of the style's colors, which pictures are to have before they come in.
     """
 
     stride_px = 8
-    margin_px = 64
+    margin_px = 104
     colors: Tensor
 
-    def __init__(self, kind: str = "johnson", width: int = 64, n_blocks: int = 5) -> None:
+    def __init__(
+        self,
+        kind: str = "johnson",
+        quarter: int = QUARTER_CHANNELS,
+        eighth: int = EIGHTH_CHANNELS,
+        n_blocks: int = N_BLOCKS,
+    ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise SettingsError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
         self.kind = kind
         self.register_buffer("colors", torch.zeros(RGB_MOMENTS))
-        self.stem, self.stem_norm = conv(12, STEM_CHANNELS), norm_of(kind, STEM_CHANNELS)
-        self.down, self.down_norm = conv(STEM_CHANNELS, width, stride=2), norm_of(kind, width)
-        self.blocks = nn.ModuleList(ResidualBlock(kind, width) for _ in range(n_blocks))
-        self.up, self.up_norm = conv(width, PAINT_CHANNELS), norm_of(kind, PAINT_CHANNELS)
+        self.stem = conv(12, HALF_CHANNELS)
+        self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
+        self.eighth = conv(quarter, eighth, stride=2)
+        self.color_eighth = nn.Sequential(conv(eighth, COLORING_CHANNELS, 1), conv(COLORING_CHANNELS, eighth, 1))
+        self.color_quarter = nn.Sequential(conv(quarter, COLORING_CHANNELS, 1), conv(COLORING_CHANNELS, quarter, 1))
+        self.blocks = nn.ModuleList(ResidualBlock(kind, eighth) for _ in range(n_blocks))
+        self.up_quarter = conv(eighth, quarter, 1)
+        self.quarter_blocks = nn.ModuleList(ResidualBlock(kind, quarter) for _ in range(N_QUARTER_BLOCKS))
+        self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
+        self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), norm_of(kind, PAINT_CHANNELS)
         self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        x = act(self.stem_norm(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2))))  # (B, 24, H/2, W/2)
-        x = act(self.down_norm(self.down(x)))  # (B, C, H/4, W/4)
+        half = act(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
+        quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
+        x = self.color_eighth(self.eighth(act(quarter)))  # (B, 96, H/8, W/8)
         for block in self.blocks:
             x = block(x)
-        x = act(self.up_norm(self.up(doubled(x))))  # (B, 32, H/2, W/2)
+        x = act(doubled(self.up_quarter(x)) + self.color_quarter(quarter))  # (B, 64, H/4, W/4)
+        for block in self.quarter_blocks:
+            x = block(x)
+        x = act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
+        x = act(self.norm_half(self.mix_half(x)))
         return blurred(rgb) + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
 
 
 def build_painter(state: Mapping[str, Tensor], name: str) -> Painter:
-    """The compact painter that weights belong to: kind, width and blocks are read off them.
+    """The compact painter that weights belong to: kind, channels and blocks are read off them.
 
     Raises:
         WeightsError: they are of another network, or not numbers.
     """
-    kind = "johnson" if "stem_norm.running_mean" in state else "ulyanov"
+    kind = "johnson" if "norm_half.running_mean" in state else "ulyanov"
     n_blocks = sum(key.startswith("blocks.") and key.endswith(".conv1.weight") for key in state)
-    down = state.get("down.weight")
-    width = down.shape[0] if down is not None and down.dim() == 4 else 0
-    if not (1 <= width <= MAX_WIDTH and 1 <= n_blocks <= MAX_BLOCKS):
+    widths = [state[key].shape[0] for key in ("quarter.bias", "eighth.bias") if key in state and state[key].dim() == 1]
+    if len(widths) != 2 or not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
         raise WeightsError(f"{name} holds no network of one style.")
-    network = Painter(kind, width, n_blocks)
+    network = Painter(kind, *widths, n_blocks)
     fill(network, state, name)
     return network
 

@@ -16,8 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
-from engine.networks.anystyle import RGB_MOMENTS, conv, rgb_moments, shuffled_conv
-from engine.networks.feedforward import MAX_BLOCKS, MAX_WIDTH, PAINT_CHANNELS, STEM_CHANNELS, act, blurred, doubled, fill
+from engine.networks.anystyle import (
+    HALF_CHANNELS,
+    PAINT_CHANNELS,
+    RGB_MOMENTS,
+    conv,
+    rgb_moments,
+    shuffled_conv,
+)
+from engine.networks.feedforward import MAX_BLOCKS, MAX_WIDTH, act, blurred, doubled, fill
 from engine.networks.measured import InstanceNorm, Measured
 
 
@@ -91,7 +98,7 @@ class MsgNet(Measured):
 
     def __init__(self, width: int = 64, n_blocks: int = 5) -> None:
         super().__init__()
-        self.stem, self.down = conv(12, STEM_CHANNELS), conv(STEM_CHANNELS, width, stride=2)
+        self.stem, self.down = conv(12, HALF_CHANNELS), conv(HALF_CHANNELS, width, stride=2)
         self.deepen, self.entry = conv(width, width), InstanceNorm(width)
         self.blocks = nn.ModuleList(MatchedBlock(width) for _ in range(n_blocks))
         self.up, self.up_norm = conv(width, PAINT_CHANNELS), InstanceNorm(PAINT_CHANNELS)

@@ -27,12 +27,15 @@ from torch import Tensor, nn
 from engine import weights
 from engine.features import Backbone
 from engine.networks.anystyle import AnyStyle, rgb_moments, transport_colors
+from engine.networks.feedforward import KINDS
 from engine.train import objective
 from engine.train.anystyle import OUTLIER, commit
 from engine.train.goal import Goal, patch_loss, targets_of
 from engine.train.preview import save_sheet
 
 CPU = torch.device("cpu")
+TERMS = ("content", "style", "patch", "variation")
+CHOICES = {"kind": KINDS}
 FROZEN = 0.6  # share of the steps after which batch normalization keeps its moments: those that use will have
 
 
@@ -320,11 +323,12 @@ def load_teacher() -> AnyStyle:
 
 
 def add_arguments(parser: argparse.ArgumentParser, recipe: Recipe) -> None:
-    """The recipe's values, where to write, where to compute."""
+    """The recipe's values (weights of terms as ``--content-weight`` and so on), where to write, where to compute."""
     parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
     for name, value in asdict(recipe).items():
         if not isinstance(value, bool):
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+            option = f"--{name}-weight" if name in TERMS else f"--{name.replace('_', '-')}"
+            parser.add_argument(option, dest=name, type=type(value), default=value, choices=CHOICES.get(name))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
 
