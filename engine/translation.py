@@ -39,12 +39,14 @@ def models_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "impasto" / "models"
 
 
-def find_model(name: str, kind: str) -> Path:
+def find_model(name: str, kind: str, training: str = "", suffixes: tuple[str, ...] = SUFFIXES) -> Path:
     """The file of a trained network.
 
     Args:
         name: its path, or its name in the models folder with or without suffix.
         kind: of the method, for messages.
+        training: the command that makes one, for messages.
+        suffixes: of the files that the method reads.
 
     Raises:
         SettingsError: no name, or no such file; the message says what there is.
@@ -52,14 +54,14 @@ def find_model(name: str, kind: str) -> Path:
     folder = models_folder()
     if not name:
         raise SettingsError(
-            f"{kind} needs a trained network: give the option model a file (.safetensors or .pth) or its name in "
-            f"{folder}; `impasto train unpaired A_DIR B_DIR --kind {kind}` makes one."
+            f"{kind} needs a trained network: give the option model a file ({', '.join(suffixes)}) or its name in "
+            f"{folder}; `{training or f'impasto train unpaired A_DIR B_DIR --kind {kind}'}` makes one."
         )
-    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)]
+    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in suffixes)]
     for path in candidates:
         if path.is_file():
             return path
-    have = sorted(path.stem for path in folder.glob("*") if path.suffix in SUFFIXES) if folder.is_dir() else []
+    have = sorted(path.stem for path in folder.glob("*") if path.suffix in suffixes) if folder.is_dir() else []
     there = f"it has {', '.join(have)}" if have else "it is empty"
     raise SettingsError(f"There is no network {name!r}, neither as a file nor in {folder} ({there}).")
 
