@@ -180,9 +180,8 @@ def paint_in(known: ManyStyles, code: StyleCode, job: Job, mask: Tensor | None) 
 def blended(codes: list[StyleCode], shares: list[float]) -> StyleCode:
     """The weighted mean of codes."""
     weight = torch.tensor(shares) / sum(shares)
-    colors = torch.cat([code.colors for code in codes])  # (N, 12)
-    grams = torch.cat([code.gram for code in codes])  # (N, C, C)
-    return StyleCode((weight[:, None] * colors).sum(0)[None], (weight[:, None, None] * grams).sum(0)[None])
+    colors, grams = (torch.cat([getattr(code, part) for code in codes]) for part in ("colors", "gram"))  # (N, ...)
+    return StyleCode(torch.tensordot(weight, colors, 1)[None], torch.tensordot(weight, grams, 1)[None])
 
 
 def check_trained(known: ManyStyles, name: str) -> None:

@@ -6,7 +6,7 @@
 | PyTorch's examples (``.pth``) | ``conv1.conv2d.weight``, ``in1.weight`` ... | old running statistics left out |
 | the ONNX zoo's fast_neural_style | the same, or only an order | by name, else by order |
 | Johnson's Torch files, converted | ``1.weight``, ``10.0.0.0.weight`` ... | by order |
-| MSG-Net's ``21styles.model`` | ``model1.0.conv2d.weight``, ``ins.weight`` ... | running statistics and doubles left out |
+| MSG-Net's ``21styles.model`` | ``model1.0.conv2d.weight``, ``ins.weight`` ... | doubles and statistics left out |
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def layout_of(state: State, first: Tensor, n_blocks: int, name: str) -> Layout:
     """The layout of PyTorch's examples, with width and blocks as found."""
     width = first.shape[0] if first.dim() == 4 and first.shape[1:] == (3, 9, 9) else 0
     if not (1 <= width <= MAX_WIDTH and 1 <= n_blocks <= MAX_BLOCKS):
-        raise WeightsError(f"{name} does not begin with a 9x9 convolution of colors, or has {n_blocks} residual blocks.")
+        raise WeightsError(
+            f"{name} does not begin with a 9x9 convolution of colors, or has {n_blocks} residual blocks."
+        )
     up = state.get("deconv1.conv2d.weight")
     return Layout(width, n_blocks, is_transposed=up is not None and up.shape[:2] == (4 * width, 2 * width))
 
@@ -153,26 +155,26 @@ def build_many_styles(state: State, name: str) -> MsgNet | PublishedMsgNet:
         WeightsError: of another network, or not numbers.
     """
     state = {key: value for key, value in state.items() if not key.startswith("styles.")}
-    if "blocks.0.match.weight" in state:
-        width, n_blocks = state["blocks.0.match.weight"].shape[0], count(state, r"blocks\.\d+\.match\.weight")
-        return sized(MsgNet, width, n_blocks, state, name)
+    if "color_eighth.match.weight" in state:
+        widths = [len(state[f"{part}.bias"]) if f"{part}.bias" in state else 0 for part in ("quarter", "eighth")]
+        return sized(MsgNet, widths, count(state, r"blocks\.\d+\.conv1\.weight"), state, name)
     if "model1.0.conv2d.weight" in state and "ins.weight" in state:
         doubles = ("model.0.", "model.1.")
         kept = {k: v for k, v in state.items() if not STATISTICS.search(k) and not k.startswith(doubles)}
         kept = {k: v for k, v in kept.items() if k != "ins.G"}
         ngf = kept["ins.weight"].shape[-1] // 4
         n_blocks = count(kept, r"model\.\d+\.conv_block\.2\.weight") - 2
-        return sized(PublishedMsgNet, ngf, n_blocks, kept, name)
+        return sized(PublishedMsgNet, [ngf], n_blocks, kept, name)
     raise WeightsError(f"{name} holds no MSG-Net, neither Impasto's own nor its authors'.")
 
 
 def sized(
-    make: type[MsgNet] | type[PublishedMsgNet], width: int, n_blocks: int, state: State, name: str
+    make: type[MsgNet] | type[PublishedMsgNet], widths: list[int], n_blocks: int, state: State, name: str
 ) -> MsgNet | PublishedMsgNet:
     """A network of a size that is read off a file, filled."""
-    if not (1 <= width <= MAX_WIDTH and 1 <= n_blocks <= MAX_BLOCKS):
-        raise WeightsError(f"{name} has {width} channels and {n_blocks} blocks, which no MSG-Net has.")
-    network = make(width, n_blocks)
+    if not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
+        raise WeightsError(f"{name} has layers of {widths} channels and {n_blocks} blocks, which no MSG-Net has.")
+    network = make(*widths, n_blocks)
     fill(network, state, name)
     return network
 

@@ -1,5 +1,4 @@
-"""Networks that normalize by the moments of a whole picture, and can remember them, so that its tiles all see the same.
-"""
+"""Networks that normalize by the moments of a whole picture, and can remember them, so that its tiles all see the same."""
 
 from __future__ import annotations
 
@@ -26,11 +25,15 @@ class InstanceNorm(nn.Module):
         self.is_measuring = False
         self.moments: tuple[Tensor, Tensor] | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def measured(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation: each picture's, or the remembered ones, (B or 1, C, 1, 1)."""
         if self.is_measuring:
             joined = x.transpose(0, 1).flatten(1, 2)[None]  # (1, C, B*H, W): all crops are one picture
             self.moments = mean_std(joined)
-        mean, std = self.moments or mean_std(x)  # (B or 1, C, 1, 1)
+        return self.moments or mean_std(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = self.measured(x)
         gain, shift = 1 / std, -mean / std
         if self.weight is not None and self.bias is not None:
             weight = self.weight[:, None, None]

@@ -21,10 +21,16 @@ from engine.networks.anystyle import (
     Coloring,
     Modulation,
     Statistics,
+    covariance,
+    inverse_root,
     rgb_moments,
     transport_colors,
 )
 from engine.networks.feedforward import Painter
+from engine.networks.msgnet import MsgNet
+
+STYLE_COUNT = 20.0  # how many other pictures a style counts for
+RIDGE = 1e-3
 
 
 @torch.no_grad()
@@ -98,3 +104,74 @@ def settle(target: Painter, photos: Sequence[Tensor]) -> None:
         target(transport_colors(batch, rgb_moments(batch), target.colors.expand(len(batch), -1)))
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
+
+
+@torch.no_grad()
+def fold_many(
+    source: AnyStyle, target: MsgNet, photos: Sequence[Tensor], styles: Sequence[Tensor], pictures: Sequence[Tensor]
+) -> None:
+    """Give a network of many styles the weights of the any-style network.
+
+    What that one's style encoder says of a style is to be told from the Gram matrices that the target sees: a linear
+    map is fitted to many pictures.
+
+    Args:
+        source: the any-style network.
+        target: filled; its channels must be the source's.
+        photos: batches (B, 3, H, W), in [0, 1]: what is to be painted.
+        styles: (1, 3, h, w) each: the styles that count most.
+        pictures: (1, 3, h, w) each: more, of all kinds.
+    """
+    for name in ("stem", "quarter", "quarter_block", "eighth"):
+        getattr(target, name).load_state_dict(getattr(source.content, name).state_dict())
+    for name in ("up_quarter", "up_half", "mix_half", "paint"):
+        getattr(target, name).load_state_dict(getattr(source, name).state_dict())
+    blocks = [*zip(source.blocks, target.blocks, strict=True)]
+    for theirs, ours in [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=True)]:
+        for i in ("1", "2"):
+            getattr(ours, f"conv{i}").load_state_dict(getattr(theirs, f"conv{i}").state_dict())
+            getattr(ours, f"norm{i}").affine.load_state_dict(getattr(theirs, f"mod{i}").affine.state_dict())
+    target.norm_half.affine.load_state_dict(source.mod_half.affine.state_dict())
+    for theirs, ours in ((source.color_eighth, target.color_eighth), (source.color_quarter, target.color_quarter)):
+        ours.compress.load_state_dict(theirs.compress.state_dict())
+        ours.expand.load_state_dict(theirs.expand.state_dict())
+    codes = [source.encode_style(style) for style in styles]
+    fold_whitening(source, target, photos, codes)
+    fit_latent(source, target, styles, pictures)
+
+
+def fold_whitening(source: AnyStyle, target: MsgNet, photos: Sequence[Tensor], codes: Sequence[Tensor]) -> None:
+    """The mean whitening of photos in the styles' colors, of features that are of unit variance already."""
+    found: dict[str, list[Tensor]] = {}
+    for i, batch in enumerate(photos):
+        colors = codes[i % len(codes)][:, :RGB_MOMENTS]
+        _, quarter, eighth = source.content(transport_colors(batch, rgb_moments(batch), colors.expand(len(batch), -1)))
+        for coloring, features in ((source.color_quarter, quarter), (source.color_eighth, eighth)):
+            _, cov = covariance(coloring.compress(features))
+            spread = cov.diagonal(dim1=1, dim2=2).clamp_min(0).add(1e-5).sqrt()  # (B, 32)
+            found.setdefault(coloring.name, []).append(inverse_root(cov)[1] * spread[:, None])
+    for matching, coloring in (
+        (target.color_quarter, source.color_quarter),
+        (target.color_eighth, source.color_eighth),
+    ):
+        matching.match.weight.copy_(torch.cat(found[coloring.name]).mean(0).T)
+
+
+def fit_latent(source: AnyStyle, target: MsgNet, styles: Sequence[Tensor], pictures: Sequence[Tensor]) -> None:
+    """The linear map from Gram matrices to the any-style network's latent: ridge regression, styles counting most."""
+    seen, wanted, counts = [], [], []
+    for rgb, count in [*((style, STYLE_COUNT) for style in styles), *((picture, 1.0) for picture in pictures)]:
+        code = target.encode_style(rgb)
+        seen.append(target.said(code)[0])
+        wanted.append(source.encode_style(rgb)[0, -LATENT_SIZE:])
+        counts.append(count)
+    x, y = torch.stack(seen).double(), torch.stack(wanted).double()
+    count = torch.tensor(counts, dtype=torch.float64)[:, None] / sum(counts)
+    center, middle = (count * x).sum(0), (count * y).sum(0)
+    spread = (count * (x - center).square()).sum(0).sqrt() + 1e-3
+    design, root = (x - center) / spread, (count * len(count)).sqrt()
+    inner = (root * design) @ (root * design).T  # (N, N): fewer pictures than numbers in their matrices
+    ridge = RIDGE * inner.diagonal().mean() * torch.eye(len(inner), dtype=torch.float64)
+    solved = (root * design).T @ torch.linalg.solve(inner + ridge, root * (y - middle)) / spread[:, None]
+    target.latent.weight.copy_(solved.T)
+    target.latent.bias.copy_(middle - center @ solved)

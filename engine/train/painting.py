@@ -1,8 +1,7 @@
 """The training that feed-forward networks of one and of several styles share.
 
 A step paints crops of photos and compares what the feature network sees with the goals of their styles: the survey's
-equation (1), W* = argmin E[content + style + total variation], with our any-style network as a teacher at first: its
-paintings are learned by heart in a few hundred cheap steps, which no feature network has to watch.
+equation (1), W* = argmin E[content + style + total variation].
 
 Source: Johnson 2016 (perceptual losses), Rudin 1992 (total variation). Departs: the style terms are relative and
 rooted, at three scales, with a patch term, as for the any-style network; content features are instance-normalized.
@@ -44,13 +43,10 @@ class Recipe:
     """Everything that decides the result of a run, beside the data.
 
     Args:
-        teach_steps: first steps, in which the any-style network's paintings are the goal.
-        steps: in all; the learning rate falls linearly to 0 over the last ``decay`` share of those without teacher.
+        steps: optimizer steps; the learning rate falls linearly to 0 over the last ``decay`` share of them.
         batch: photos a step.
         size_px: side of their crops, a multiple of 8.
         style_px: longest side at which a style is looked at.
-        width: channels of the residual blocks.
-        blocks: residual blocks.
         rate: Adam's learning rate.
         decay: see ``steps``.
         content: weight of the content term at relu3_3.
@@ -61,14 +57,11 @@ class Recipe:
         is_bf16: autocast to bfloat16 (where the processor has it natively it halves the time).
     """
 
-    teach_steps: int = 250
-    steps: int = 700
-    batch: int = 3
-    size_px: int = 160
+    steps: int = 400
+    batch: int = 2
+    size_px: int = 144
     style_px: int = 512
-    width: int = 64
-    blocks: int = 5
-    rate: float = 2e-3
+    rate: float = 1e-3
     decay: float = 0.6
     content: float = 1.0
     style: float = 25.0
@@ -79,14 +72,14 @@ class Recipe:
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: short warm-up, constant, linear fall."""
-        left = (self.steps - step) / max(1, (self.steps - self.teach_steps) * self.decay)
+        left = (self.steps - step) / max(1, self.steps * self.decay)
         return self.rate * min(1.0, (step + 1) / 50, left)
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of the terms without teacher."""
+        """Of the loss terms."""
         own = {"content": self.content, "style": self.style, "patch": self.patch, "variation": self.variation}
-        return own | {"grid": 5.0, "peaks": 4.0, "range": 20.0, "copy": 10.0}
+        return own | {"grid": 5.0, "peaks": 4.0, "range": 20.0}
 
 
 class Pictures(Protocol):
@@ -108,7 +101,6 @@ class Training:
         net: to be trained.
         backbone: sees the features.
         photos: to be painted.
-        teacher: the any-style network; None = no steps with a teacher.
         device: where to compute.
     """
 
@@ -121,14 +113,12 @@ class Training:
         net: nn.Module,
         backbone: Backbone,
         photos: Pictures,
-        teacher: AnyStyle | None,
         device: torch.device = CPU,
     ) -> None:
         layout = torch.channels_last
         self.recipe, self.photos, self.device = recipe, photos, device
         self.backbone = backbone.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.net = net.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.teacher = None if teacher is None else teacher.to(device)
         self.content_layer = "relu3_3"
         self.optimizer = torch.optim.Adam(net.parameters(), recipe.rate, betas=(0.9, 0.99))
         self.rng = np.random.default_rng(recipe.seed)
@@ -140,10 +130,6 @@ class Training:
 
     def paint(self, photos: Tensor, goals: Sequence[Goal]) -> Tensor:
         """(B, 3, H, W) painted."""
-        raise NotImplementedError
-
-    def taught(self, photos: Tensor, goals: Sequence[Goal]) -> Tensor:
-        """What the teacher paints."""
         raise NotImplementedError
 
     def weights_to_ship(self) -> dict[str, Tensor]:
@@ -160,10 +146,6 @@ class Training:
         """Named loss terms, each (B,)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
             painted = self.paint(photos, goals)
-            if self.teacher is not None and self.step < self.recipe.teach_steps:
-                with torch.no_grad():
-                    wanted = self.taught(photos, goals).float().clamp(0, 1)
-                return {"copy": objective.picture_distance(painted.float(), wanted)}
             layers = (*objective.STYLE_LAYERS, self.content_layer)
             seen = objective.pyramid(self.backbone, painted, layers)
             with torch.no_grad():
@@ -188,7 +170,7 @@ class Training:
         terms = self.losses(self.batch(), self.draw_goals())
         loss = objective.weighted_sum(terms, self.recipe.weights)
         self.optimizer.zero_grad(set_to_none=True)
-        if self.is_usable(float(loss.detach()), is_copying="copy" in terms):
+        if self.is_usable(float(loss.detach())):
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
@@ -203,10 +185,8 @@ class Training:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
-    def is_usable(self, loss: float, *, is_copying: bool) -> bool:
-        """Whether a batch is to be learned from; keeps track of what is usual."""
-        if is_copying:
-            return bool(np.isfinite(loss))
+    def is_usable(self, loss: float) -> bool:
+        """Whether a batch is to be learned from: not if its loss is many times the usual; keeps track of that."""
         if not loss < OUTLIER * self.typical:
             return False
         self.typical = loss if self.typical == float("inf") else 0.95 * self.typical + 0.05 * loss
@@ -311,7 +291,7 @@ def write_card(training: Training, folder: Path) -> None:
     )
 
 
-def load_teacher() -> AnyStyle:
+def load_anystyle() -> AnyStyle:
     """The any-style network that ships.
 
     Raises:

@@ -23,7 +23,7 @@ from engine.device import choose_device
 from engine.errors import InputError, SettingsError
 from engine.features import Backbone, load_backbone
 from engine.files import read_picture
-from engine.networks.anystyle import N_BLOCKS, QUARTER_CHANNELS, AnyStyle, rgb_moments
+from engine.networks.anystyle import AnyStyle, rgb_moments
 from engine.networks.feedforward import KINDS, Painter
 from engine.train import painting
 from engine.train.data import PictureFolder
@@ -44,11 +44,6 @@ class Recipe(painting.Recipe):
         kind: "johnson" or "ulyanov".
     """
 
-    teach_steps: int = 0
-    steps: int = 400
-    width: int = QUARTER_CHANNELS
-    blocks: int = N_BLOCKS
-    rate: float = 1e-3
     kind: str = "johnson"
 
     def __post_init__(self) -> None:
@@ -75,17 +70,15 @@ class Training(painting.Training):
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.title, self.file = f"one style in a network of {recipe.kind.title()}'s kind", recipe.kind
-        super().__init__(
-            recipe, Painter(recipe.kind, recipe.width, n_blocks=recipe.blocks), backbone, photos, None, device
-        )
+        super().__init__(recipe, Painter(recipe.kind), backbone, photos, device)
         self.goal = goal_of(self.backbone, style.to(device), recipe.style_px, recipe.seed)
         with torch.no_grad():
             self.net.colors.copy_(rgb_moments(self.goal.rgb)[0])
 
-    def start_from(self, teacher: AnyStyle) -> None:
+    def start_from(self, source: AnyStyle) -> None:
         """Take the any-style network's weights, in this style."""
         with torch.no_grad():
-            fold(teacher, teacher.encode_style(self.goal.rgb), self.net, [self.batch() for _ in range(N_BATCHES)])
+            fold(source, source.encode_style(self.goal.rgb), self.net, [self.batch() for _ in range(N_BATCHES)])
         self.rng = np.random.default_rng(self.recipe.seed)
 
     def draw_goals(self) -> Sequence[Goal]:
@@ -132,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
     style = read_picture(args.picture).rgb[None]
     training = Training(recipe, backbone, photos, style, choose_device(args.device))
     if args.base == "shipped":
-        training.start_from(painting.load_teacher())
+        training.start_from(painting.load_anystyle())
     painting.go_on(training, args.out)
     return 0
 
