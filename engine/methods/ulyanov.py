@@ -1,8 +1,7 @@
 """One style in one pass (Ulyanov 2017): a network that was trained for a single style picture.
 
 Source: Ulyanov 2017, "Improved Texture Networks": instance normalization, kept at use, takes each picture's own
-contrast
-away, so that pale and strong photos are painted alike.
+contrast away, so that pale and strong photos are painted alike.
 The style is in the network, the style picture is not looked at: ``impasto train style --style FILE`` makes a network of
 any picture in minutes, and files of others load (see ``engine.networks.checkpoints``).
 """

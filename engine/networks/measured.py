@@ -1,4 +1,4 @@
-"""Networks that normalize by the moments of a whole picture, and can remember them, so that its tiles all see the same."""
+"""Networks that normalize by the moments of a whole picture, and can remember them: its tiles then all see the same."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class PublishedPainter(Measured):
     stride_px = 4
     margin_px = 96
 
-    def __init__(self, layout: Layout = Layout()) -> None:  # noqa: B008  (frozen)
+    def __init__(self, layout: Layout = Layout()) -> None:
         super().__init__()
         self.layout, w = layout, layout.width
         edge: Padding = "zeros" if layout.starts_padded else "reflect"

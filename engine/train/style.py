@@ -27,9 +27,9 @@ from engine.networks.anystyle import AnyStyle, rgb_moments
 from engine.networks.feedforward import KINDS, Painter
 from engine.train import painting
 from engine.train.data import PictureFolder
-from engine.train.leaves import DeadLeaves
 from engine.train.folding import fold
 from engine.train.goal import Goal, goal_of
+from engine.train.leaves import DeadLeaves
 from engine.train.painting import CPU, Pictures, in_colors
 
 N_BATCHES = 12  # of photos, from which it is known what folded layers see
