@@ -114,6 +114,7 @@ class Settings:
         composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
         blend: the mask's edge: "feather" (as soft as the mask is), "hard" (cut at one half), "mrf" (in a narrow band
             the object's own edge is found, and its hairs: see ``engine.boundary``).
+        auto_regions: find by ourselves what of the style feeds what of the content (``engine.semantics``).
         options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
@@ -133,6 +134,7 @@ class Settings:
     seed: int = 0
     composite: bool = True
     blend: BlendMode = "feather"
+    auto_regions: bool = False
     options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
