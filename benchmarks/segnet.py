@@ -60,7 +60,7 @@ class Score:
 
 def auroc(score: np.ndarray, is_positive: np.ndarray) -> float:
     """The chance that a positive has a higher score than a negative (ties count half)."""
-    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    _values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(counts) - (counts - 1) / 2
     n_positive = int(is_positive.sum())
     n_negative = len(score) - n_positive
@@ -70,10 +70,10 @@ def auroc(score: np.ndarray, is_positive: np.ndarray) -> float:
     return float((ranks[is_positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 
-def look(net: SegNet, rgb: Tensor, n_samples: int, size: tuple[int, int]) -> Answer:
+def look(net: SegNet, rgb: Tensor, n_samples: int, size: tuple[int, int], mirrors: bool = True) -> Answer:
     """The network's answer about a picture (3, H, W), at the picture's size."""
     small = F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)
-    answer = net.answer(small, n_samples)
+    answer = net.answer(small, n_samples, mirrors=mirrors)
 
     def enlarged(x: Tensor) -> Tensor:
         return F.interpolate(x, rgb.shape[1:], mode="bilinear", align_corners=False)
@@ -95,13 +95,14 @@ def main(argv: list[str] | None = None) -> int:
         net = SegNet()
         net.load_state_dict({name: value.float() for name, value in load_file(options.weights).items()})
     scenes = Scenes(options.data, options.split)
-    single, mean = Score(), Score()
+    single, plain, mean = Score(), Score(), Score()
     unsure, is_wrong = [], []
     began = time.process_time()
     for i in range(0, len(scenes), options.every):
         rgb, labels = scenes.item(i)
         size = tuple(round(side * LOOK_PX / max(labels.shape) / 32) * 32 for side in labels.shape)
         single.add(labels, look(net, rgb, 0, size).probability[0].argmax(0))  # type: ignore[arg-type]
+        plain.add(labels, look(net, rgb, options.samples, size, False).probability[0].argmax(0))  # type: ignore[arg-type]
         answer = look(net, rgb, options.samples, size)  # type: ignore[arg-type]
         found = answer.probability[0].argmax(0)
         mean.add(labels, found)
@@ -110,7 +111,11 @@ def main(argv: list[str] | None = None) -> int:
         is_wrong.append((found != labels)[known][::RANK_EVERY].numpy())
     seconds = time.process_time() - began
     print("| | class average | global | mean IoU |\n|---|---|---|---|")
-    rows = {"one pass": single.figures(), f"mean of {options.samples} samples": mean.figures()}
+    rows = {
+        "one pass, no dropout": single.figures(),
+        f"mean of {options.samples} samples": plain.figures(),
+        f"mean of {options.samples} samples, every second one mirrored": mean.figures(),
+    }
     for name, figures in (rows | {f"{name} (published, test)": value for name, value in PUBLISHED.items()}).items():
         print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in figures) + " |")
     print("\n| class | " + " | ".join(CLASSES) + " |\n|" + "---|" * (K + 1))

@@ -31,11 +31,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "plants": ("tree",),
     "cars and people": ("car", "pedestrian", "bicyclist"),
 }
+ALONE = ("cars and people",)  # never paired: what is no part of a street ends up there too
 N_SAMPLES = 8
 LOOK_PX = 288  # longest side at which it looks: in the middle of the scales that it was trained on
 EDGE_PX = 1024  # longest side at which borders are drawn: they are soft, and cost stays bounded
 UNSURE = 0.01  # variance from which on nothing is sure
 MIN_SHARE = 0.01  # of a picture: a smaller region is more likely a mistake
+MAX_UNSURE = 0.6  # on average over a region: beyond it the network guesses
 HALF = 0.5
 
 
@@ -56,6 +58,12 @@ class Scenery:
     def share(self, name: str) -> float:
         """How much of the picture a group takes."""
         return float(self.weight[self.names.index(name)].mean())
+
+    def is_there(self, name: str) -> bool:
+        """Whether a group takes a part of the picture worth a region, and the network does not just guess."""
+        weight = self.weight[self.names.index(name)]
+        unsure = float((self.unsure * weight).sum() / weight.sum().clamp_min(1e-6))
+        return self.share(name) >= MIN_SHARE and unsure <= MAX_UNSURE
 
 
 def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Progress = silent) -> Scenery:
@@ -104,7 +112,7 @@ def _scaled(maps: Tensor, size: Sequence[int]) -> Tensor:
 def find_regions(content: Picture, style: Picture, seed: int = 0, on_progress: Progress = silent) -> list[Region]:
     """Pairs of what is the same in content and style.
 
-    What only one of them has stays without a region of its own: the whole style feeds it.
+    What only one of them has, or what the network is not sure of, stays without a region: the whole style feeds it.
 
     Args:
         content, style: (3, H, W), (3, H', W').
@@ -119,7 +127,7 @@ def find_regions(content: Picture, style: Picture, seed: int = 0, on_progress: P
     """
     ours = look(content.rgb, seed=seed, on_progress=part(on_progress, 0.0, HALF))
     theirs = look(style.rgb, seed=seed, on_progress=part(on_progress, HALF, 1.0))
-    common = [name for name in GROUPS if min(ours.share(name), theirs.share(name)) >= MIN_SHARE]
+    common = [name for name in GROUPS if name not in ALONE and ours.is_there(name) and theirs.is_there(name)]
     common.sort(key=lambda name: -ours.share(name))
     return [Region(*(Mask(seen.weight[seen.names.index(name)], name) for seen in (ours, theirs))) for name in common]
 

@@ -12,6 +12,7 @@ from server.commands.command import Command
 def list_models(_options: argparse.Namespace) -> int:
     """One line per file of weights."""
     from engine import features, weights  # noqa: PLC0415  (torch: only when it is needed)
+    from engine.segmentation import checkpoints  # noqa: PLC0415
 
     for name, entry in sorted(weights.manifest().items()):
         state = "here" if weights.is_here(name) else "missing: run install.py again"
@@ -19,6 +20,10 @@ def list_models(_options: argparse.Namespace) -> int:
     vgg19 = features.vgg19_path()
     state = str(vgg19) if vgg19.is_file() else "not fetched; --backbone vgg19 fetches it"
     print(f"{'vgg19':12} {574.7:8.1f} MB  torchvision's; {state}")
+    for name, published in checkpoints.PUBLISHED.items():
+        path = checkpoints.path_of(name)
+        state = str(path) if path.is_file() else f"not here; fetch {published.url} and put it into {path.parent}"
+        print(f"{name:12} {published.megabytes:8.1f} MB  Segment Anything's, for impasto segment; {state}")
     return 0
 
 

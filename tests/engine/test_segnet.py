@@ -100,16 +100,21 @@ def test_samples_are_those_of_the_seed_and_leave_other_randomness_alone() -> Non
     assert not net.drops
 
 
-def test_mean_and_variance_are_those_of_the_samples() -> None:
+@pytest.mark.parametrize("mirrors", [False, True])
+def test_mean_and_variance_are_those_of_the_samples(mirrors: bool) -> None:
     """Against samples drawn one by one, by torch's own mean and variance."""
     torch.manual_seed(2)
     net = SegNet(channels=(4, 4, 6, 6, 6)).eval()
     rgb = torch.rand(1, 3, 32, 64)
-    answer = net.answer(rgb, 6, 3)
+    answer = net.answer(rgb, 6, 3, mirrors=mirrors)
     torch.manual_seed(3)
     net.drops = True
-    with torch.no_grad():
-        samples = torch.stack([net(rgb).softmax(1) for _ in range(6)])
+    samples = []
+    for i in range(6):
+        flips = [3] if mirrors and i % 2 else []
+        with torch.no_grad():
+            samples.append(net(rgb.flip(flips)).softmax(1).flip(flips))
+    samples = torch.stack(samples)
     torch.testing.assert_close(answer.probability, samples.mean(0))
     torch.testing.assert_close(answer.variance, samples.var(0, unbiased=False).mean(1), rtol=1e-3, atol=1e-7)
     assert float(answer.variance.max()) > 0
@@ -235,6 +240,12 @@ def test_sky_goes_with_sky_and_what_only_one_picture_has_stays_alone() -> None:
 def test_pictures_with_nothing_in_common_have_no_regions() -> None:
     assert semantics.find_regions(flag(RED), flag(GREEN)) == []
     assert "no regions in common" in semantics.describe([])
+
+
+@pytest.mark.usefixtures("painted")
+def test_a_region_that_it_only_guesses_is_not_paired() -> None:
+    sky_alone = semantics.find_regions(flag(RED, BLACK), flag(RED, GRAY_BLUE))
+    assert [region.content.label for region in sky_alone] == ["sky"]
 
 
 @pytest.mark.usefixtures("painted")
