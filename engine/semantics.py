@@ -34,6 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 ALONE = ("cars and people",)  # never paired: what is no part of a street ends up there too
 N_SAMPLES = 8
 LOOK_PX = 288  # longest side at which it looks: in the middle of the scales that it was trained on
+DAYLIGHT_MEAN, DAYLIGHT_STD = 0.41, 0.28  # of a channel of a photo of the training data, on average
 EDGE_PX = 1024  # longest side at which borders are drawn: they are soft, and cost stays bounded
 UNSURE = 0.01  # variance from which on nothing is sure
 MIN_SHARE = 0.01  # of a picture: a smaller region is more likely a mistake
@@ -95,6 +96,12 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
     weight = torch.stack(soften(list(_scaled(weight, guide.shape[1:])), guide))  # its borders follow the picture's
     weight, unsure = _scaled(weight, rgb.shape[1:]), _scaled(unsure, rgb.shape[1:])
     return Scenery(tuple(GROUPS), weight, unsure[0])
+
+
+def in_daylight(rgb: Tensor) -> Tensor:
+    """Each channel (3, H, W) as bright and as varied as in the photos that the network knows: a red dusk has a sky."""
+    mean, std = rgb.mean((1, 2), keepdim=True), rgb.std((1, 2), keepdim=True)
+    return ((rgb - mean) * (DAYLIGHT_STD / (std + 0.05)) + DAYLIGHT_MEAN).clamp(0, 1)
 
 
 def _resized(rgb: Tensor, longest_px: int, multiple: int = 1) -> Tensor:

@@ -223,6 +223,7 @@ RED, GREEN, BLACK, GRAY_BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semantics, "network", Painted)
+    monkeypatch.setattr(semantics, "in_daylight", lambda rgb: rgb)
 
 
 @pytest.mark.usefixtures("painted")
@@ -266,6 +267,14 @@ def test_the_pipeline_finds_the_regions_and_says_so() -> None:
     assert "regions" in done.report["seconds"]
     with pytest.raises(SettingsError, match="exactly one style, and that a picture"):
         stylize(content, [style, style], Settings(auto_regions=True))
+
+
+def test_light_of_another_color_is_no_other_thing() -> None:
+    """A photo under red light, and at half the exposure, is to the network what it is by day."""
+    rgb = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+    dusk = rgb * torch.tensor([0.9, 0.5, 0.4])[:, None, None]
+    day, evening = semantics.in_daylight(rgb), semantics.in_daylight(dusk)
+    assert (day - evening).abs().mean() < 0.04 < (rgb - dusk).abs().mean()
 
 
 def test_the_network_that_ships_sees_sky_above_ground() -> None:
