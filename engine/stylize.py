@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import methods, strokes
+from engine import methods, semantics, strokes
 from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
-from engine.errors import InputError
+from engine.errors import InputError, SettingsError
 from engine.methods import Job, MethodInfo
 from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
@@ -84,10 +84,14 @@ def stylize(
     """
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
-    check_inputs(content, styles, mask, regions)
+    check_inputs(content, styles, mask, regions, settings.auto_regions)
     is_chosen = settings.auto_strength and settings.strength == 1
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
+        if settings.auto_regions and styles[0].picture is not None:
+            with clock.stage("regions"):
+                stretch = part(on_progress, 0.0, 0.02)
+                regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
         part_of, box = crop_to_selection(content, mask, regions, settings)
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
@@ -155,10 +159,14 @@ class Work:
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-def check_inputs(content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]) -> None:
+def check_inputs(
+    content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region], auto_regions: bool
+) -> None:
     """Refuse what cannot be painted, in one sentence each."""
     if not styles:
         raise InputError("Give at least one style.")
+    if auto_regions and (regions or len(styles) != 1 or styles[0].picture is None):
+        raise SettingsError("Regions are found for exactly one style, and that a picture: a preset has no regions.")
     for weight in [m.weight for m in [mask, *(region.content for region in regions)] if m is not None]:
         if tuple(weight.shape) != content.size:
             raise InputError(
@@ -361,6 +369,8 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         notes.append("the quality is of the method anystyle; this one has settings of its own")
     elif settings.quality != "fast" and not is_refined(job):
         notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
+    if settings.auto_regions:
+        notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
         notes.append(describe_way(choose_way(smoothed), smoothed))

@@ -137,6 +137,7 @@ class StylizeRequest:
             to the bit. False: return the painted pixels everywhere, for a host with layer masks of its own.
         blend: one of ``BLENDS``: how the mask's edge is drawn. "feather": the mask as it is.
         color_map: one of ``COLOR_MAPS``: how colors are moved with color "match".
+        auto_regions: sky takes from the style's sky, ground from its ground, and so on: the engine finds them.
 
     Raises:
         WireError: a value is out of range or of the wrong shape.
@@ -156,6 +157,7 @@ class StylizeRequest:
     blend: str = "feather"
     color_map: str = "transport"
     auto_strength: bool = False
+    auto_regions: bool = False
 
     def __post_init__(self) -> None:
         _require_rgba(self.content, "content")
@@ -235,9 +237,14 @@ _SETTINGS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("strength", "photoreal"), (float, int)),
     "style_size_px": (int, type(None)),
     "seed": (int,),
-    **dict.fromkeys(("composite", "auto_strength"), (bool,)),
+    **dict.fromkeys(("composite", "auto_strength", "auto_regions"), (bool,)),
 }
-_LATER = ("blend", "color_map", "auto_strength")  # a plug-in that is older than these says nothing of them
+_LATER = (
+    "blend",
+    "color_map",
+    "auto_strength",
+    "auto_regions",
+)  # a plug-in that is older than these says nothing of them
 _WORDS = {"color": COLOR_MODES, "device": DEVICES, "blend": BLENDS, "color_map": COLOR_MAPS}
 
 

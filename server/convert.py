@@ -98,4 +98,5 @@ def settings_of(request: StylizeRequest) -> Settings:
         seed=request.seed,
         composite=request.composite,
         blend=cast(BlendMode, request.blend),
+        auto_regions=request.auto_regions,
     )

@@ -1,7 +1,7 @@
 """Segment Anything's weights: where they lie, whether they are the published ones, the network that they fill.
 
-Nothing is downloaded here. ``impasto models get sam`` (or the user, by hand) puts a published file into the folder;
-the file is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
+Nothing is downloaded here. The user puts a published file into the folder (``impasto models list`` says from where);
+it is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
 family, such as one trained further: its shape is read off its tensors. Either is loaded as tensors only, never as code.
 """
 

@@ -23,6 +23,7 @@ from engine.stylize import stylize
 from engine.types import Mask, Picture, Progress, Region, Settings, Style
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
+from server.commands.stylize import AUTO_REGIONS
 from server.convert import picture_of
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -59,16 +60,19 @@ def read_work(options: argparse.Namespace) -> Work:
         raise SettingsError(
             f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
         )
-    if (options.regions is None) != (options.style_regions is None):
-        raise SettingsError("--regions and --style-regions belong together: give both or none.")
+    maps = None if options.regions == AUTO_REGIONS else options.regions
+    if (maps is None) != (options.style_regions is None):
+        raise SettingsError(
+            "--regions and --style-regions belong together: give both or none, or --regions auto alone."
+        )
     content = read_picture(options.content)
     styles = [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
     mask = None if options.mask is None else read_mask(options.mask, content.size)
     regions: list[Region] = []
-    if options.regions is not None:
+    if maps is not None:
         if len(styles) != 1 or styles[0].picture is None:
             raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
-        ours = read_labels(options.regions, content.size)
+        ours = read_labels(maps, content.size)
         theirs = read_labels(options.style_regions, styles[0].picture.size)
         regions = pair_regions(ours, theirs, options.style_regions)
     names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
@@ -166,6 +170,7 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         seed=settings.seed,
         device=settings.device,
         blend=settings.blend,
+        auto_regions=settings.auto_regions,
     )
 
 

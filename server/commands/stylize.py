@@ -20,6 +20,7 @@ COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
 BLENDS = ("feather", "hard", "mrf")
 DEVICES = ("auto", "cpu", "cuda")
+AUTO_REGIONS = Path("auto")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,6 +97,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         device=options.device,
         seed=options.seed,
         blend=options.blend,
+        auto_regions=options.regions == AUTO_REGIONS,
         options=dict(options.option),
     )
 
@@ -115,7 +117,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--method", default="anystyle", metavar="NAME", help="as in `impasto methods`")
     parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
-    parser.add_argument("--regions", type=Path, metavar="PNG", help="label map of the content, with --style-regions")
+    parser.add_argument(
+        "--regions",
+        type=Path,
+        metavar="PNG|auto",
+        help="label map of the content, with --style-regions; auto: sky from sky, ground from ground, found by itself",
+    )
     parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
     parser.add_argument(
         "--color", choices=COLOR_MODES, default="style", help="whose colors; luminance: paint only light"
