@@ -277,6 +277,10 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
+    strength = job.settings.strength
+    if method.fades and strength < 1:
+        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
+        return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
         return method.paint(job), False
     digest = digest_of(job)

@@ -7,7 +7,6 @@ import sys
 from copy import deepcopy
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from engine import weights
@@ -78,7 +77,7 @@ def load(name: str, kind: str) -> Generator:
 
 
 def translate(job: Job, network: Generator) -> Tensor:
-    """The content as the network translates it, as far as the strength goes: (3, H, W) in [0, 1]."""
+    """The content as the network translates it: (3, H, W) in [0, 1]."""
     content = job.content.rgb[None].clamp(0, 1)
     large = enlarged(content, MIN_SIDE_PX)
     network = deepcopy(network).to(job.device)  # it will remember this picture's moments
@@ -105,4 +104,4 @@ def translate(job: Job, network: Generator) -> Tensor:
     tile_px = -(-tile_px // stride_px) * stride_px
     margin_px = -(-network.margin_px // stride_px) * stride_px
     painted = paint_tiles(large, paint, tile_px=tile_px, margin_px=margin_px, stride_px=stride_px, on_tile=on_tile)
-    return torch.lerp(content, painted[:, :, : content.shape[2], : content.shape[3]], job.settings.strength)[0]
+    return painted[0, :, : content.shape[2], : content.shape[3]].contiguous()
