@@ -1,8 +1,8 @@
 """The contract between the plug-in and the engine: requests, results, frames, errors, endpoint.
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
-``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint`` and ``frames``, whose names
-everybody reads through it.
+``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames`` and
+``segment``, whose names everybody reads through it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ if TYPE_CHECKING or __package__:
         WireError,
         check_header,
         frame_bytes,
+        kind_of,
         pack_frame,
         plane_bytes,
         require,
         unpack_frame,
     )
+    from .segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 else:
     from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
     from frames import (
@@ -43,32 +45,39 @@ else:
         WireError,
         check_header,
         frame_bytes,
+        kind_of,
         pack_frame,
         plane_bytes,
         require,
         unpack_frame,
     )
+    from segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 
 __all__ = [
     "BLENDS",
     "COLOR_MAPS",
     "COLOR_MODES",
     "DEVICES",
+    "EDGES",
     "ERROR_STATUS",
     "ITEM_BYTES",
     "MAX_HEADER_BYTES",
     "MAX_SIDE_PX",
     "MAX_STYLES",
     "PROTOCOL",
+    "SEGMENT_REQUEST",
     "Buffer",
     "Endpoint",
     "Plane",
+    "SegmentRequest",
+    "SegmentResult",
     "StyleEntry",
     "StylizeRequest",
     "StylizeResult",
     "WireError",
     "check_header",
     "frame_bytes",
+    "kind_of",
     "pack_frame",
     "plane_bytes",
     "proof",
@@ -200,6 +209,25 @@ class StylizeRequest:
             return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), **settings)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
+
+    @property
+    def max_result_bytes(self) -> int:
+        """Of the planes of its result."""
+        return len(self.content.data) + (len(self.mask.data) if self.mask is not None else 0)
+
+    def read_result(self, frame: Buffer) -> StylizeResult | None:
+        """The result of this request; None if it is of another picture.
+
+        Raises:
+            WireError: it is no result.
+        """
+        result = StylizeResult.unpack(frame)
+        ours, mask = result.picture, result.mask
+        if (ours.shape, ours.dtype) != (self.content.shape, self.content.dtype):
+            return None
+        if mask is not None and (self.mask is None or (mask.shape, mask.dtype) != (self.mask.shape, self.mask.dtype)):
+            return None
+        return result
 
 
 _SETTINGS: Mapping[str, tuple[type, ...]] = {

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.types import Progress, silent
+
 CLASSES = (
     *("sky", "building", "pole", "road", "pavement", "tree"),
     *("sign", "fence", "car", "pedestrian", "bicyclist"),
@@ -88,13 +90,14 @@ class SegNet(nn.Module):
         return F.dropout(x, DROPOUT, self.training or self.drops) if stage in DROPPED_STAGES else x
 
     @torch.no_grad()
-    def answer(self, rgb: Tensor, n_samples: int, generator_seed: int = 0) -> Answer:
+    def answer(self, rgb: Tensor, n_samples: int, generator_seed: int = 0, on_progress: Progress = silent) -> Answer:
         """Mean and variance of the class probabilities over samples with dropout.
 
         Args:
             rgb: (B, 3, H, W) in [0, 1], sides divisible by 32.
             n_samples: 0 = one pass without dropout, whose variance is 0.
             generator_seed: of the dropout; the process's own random state is left as it was.
+            on_progress: told the share done; may raise ``Cancelled``.
         """
         self.eval()
         if n_samples == 0:
@@ -105,7 +108,8 @@ class SegNet(nn.Module):
         try:
             with torch.random.fork_rng(devices=[rgb.device] if rgb.device.type == "cuda" else []):
                 torch.manual_seed(generator_seed)
-                for _ in range(n_samples):
+                for n_done in range(n_samples):
+                    on_progress(n_done / n_samples, "")
                     probability = self(rgb).float().softmax(1)
                     total, squares = total + probability, squares + probability.square()
         finally:

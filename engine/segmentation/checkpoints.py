@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +95,9 @@ def _network_in(path: Path) -> nn.Module:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, UnpicklingError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # what PyTorch raises at damaged files is not documented
         raise WeightsError(f"{path.name} is no file of weights that PyTorch reads, or it is damaged.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path.name} holds something else than weights.")
