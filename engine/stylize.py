@@ -136,7 +136,8 @@ def strength_for(job: Job, method: MethodInfo) -> float:
 
     def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
         trial = replace(job, content=content, mask=mask, on_progress=silent)
-        return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        painted = method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        return torch.lerp(content.rgb, painted, strength) if method.fades else painted
 
     return choose_strength(job.content, job.mask, paint)
 
@@ -285,6 +286,12 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
+    strength = job.settings.strength
+    if method.fades and strength == 0:
+        return job.content.rgb, False
+    if method.fades and strength < 1:
+        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
+        return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
         return paint(method, job), False
     digest = digest_of(job)

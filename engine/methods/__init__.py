@@ -61,6 +61,7 @@ class MethodInfo:
         takes: of "blend" (several styles), "regions", "presets" (style codes without a picture), "size".
         paint: the method itself.
         options: what can be chosen beyond the settings that all methods have.
+        fades: strength is how opaque the painting is: the method always paints at full strength, the pipeline fades.
         is_ready: tells whether everything that it needs (weights) is here.
     """
 
@@ -72,6 +73,7 @@ class MethodInfo:
     paint: Paint = field(repr=False)
     options: tuple[Option, ...] = ()
     ready: Callable[[], bool] = field(default=lambda: True, repr=False)
+    fades: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -90,6 +92,7 @@ def register(
     takes: tuple[str, ...] = (),
     options: tuple[Option, ...] = (),
     ready: Callable[[], bool] = lambda: True,
+    fades: bool = False,
 ) -> Callable[[Paint], Paint]:
     """Register a painting function under a name; the arguments are those of ``MethodInfo``.
 
@@ -100,7 +103,7 @@ def register(
     def add(paint: Paint) -> Paint:
         if name in _registry:
             raise ValueError(f"The method name {name!r} is registered twice.")
-        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready)
+        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready, fades)
         return paint
 
     return add
