@@ -144,9 +144,7 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
     """
     unsent = {
         "--regions": bool(work.regions),
-        "--size": settings.size_px is not None,
         "--backbone": settings.backbone != "embedded",
-        "--option": bool(settings.options),
     }
     for option, is_used in unsent.items():
         if is_used:
@@ -166,6 +164,9 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         seed=settings.seed,
         device=settings.device,
         blend=settings.blend,
+        quality=settings.quality,
+        options=dict(settings.options),
+        size_px=settings.size_px,
     )
 
 

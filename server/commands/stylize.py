@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
 BLENDS = ("feather", "hard", "mrf")
+QUALITIES = ("fast", "better", "best")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -96,6 +97,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         device=options.device,
         seed=options.seed,
         blend=options.blend,
+        quality=options.quality,
         options=dict(options.option),
     )
 
@@ -114,6 +116,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="their shares; default: all alike")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--method", default="anystyle", metavar="NAME", help="as in `impasto methods`")
+    parser.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default="fast",
+        help="of anystyle; better: with strokes of the style picture, in seconds; best: in a minute or two",
+    )
     parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
     parser.add_argument("--regions", type=Path, metavar="PNG", help="label map of the content, with --style-regions")
     parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
