@@ -54,15 +54,10 @@ def read_work(options: argparse.Namespace) -> Work:
         InputError: a file is missing, unusable, or of another size than its picture.
         SettingsError: options that do not go together.
     """
-    shares = options.style_weights or [1.0] * len(options.style)
-    if len(shares) != len(options.style):
-        raise SettingsError(
-            f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
-        )
     if (options.regions is None) != (options.style_regions is None):
         raise SettingsError("--regions and --style-regions belong together: give both or none.")
     content = read_picture(options.content)
-    styles = [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
+    styles = read_styles(options)
     mask = None if options.mask is None else read_mask(options.mask, content.size)
     regions: list[Region] = []
     if options.regions is not None:
@@ -73,6 +68,21 @@ def read_work(options: argparse.Namespace) -> Work:
         regions = pair_regions(ours, theirs, options.style_regions)
     names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
     return Work(content, styles, mask, regions, names)
+
+
+def read_styles(options: argparse.Namespace) -> list[Style]:
+    """The styles that the options name, with their shares.
+
+    Raises:
+        InputError: one is neither a picture nor a preset.
+        SettingsError: not one share for each.
+    """
+    shares = options.style_weights or [1.0] * len(options.style)
+    if len(shares) != len(options.style):
+        raise SettingsError(
+            f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
+        )
+    return [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
 
 
 def read_style(text: str, weight: float) -> Style:
