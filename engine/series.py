@@ -1,8 +1,8 @@
 """Several pictures that are to look alike: what the any-style network measures of a picture, measured of all at once.
 
 The network whitens a picture's features by the picture's own statistics. So the same thing comes out otherwise when
-what surrounds it has changed: another exposure, another crop. Pictures of a series share their statistics, their colors'
-transport and their strength, and what is the same in two of them is painted the same.
+what surrounds it has changed: another exposure, another crop. Pictures of a series share their statistics, the
+transport of their colors and their strength, and what is the same in two of them is painted the same.
 """
 
 from __future__ import annotations
