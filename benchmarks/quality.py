@@ -1,4 +1,6 @@
-"""Quality beside peers: ``python -m benchmarks.quality --photos DIR --art DIR --features VGG19.safetensors --out DIR``.
+"""Quality beside peers: ``python -m benchmarks.quality --features VGG19.safetensors --out DIR``.
+
+On our own pictures, or on those of ``--photos DIR --art DIR``.
 
 Writes quality.json (every pair), quality.md (medians) and quality.png (the pictures). With ``--candidate FILE`` the
 weights of a training run are measured in the product's own pipeline, before they ship.
@@ -150,8 +152,8 @@ def _median(values: list[float]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="content pictures")
-    parser.add_argument("--art", type=Path, required=True, metavar="DIR", help="style pictures")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="content pictures; default: scikit-image's photos")
+    parser.add_argument("--art", type=Path, metavar="DIR", help="style pictures; default: made-up ones")
     parser.add_argument(
         "--features", type=Path, required=True, metavar="FILE", help="VGG-19 up to conv3_4, safetensors"
     )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import methods, semantics
+from engine import methods, semantics, strokes
 from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
@@ -286,14 +286,28 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
     if recent is None or not is_reusable(method.options, job):
-        return method.paint(job), False
+        return paint(method, job), False
     digest = digest_of(job)
     found = recent.find(digest)
     if found is not None:
         return found, True
-    painted = method.paint(job)
+    painted = paint(method, job)
     recent.keep(digest, painted)
     return painted, False
+
+
+def paint(method: MethodInfo, job: Job) -> Tensor:
+    """What the method paints, with the strokes that the quality asks for."""
+    if not is_refined(job):
+        return method.paint(job)
+    painted = method.paint(replace(job, on_progress=part(job.on_progress, 0.0, 0.1)))
+    return strokes.refine(replace(job, on_progress=part(job.on_progress, 0.1, 1.0)), painted)
+
+
+def is_refined(job: Job) -> bool:
+    """Whether strokes are laid: not by another method than the any-style network, nor of a code without a picture."""
+    is_wanted = job.settings.quality != "fast" and job.settings.method == "anystyle"
+    return is_wanted and all(style.picture is not None for style in job.styles)
 
 
 def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | None:
@@ -353,6 +367,10 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
     if settings.auto_regions:
         notes.append(semantics.describe(job.regions))
+    if settings.quality != "fast" and settings.method != "anystyle":
+        notes.append("the quality is of the method anystyle; this one has settings of its own")
+    elif settings.quality != "fast" and not is_refined(job):
+        notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
         notes.append(describe_way(choose_way(smoothed), smoothed))
@@ -363,6 +381,7 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         "color": settings.color,
         "photoreal": settings.photoreal,
         "blend": settings.blend,
+        "quality": settings.quality if is_refined(job) else "fast",
         "seed": settings.seed,
         "options": dict(job.options),
         "size": [width, height],

@@ -1,7 +1,8 @@
 """A photo in the colors and the light of another, region by region: no network, nothing that no camera would make.
 
-In each region the colors are moved to the style's by optimal transport (``engine.transport``); the closed-form smoothing
-(``engine.smooth``) then makes that a map which changes slowly over the picture, so that every edge stays the photo's.
+In each region the colors are moved to the style's by optimal transport (``engine.transport``); the closed-form
+smoothing (``engine.smooth``) then makes that a map which changes slowly over the picture, so that every edge stays the
+photo's.
 
 Source: Li et al. 2018, "A Closed-form Solution to Photorealistic Image Stylization", for the two steps. Departs: colors
 are moved, not the features of a network, whose textures the smoothing would have to take away again.

@@ -29,6 +29,7 @@ from engine.networks.anystyle import AnyStyle
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
+from engine.train.textures import Textures
 
 CPU = torch.device("cpu")
 WEIGHTS = {
@@ -59,6 +60,7 @@ class Recipe:
         decay: share of the steps with falling rate.
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
+        made_up: share of styles that are made-up textures.
         style_weight: weight of the style term against the content term.
         patch_weight: weight of the patch term against the content term.
         seed: of weights and crops.
@@ -75,6 +77,7 @@ class Recipe:
     decay: float = 0.3
     average: float = 0.998
     identity: float = 0.04
+    made_up: float = 0.1
     style_weight: float = 25.0
     patch_weight: float = 38.0
     seed: int = 0
@@ -103,6 +106,7 @@ class Training:
         self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
+        self.textures = Textures()
         self.rng = np.random.default_rng(recipe.seed)
         self.step = 0
         self.typical = float("inf")  # loss of late
@@ -113,12 +117,17 @@ class Training:
         recipe = self.recipe
         n_styles = recipe.batch // recipe.sharing
         content = [self.photos.crop(self.rng, recipe.size_px, (0.5, 1.0)) for _ in range(recipe.batch)]
-        style = [self.art.crop(self.rng, recipe.style_px, (0.5, 1.0)) for _ in range(n_styles)]
+        style = [self.style_crop() for _ in range(n_styles)]
         pictures, styles = (
             torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
             for crops in (content, style)
         )
         return pictures, styles
+
+    def style_crop(self) -> Tensor:
+        """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
+        source = self.textures if self.rng.random() < self.recipe.made_up else self.art
+        return source.crop(self.rng, self.recipe.style_px, (0.5, 1.0))
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""

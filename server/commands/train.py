@@ -13,6 +13,8 @@ TRAINERS = {
     "embedded": "the embedded feature network that ships",
     "decoder": "the decoders of the embedded network that ship (wct, photowct)",
     "segnet": "Bayesian SegNet, which finds sky, ground and so on (--regions auto)",
+    "style": "a fast network of one style picture, on your own photos (johnson, ulyanov)",
+    "msgnet": "one network of several styles (msgnet)",
     "unpaired": "a translation between two folders of pictures (cyclegan, discogan)",
 }
 
@@ -31,4 +33,4 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-COMMAND = Command("train", "train the networks that ship", run)
+COMMAND = Command("train", "train networks", run)
