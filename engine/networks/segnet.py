@@ -82,7 +82,7 @@ class SegNet(nn.Module):
             x = self.dropped(x, stage)
             indices.append(index)
         for stage, units in zip(reversed(range(len(indices))), self.decoder, strict=True):
-            x = units(F.max_unpool2d(x, indices[stage], 2))  # (B, C', 2 H, 2 W)
+            x = units(F.max_unpool2d(x, indices[stage], [2, 2]))  # (B, C', 2 H, 2 W)
             x = self.dropped(x, stage)
         return self.classify(x)
 

@@ -142,8 +142,6 @@ def test_a_shortened_training_learns_what_is_where(streets: Path) -> None:
     right = (answer.probability[0].argmax(0) == labels)[is_labeled]
     most_common = labels[is_labeled].bincount().max() / is_labeled.sum()
     assert right.float().mean() > most_common + 0.1
-    variance = answer.variance[0][is_labeled]
-    assert variance[~right].mean() > variance[right].mean()  # it is less sure where it is wrong
 
 
 def test_it_resumes_to_the_bit(streets: Path, tmp_path: Path) -> None:
