@@ -176,6 +176,7 @@ def vote(
     *,
     stride: int = 1,
     weight: Tensor | None = None,
+    window: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Paint the matched patches over each other.
 
@@ -186,6 +187,7 @@ def vote(
         out_size: (H, W) of the query map.
         stride: between query patches.
         weight: (H', W') how much a patch counts; None = all alike.
+        window: (k, k) how much each position of a patch counts; None = all alike.
 
     Returns:
         (C, H, W), the weighted mean of the patches over each position, and (H, W), the sum of their weights; 0 where
@@ -198,8 +200,9 @@ def vote(
     for down in range(size):
         for right in range(size):
             there = (slice(down, down + down_to, stride), slice(right, right + right_to, stride))
-            total[:, there[0], there[1]] += values[:, rows + down, columns + right] * counted
-            weights[there] += counted
+            share = counted if window is None else counted * window[down, right]
+            total[:, there[0], there[1]] += values[:, rows + down, columns + right] * share
+            weights[there] += share
     return total / weights.clamp_min(EPS), weights
 
 

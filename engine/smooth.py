@@ -84,8 +84,8 @@ def smooth_photoreal(
 ) -> Tensor:
     """Give a painting the content's edges.
 
-    Of a large picture, coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a window,
-    so that cost and memory stay bounded and the details, which come from the content at full size, stay sharp.
+    Of a large picture, coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a
+    window, so that cost and memory stay bounded and the details, which come from the content at full size, stay sharp.
 
     Args:
         painted: (3, H, W), [0, 1].

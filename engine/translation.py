@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from engine import weights
+from engine.arithmetic import USUAL, Arithmetic
 from engine.errors import SettingsError, WeightsError
 from engine.methods import Job
+from engine.networks.measured import Measured
 from engine.networks.translation import Generator, build, enlarged, load_generator
 from engine.progress import part, watched
 from engine.tiles import paint_tiles, spread_crops
+from engine.types import Progress
 
 SUFFIXES = (".safetensors", ".pth")
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole
@@ -36,12 +39,14 @@ def models_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "impasto" / "models"
 
 
-def find_model(name: str, kind: str) -> Path:
+def find_model(name: str, kind: str, training: str = "", suffixes: tuple[str, ...] = SUFFIXES) -> Path:
     """The file of a trained network.
 
     Args:
         name: its path, or its name in the models folder with or without suffix.
         kind: of the method, for messages.
+        training: the command that makes one, for messages.
+        suffixes: of the files that the method reads.
 
     Raises:
         SettingsError: no name, or no such file; the message says what there is.
@@ -49,14 +54,14 @@ def find_model(name: str, kind: str) -> Path:
     folder = models_folder()
     if not name:
         raise SettingsError(
-            f"{kind} needs a trained network: give the option model a file (.safetensors or .pth) or its name in "
-            f"{folder}; `impasto train unpaired A_DIR B_DIR --kind {kind}` makes one."
+            f"{kind} needs a trained network: give the option model a file ({', '.join(suffixes)}) or its name in "
+            f"{folder}; `{training or f'impasto train unpaired A_DIR B_DIR --kind {kind}'}` makes one."
         )
-    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)]
+    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in suffixes)]
     for path in candidates:
         if path.is_file():
             return path
-    have = sorted(path.stem for path in folder.glob("*") if path.suffix in SUFFIXES) if folder.is_dir() else []
+    have = sorted(path.stem for path in folder.glob("*") if path.suffix in suffixes) if folder.is_dir() else []
     there = f"it has {', '.join(have)}" if have else "it is empty"
     raise SettingsError(f"There is no network {name!r}, neither as a file nor in {folder} ({there}).")
 
@@ -78,31 +83,52 @@ def load(name: str, kind: str) -> Generator:
 
 
 def translate(job: Job, network: Generator) -> Tensor:
-    """The content as the network translates it, as far as the strength goes: (3, H, W) in [0, 1]."""
+    """The content as the network translates it: (3, H, W) in [0, 1]."""
     content = job.content.rgb[None].clamp(0, 1)
-    large = enlarged(content, MIN_SIDE_PX)
-    network = deepcopy(network).to(job.device)  # it will remember this picture's moments
+    painted = paint_measured(content, network, job.device, job.on_progress)
+    return painted[0].contiguous()
+
+
+def paint_measured(
+    rgb: Tensor, network: Measured, device: torch.device, on_progress: Progress, how: Arithmetic = USUAL
+) -> Tensor:
+    """A picture through a network that normalizes by it: a large one is measured on crops, then painted in tiles.
+
+    Args:
+        rgb: (1, 3, H, W), any size.
+        network: takes (B, 3, h, w) with h and w divisible by its stride; it is not changed.
+        device: where to compute.
+        on_progress: told before each layer; may raise to stop.
+        how: in which layout and precision.
+
+    Returns:
+        (1, 3, H, W) in [0, 1], on the CPU.
+    """
+    large = enlarged(rgb, MIN_SIDE_PX)
+    network = how.fit(deepcopy(network).to(device))  # type: ignore[assignment]  # it will remember this picture's moments
     height, width = large.shape[2:]
-    tile_px, on_progress = max(height, width) + network.stride_px, job.on_progress
+    tile_px = max(height, width) + network.stride_px
+    whole_progress = on_progress
     if height * width > WHOLE_PX:
         tile_px = TILE_PX
-        on_progress = part(job.on_progress, 0.2, 1.0)
-        crop_px = min(CROP_PX, *(side // network.stride_px * network.stride_px for side in (height, width)))
-        crops = spread_crops(large, crop_px, N_CROPS * CROP_PX**2 // crop_px**2)
-        with watched(network, part(job.on_progress, 0.0, 0.2, "Looking at the picture")):
-            network.measure(crops.to(job.device))
+        if network.norms():
+            on_progress = part(whole_progress, 0.2, 1.0)
+            crop_px = min(CROP_PX, *(side // network.stride_px * network.stride_px for side in (height, width)))
+            crops = spread_crops(large, crop_px, N_CROPS * CROP_PX**2 // crop_px**2)
+            with watched(network, part(whole_progress, 0.0, 0.2, "Looking at the picture")), how.active():
+                network.measure(how.lay_out(crops.to(device)))
     done = (0, 1)
 
     def on_tile(n_done: int, n_tiles: int) -> None:
         nonlocal done
         done = (n_done, n_tiles)
 
-    def paint(rgb: Tensor) -> Tensor:
-        with watched(network, lambda share, _text: on_progress((done[0] + share) / done[1], "Painting")):
-            return network(rgb.to(job.device)).float().clamp_(0, 1).cpu()
+    def paint(tile: Tensor) -> Tensor:
+        with watched(network, lambda share, _text: on_progress((done[0] + share) / done[1], "Painting")), how.active():
+            return network(how.lay_out(tile.to(device))).float().clamp_(0, 1).cpu()
 
     stride_px = network.stride_px
     tile_px = -(-tile_px // stride_px) * stride_px
     margin_px = -(-network.margin_px // stride_px) * stride_px
     painted = paint_tiles(large, paint, tile_px=tile_px, margin_px=margin_px, stride_px=stride_px, on_tile=on_tile)
-    return torch.lerp(content, painted[:, :, : content.shape[2], : content.shape[3]], job.settings.strength)[0]
+    return painted[:, :, : rgb.shape[2], : rgb.shape[3]]

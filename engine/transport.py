@@ -1,8 +1,9 @@
 """Colors by optimal transport: the map between Gaussians, then what of the distribution it misses, slice by slice.
 
 Sources: Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping for Example-Based Colour Transfer";
-Pitie, Kokaram & Dahyot 2007, "Automated Colour Grading Using Colour Distribution Transfer" (one-dimensional transport along the axes
-of turned color spaces, again and again); Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures".
+Pitie, Kokaram & Dahyot 2007, "Automated Colour Grading Using Colour Distribution Transfer" (one-dimensional transport
+along the axes of turned color spaces, again and again); Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters
+of Measures".
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def _moved(colors: Tensor, turn: Tensor, maps: list[Tensor], amount: float) -> T
 def _slice_map(ours: Tensor, theirs: Tensor) -> Tensor:
     """How far values between -sqrt 3 and sqrt 3 move to go from one distribution to another: (N_BINS,).
 
-    Quantiles go to quantiles; steps of both are limited against each other, so that no part of the range is torn apart or crushed.
+    Quantiles go to quantiles; steps of both are limited against each other, so that no part of the range is torn apart
+    or crushed.
     """
     levels = torch.linspace(0, 1, N_QUANTILES)
     source, target = (torch.quantile(x, levels) for x in (ours, theirs))

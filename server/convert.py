@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.styles import load_preset
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -68,12 +68,11 @@ def mask_of(plane: Plane | None) -> Mask | None:
     return Mask(weight if plane.dtype in FULL_SCALE else to_weight(weight), "selection")
 
 
-def weight_plane_of(mask: Mask, like: Plane) -> Plane:
-    """A mask as an (H, W) plane of the dtype of another."""
-    weight = mask.weight
-    if like.dtype in FULL_SCALE:
-        weight = weight.mul(FULL_SCALE[like.dtype]).add_(0.5).to(torch.int32)
-    return Plane(like.dtype, like.shape, weight.to(DTYPES[like.dtype]).contiguous().numpy().data.cast("B"))
+def weight_plane_of(weight: Tensor, dtype: str) -> Plane:
+    """A mask's weights (H, W) as a plane of a wire dtype."""
+    if dtype in FULL_SCALE:
+        weight = weight.mul(FULL_SCALE[dtype]).add_(0.5).to(torch.int32)
+    return Plane(dtype, tuple(weight.shape), weight.to(DTYPES[dtype]).contiguous().numpy().data.cast("B"))
 
 
 def style_of(entry: StyleEntry) -> Style:
@@ -99,4 +98,8 @@ def settings_of(request: StylizeRequest) -> Settings:
         seed=request.seed,
         composite=request.composite,
         blend=cast(BlendMode, request.blend),
+        auto_regions=request.auto_regions,
+        quality=cast(Quality, request.quality),
+        options=dict(request.options),
+        size_px=request.size_px,
     )

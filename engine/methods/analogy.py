@@ -90,12 +90,11 @@ OPTIONS = (
     kind="optimization",
     takes=("blend", "regions", "size"),
     options=OPTIONS,
+    fades=True,
 )
 def paint(job: Job) -> Tensor:
     """Look for correspondence, coarse to fine, and paint with what it finds."""
     content = job.content.rgb
-    if job.settings.strength == 0:
-        return content
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         backbone = load_backbone(job.settings.backbone).to(job.device)
         total = sum(style.weight for style in job.styles)
@@ -106,7 +105,7 @@ def paint(job: Job) -> Tensor:
         if job.options["mode"] == "photo":
             # A + WLS(A') - WLS(A), of which the paper speaks; WLS with one guide is linear
             painted = content + smooth_by_guide(painted - content, content)
-        return content.lerp(painted.clamp_(0, 1), job.settings.strength)
+        return painted.clamp_(0, 1)
 
 
 @dataclass(frozen=True, eq=False)

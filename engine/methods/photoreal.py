@@ -1,7 +1,8 @@
 """A photo in the colors and the light of another, region by region: no network, nothing that no camera would make.
 
-In each region the colors are moved to the style's by optimal transport (``engine.transport``); the closed-form smoothing
-(``engine.smooth``) then makes that a map which changes slowly over the picture, so that every edge stays the photo's.
+In each region the colors are moved to the style's by optimal transport (``engine.transport``); the closed-form
+smoothing (``engine.smooth``) then makes that a map which changes slowly over the picture, so that every edge stays the
+photo's.
 
 Source: Li et al. 2018, "A Closed-form Solution to Photorealistic Image Stylization", for the two steps. Departs: colors
 are moved, not the features of a network, whose textures the smoothing would have to take away again.
@@ -36,12 +37,11 @@ OPTIONS = (
     kind="photorealistic",
     takes=("blend", "regions", "size"),
     options=OPTIONS,
+    fades=True,
 )
 def paint(job: Job) -> Tensor:
     """Move the colors of a small copy, smooth, and apply the same to the photo."""
     content = job.content.rgb
-    if job.settings.strength == 0:
-        return content
     with memory_errors("this picture"):
         small = shrunk(content)
         moved = move_colors(small, job)
@@ -50,7 +50,7 @@ def paint(job: Job) -> Tensor:
         result = recolor_smoothly(moved, content, stretch) if amount > 0 else content
         if amount < 1:
             result = torch.lerp(content + resized(moved - small, job.content.size), result, amount)
-        return content.lerp(result, job.settings.strength).clamp_(0, 1)
+        return result.clamp_(0, 1)
 
 
 def move_colors(small: Tensor, job: Job) -> Tensor:

@@ -21,28 +21,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
+from engine.networks.measured import InstanceNorm, Measured
 from engine.networks.pairs import read_state
 
 MAX_WIDTH = 256
 MAX_BLOCKS = 32
 
 
-class Norm(nn.InstanceNorm2d):
-    """Instance normalization that can remember the moments of a picture, so that its tiles all see the same."""
+class Norm(InstanceNorm):
+    """Instance normalization without scale and shift, as published."""
 
     def __init__(self, n_channels: int) -> None:
-        super().__init__(n_channels)
-        self.is_measuring = False
-        self.moments: tuple[Tensor, Tensor] | None = None
+        super().__init__(n_channels, is_affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.is_measuring:
-            var, mean = torch.var_mean(x.float(), (0, 2, 3), keepdim=True, correction=0)  # (1, C, 1, 1), over all crops
-            self.moments = (mean, (var + self.eps).rsqrt())
-        if self.moments is None:
+        if self.is_measuring or self.moments is not None:
             return super().forward(x)
-        mean, scale = self.moments
-        return (x - mean) * scale
+        return F.instance_norm(x)
 
 
 def mirrored_conv(n_in: int, n_out: int) -> nn.Sequential:
@@ -69,18 +64,14 @@ class Block(nn.Module):
         return x + self.conv_block(x)
 
 
-class Generator(nn.Module):
+class Generator(Measured):
     """Pictures to pictures.
 
     Attributes:
         kind: "cyclegan" or "discogan".
-        stride_px: sides of pictures must be divisible by it.
-        margin_px: how far a pixel reaches, but through moments of the whole picture.
     """
 
     kind = ""
-    stride_px = 4
-    margin_px = 64
 
     def translate(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> the same."""
@@ -88,26 +79,6 @@ class Generator(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         return (self.translate(rgb * 2 - 1) + 1) / 2
-
-    def norms(self) -> list[Norm]:
-        """The layers that depend on the whole picture."""
-        return [module for module in self.modules() if isinstance(module, Norm)]
-
-    @torch.no_grad()
-    def measure(self, crops: Tensor) -> None:
-        """Remember the moments of a picture from crops of it, (K, 3, h, w) in [0, 1]."""
-        for norm in self.norms():
-            norm.is_measuring = True
-        try:
-            self(crops)
-        finally:
-            for norm in self.norms():
-                norm.is_measuring = False
-
-    def forget(self) -> None:
-        """Measure each picture for itself again."""
-        for norm in self.norms():
-            norm.moments = None
 
 
 class ResnetGenerator(Generator):

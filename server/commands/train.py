@@ -12,6 +12,9 @@ TRAINERS = {
     "anystyle": "the any-style network that ships",
     "embedded": "the embedded feature network that ships",
     "decoder": "the decoders of the embedded network that ship (wct, photowct)",
+    "style": "a fast network of one style picture, on your own photos (johnson, ulyanov)",
+    "msgnet": "one network of several styles (msgnet)",
+    "segnet": "Bayesian SegNet, which finds sky, ground and so on (--regions auto)",
     "unpaired": "a translation between two folders of pictures (cyclegan, discogan)",
 }
 
@@ -30,4 +33,4 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-COMMAND = Command("train", "train the networks that ship", run)
+COMMAND = Command("train", "train networks", run)

@@ -1,0 +1,36 @@
+"""One style in one pass (Ulyanov 2017): a network that was trained for a single style picture.
+
+Source: Ulyanov 2017, "Improved Texture Networks": instance normalization, kept at use, takes each picture's own
+contrast away, so that pale and strong photos are painted alike.
+The style is in the network, the style picture is not looked at: ``impasto train style --style FILE`` makes a network of
+any picture in minutes, and files of others load (see ``engine.networks.checkpoints``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine import weights
+from engine.device import memory_errors
+from engine.methods import Job, register
+from engine.onestyle import load_one_style, paint_one_style
+from engine.options import Option
+
+OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder; none: the one shipped"),)
+
+
+@register(
+    "ulyanov",
+    title="One style (Ulyanov)",
+    paper="Ulyanov 2017",
+    kind="feed-forward",
+    takes=("size",),
+    options=OPTIONS,
+    fades=True,
+    ready=lambda: weights.is_here("ulyanov"),
+)
+def paint(job: Job) -> Tensor:
+    """Paint the picture in the network's style."""
+    with torch.inference_mode(), memory_errors("this picture"):
+        return paint_one_style(job, load_one_style(str(job.options["model"]), "ulyanov"))

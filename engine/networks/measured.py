@@ -1,0 +1,73 @@
+"""Networks that normalize by the moments of a whole picture, and can remember them: its tiles then all see the same."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engine.networks.anystyle import mean_std
+
+
+class InstanceNorm(nn.Module):
+    """gamma (x - mu) / sigma + beta with the moments of each picture, at training and at use alike.
+
+    Args:
+        n_channels: C.
+        is_affine: with gamma and beta.
+
+    Source: Ulyanov 2017, "Improved Texture Networks", equation (4).
+    """
+
+    def __init__(self, n_channels: int, *, is_affine: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_channels)) if is_affine else None
+        self.bias = nn.Parameter(torch.zeros(n_channels)) if is_affine else None
+        self.is_measuring = False
+        self.moments: tuple[Tensor, Tensor] | None = None
+
+    def measured(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation: each picture's, or the remembered ones, (B or 1, C, 1, 1)."""
+        if self.is_measuring:
+            joined = x.transpose(0, 1).flatten(1, 2)[None]  # (1, C, B*H, W): all crops are one picture
+            self.moments = mean_std(joined)
+        return self.moments or mean_std(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = self.measured(x)
+        gain, shift = 1 / std, -mean / std
+        if self.weight is not None and self.bias is not None:
+            weight = self.weight[:, None, None]
+            gain, shift = gain * weight, shift * weight + self.bias[:, None, None]
+        return torch.addcmul(shift.to(x.dtype), x, gain.to(x.dtype))
+
+
+class Measured(nn.Module):
+    """A network with such layers.
+
+    Attributes:
+        stride_px: sides of pictures must be divisible by it.
+        margin_px: how far a pixel reaches, but through moments of the whole picture.
+    """
+
+    stride_px = 4
+    margin_px = 64
+
+    def norms(self) -> list[InstanceNorm]:
+        """The layers that depend on the whole picture."""
+        return [module for module in self.modules() if isinstance(module, InstanceNorm)]
+
+    @torch.no_grad()
+    def measure(self, crops: Tensor) -> None:
+        """Remember the moments of a picture from crops of it, (K, 3, h, w) in [0, 1]."""
+        for norm in self.norms():
+            norm.is_measuring = True
+        try:
+            self(crops)
+        finally:
+            for norm in self.norms():
+                norm.is_measuring = False
+
+    def forget(self) -> None:
+        """Measure each picture for itself again."""
+        for norm in self.norms():
+            norm.moments = None
