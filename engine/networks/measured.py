@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from engine.networks.anystyle import mean_std
 
-
 CLIP = 5.0  # deviations
 
 
