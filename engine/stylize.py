@@ -24,10 +24,12 @@ from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
+from engine.series import Series
 from engine.smooth import choose_way, describe_way, smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
+N_TRIED = 8  # pictures of a series that a strength is tried on
 PAD_PX = 64  # surroundings of a selection that are computed with it
 # What the pipeline does with a painting; that no method sees it makes paintings reusable.
 NOT_THE_METHODS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in AFTERWARDS}
@@ -60,6 +62,7 @@ def stylize(
     regions: Sequence[Region] = (),
     on_progress: Progress = silent,
     recent: Recent | None = None,
+    series: Series | None = None,
 ) -> Stylized:
     """Paint a picture, or the selected part of it, in one or several styles.
 
@@ -74,6 +77,8 @@ def stylize(
         on_progress: told the share done; raises ``Cancelled`` to stop between two layers.
         recent: paintings of earlier jobs: one of the same picture, styles and method is taken from there, whatever
             color, smoothing and edge it is to have now; a new one is put there.
+        series: pictures that are to look alike, this one among them: the any-style network paints all by the same
+            statistics and strength.
 
     Raises:
         InputError: no style, empty mask, sizes that do not match.
@@ -104,6 +109,7 @@ def stylize(
                 device=choose_device(settings.device),
                 options=options,
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
+                series=series,
             )
         if is_chosen:
             with clock.stage("strength"):
@@ -136,9 +142,16 @@ def strength_for(job: Job, method: MethodInfo) -> float:
 
     def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
         trial = replace(job, content=content, mask=mask, on_progress=silent)
-        return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        painted = method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        return torch.lerp(content.rgb, painted, strength) if method.fades else painted
 
-    return choose_strength(job.content, job.mask, paint)
+    series = job.series
+    if series is None:
+        return choose_strength(job.content, job.mask, paint)
+    if "strength" not in series.known:  # what the one that bears least bears
+        job = replace(job, series=None)
+        series.known["strength"] = min(choose_strength(p, None, paint) for p in series.pictures[:N_TRIED])
+    return float(series.known["strength"])
 
 
 def warm_up() -> None:
@@ -285,6 +298,12 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
+    strength = job.settings.strength
+    if method.fades and strength == 0:
+        return job.content.rgb, False
+    if method.fades and strength < 1:
+        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
+        return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
         return paint(method, job), False
     digest = digest_of(job)
@@ -365,12 +384,12 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         notes.append(f"computed at {width} x {height} pixels")
     if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
         notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
-    if settings.auto_regions:
-        notes.append(semantics.describe(job.regions))
     if settings.quality != "fast" and settings.method != "anystyle":
         notes.append("the quality is of the method anystyle; this one has settings of its own")
     elif settings.quality != "fast" and not is_refined(job):
         notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
+    if settings.auto_regions:
+        notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
         notes.append(describe_way(choose_way(smoothed), smoothed))

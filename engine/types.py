@@ -115,9 +115,9 @@ class Settings:
         composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
         blend: the mask's edge: "feather" (as soft as the mask is), "hard" (cut at one half), "mrf" (in a narrow band
             the object's own edge is found, and its hairs: see ``engine.boundary``).
-        auto_regions: find by ourselves what of the style feeds what of the content (``engine.semantics``).
         quality: of the any-style network: "fast" (as it paints), "better" and "best" (with strokes of the style
             picture, in seconds and in a minute: see ``engine.strokes``).
+        auto_regions: find by ourselves what of the style feeds what of the content (``engine.semantics``).
         options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
@@ -137,8 +137,8 @@ class Settings:
     seed: int = 0
     composite: bool = True
     blend: BlendMode = "feather"
-    auto_regions: bool = False
     quality: Quality = "fast"
+    auto_regions: bool = False
     options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

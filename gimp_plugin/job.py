@@ -13,12 +13,13 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, pixels, scratch, wire
+    from . import canvas, launch, options, pixels, scratch, wire
     from .arguments import Choices
     from .catalog import Catalog
 else:
     import canvas
     import launch
+    import options
     import pixels
     import scratch
     import wire
@@ -77,6 +78,8 @@ def _request(reading: canvas.Reading, style: wire.StyleEntry, choices: Choices) 
         styles=(style,),
         mask=reading.mask,
         method=choices.method,
+        options=options.read(choices.options),
+        quality=choices.quality,
         strength=choices.strength,
         auto_strength=choices.auto_strength,
         color=choices.color,
@@ -120,6 +123,8 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "style-preset": choices.preset if source == "preset" else None,
         "style-file": choices.file.get_uri() if source == "file" and choices.file is not None else None,
         "method": choices.method,
+        "options": choices.options,
+        "quality": choices.quality,
         "strength": choices.strength,
         "auto-strength": choices.auto_strength,
         "color": choices.color,

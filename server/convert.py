@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.styles import load_preset
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -99,4 +99,7 @@ def settings_of(request: StylizeRequest) -> Settings:
         composite=request.composite,
         blend=cast(BlendMode, request.blend),
         auto_regions=request.auto_regions,
+        quality=cast(Quality, request.quality),
+        options=dict(request.options),
+        size_px=request.size_px,
     )

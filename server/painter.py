@@ -41,6 +41,10 @@ def catalog() -> dict[str, Any]:
                 "kind": info.kind,
                 "takes": list(info.takes),
                 "is_ready": info.is_ready,
+                "options": [
+                    {"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning}
+                    for o in info.options
+                ],
             }
             for info in methods.catalog()
         ],

@@ -37,12 +37,11 @@ OPTIONS = (
     kind="photorealistic",
     takes=("blend", "regions", "size"),
     options=OPTIONS,
+    fades=True,
 )
 def paint(job: Job) -> Tensor:
     """Move the colors of a small copy, smooth, and apply the same to the photo."""
     content = job.content.rgb
-    if job.settings.strength == 0:
-        return content
     with memory_errors("this picture"):
         small = shrunk(content)
         moved = move_colors(small, job)
@@ -51,7 +50,7 @@ def paint(job: Job) -> Tensor:
         result = recolor_smoothly(moved, content, stretch) if amount > 0 else content
         if amount < 1:
             result = torch.lerp(content + resized(moved - small, job.content.size), result, amount)
-        return content.lerp(result, job.settings.strength).clamp_(0, 1)
+        return result.clamp_(0, 1)
 
 
 def move_colors(small: Tensor, job: Job) -> Tensor:

@@ -164,5 +164,7 @@ def test_every_argument_reaches_the_engine(played: Played) -> None:
         "style_size_px": 300,
         "seed": 7,
         "device": "cpu",
+        "quality": "better",
+        "options": {"iterations": "50"},
     }
     assert facts["layer"]["name"] == "The Starry Night, Vincent van Gogh 25% (Neural Style)"

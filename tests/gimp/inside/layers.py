@@ -235,6 +235,8 @@ def every_argument(engine: Engine) -> Facts:
         style_size=300,
         seed=7,
         device="cpu",
+        quality="better",
+        options="iterations = 50",
     )
     return facts | {"job": engine.last_job(), "layer": stage.layer_facts(layer)}
 
