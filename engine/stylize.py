@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -14,18 +12,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import methods, semantics, strokes
+from engine.account import Box, Clock, is_refined, own_smoothing, report
 from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError, SettingsError
 from engine.methods import Job, MethodInfo
-from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
 from engine.series import Series
-from engine.smooth import choose_way, describe_way, smooth_photoreal
+from engine.smooth import smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
@@ -167,9 +165,6 @@ class Work:
     content: Picture
     mask: Mask | None
     regions: Sequence[Region]
-
-
-Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def check_inputs(
@@ -323,12 +318,6 @@ def paint(method: MethodInfo, job: Job) -> Tensor:
     return strokes.refine(replace(job, on_progress=part(job.on_progress, 0.1, 1.0)), painted)
 
 
-def is_refined(job: Job) -> bool:
-    """Whether strokes are laid: not by another method than the any-style network, nor of a code without a picture."""
-    is_wanted = job.settings.quality != "fast" and job.settings.method == "anystyle"
-    return is_wanted and all(style.picture is not None for style in job.styles)
-
-
 def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | None:
     """The mask with the edge that is asked for; the very same object where that is its own."""
     if mask is None or blend == "feather":
@@ -353,58 +342,3 @@ def inside(x: Tensor, box: Box) -> Tensor:
     """A part of (..., H, W), as a view."""
     top, left, height, width = box
     return x[..., top : top + height, left : left + width]
-
-
-@dataclass
-class Clock:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-def own_smoothing(job: Job) -> float:
-    """How much a method smooths by itself: photorealistic ones have an option for it."""
-    return float(job.options.get("smoothing", 0))
-
-
-def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box) -> dict[str, Any]:
-    """The account that goes with a result."""
-    height, width = job.content.size
-    notes = []
-    if picture.size != job.content.size:
-        notes.append(f"computed at {width} x {height} pixels")
-    if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
-        notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
-    if settings.quality != "fast" and settings.method != "anystyle":
-        notes.append("the quality is of the method anystyle; this one has settings of its own")
-    elif settings.quality != "fast" and not is_refined(job):
-        notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
-    if settings.auto_regions:
-        notes.append(semantics.describe(job.regions))
-    if own_smoothing(job) > 0 or settings.photoreal > 0:
-        smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
-        notes.append(describe_way(choose_way(smoothed), smoothed))
-    return {
-        "method": settings.method,
-        "device": str(job.device),
-        "strength": settings.strength,
-        "color": settings.color,
-        "photoreal": settings.photoreal,
-        "blend": settings.blend,
-        "quality": settings.quality if is_refined(job) else "fast",
-        "seed": settings.seed,
-        "options": dict(job.options),
-        "size": [width, height],
-        "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
-        "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,
-        "notes": notes,
-    }

@@ -83,6 +83,7 @@ class Choices:
     color_map: str
     photoreal: float
     selection_only: bool
+    consistent: bool
     blend: str
     feather_px: float
     style_size_px: int
@@ -129,6 +130,7 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         color_map=get("color-map"),
         photoreal=get("photoreal"),
         selection_only=get("selection-only"),
+        consistent=get("consistent"),
         blend=get("blend"),
         feather_px=get("feather"),
         style_size_px=get("style-size"),
@@ -252,6 +254,14 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         "selection-only",
         "O_nly the selection",
         "Paint only what is selected: the selection becomes the new layer's mask. Off: the whole layer",
+        True,
+        flags,
+    )
+    procedure.add_boolean_argument(
+        "consistent",
+        "Several layers: the same thing looks the _same",
+        "Where several layers are selected, the method Any style measures them together: what is the same in two of "
+        "them is painted alike. Off: each by itself",
         True,
         flags,
     )

@@ -68,7 +68,7 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> None:
         _show_percent(dialog.get_scale_entry(name, 100.0))
     dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
     dialog.fill_box("look-box", ["quality", "strength", "auto-strength", "color", "photoreal", "style-size"])
-    dialog.fill_box("area-box", ["selection-only", "blend", "feather"])
+    dialog.fill_box("area-box", ["selection-only", "blend", "feather", "consistent"])
     dialog.fill_box("more-box", ["method", "options", "color-map", "seed", "device"])
     for group, title in GROUPS.items():
         dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)

@@ -62,6 +62,7 @@ __all__ = [
     "ERROR_STATUS",
     "ITEM_BYTES",
     "MAX_HEADER_BYTES",
+    "MAX_SERIES",
     "MAX_SIDE_PX",
     "MAX_STYLES",
     "PROTOCOL",
@@ -88,7 +89,7 @@ __all__ = [
     "unpack_frame",
 ]
 
-MAX_STYLES = 8
+MAX_STYLES, MAX_SERIES = 8, 16
 MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
@@ -144,6 +145,8 @@ class StylizeRequest:
         quality: one of ``QUALITIES``: whether strokes of the style picture are laid, and how carefully.
         options: of the method, by name: words or numbers, at most ``MAX_OPTIONS``.
         size_px: longest side at which the content is computed; None = its own.
+        series: pictures (h, w, 4) that are to look alike, this one among them, at most ``MAX_SERIES``; none = it stands
+            alone.
 
     Raises:
         WireError: a value is out of range or of the wrong shape.
@@ -167,10 +170,14 @@ class StylizeRequest:
     quality: str = "fast"
     options: Mapping[str, str | int | float] = field(default_factory=dict)
     size_px: int | None = None
+    series: tuple[Plane, ...] = ()
 
     def __post_init__(self) -> None:
         _require_rgba(self.content, "content")
         require(1 <= len(self.styles) <= MAX_STYLES, f"Give 1 to {MAX_STYLES} styles, not {len(self.styles)}.")
+        require(len(self.series) <= MAX_SERIES, f"A series has at most {MAX_SERIES} pictures, not {len(self.series)}.")
+        for plane in self.series:
+            _require_rgba(plane, "picture of a series")
         if self.mask is not None:
             require(
                 self.mask.shape == self.content.shape[:2],
@@ -197,6 +204,7 @@ class StylizeRequest:
         planes: dict[str, Plane] = {"content": self.content}
         if self.mask is not None:
             planes["mask"] = self.mask
+        planes |= {f"series.{i}": plane for i, plane in enumerate(self.series)}
         styles = []
         for i, style in enumerate(self.styles):
             styles.append({"name": style.name, "weight": style.weight, "preset": style.preset})
@@ -220,7 +228,8 @@ class StylizeRequest:
             )
             settings = {name: meta["settings"][name] for name in _SETTINGS if name not in _LATER}
             settings |= {name: meta["settings"][name] for name in _LATER if name in meta["settings"]}
-            return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), **settings)
+            series = tuple(planes[f"series.{i}"] for i in range(sum(name.startswith("series.") for name in planes)))
+            return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), series=series, **settings)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
 

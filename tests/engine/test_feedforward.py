@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine import manystyles, onestyle, weights
 from engine.errors import InputError, SettingsError, WeightsError
 from engine.networks.anystyle import AnyStyle, rgb_moments, transport_colors
-from engine.networks.feedforward import Painter, build_painter
+from engine.networks.feedforward import ClippedNorm, Painter, build_painter
 from engine.networks.measured import InstanceNorm
 from engine.networks.msgnet import CoMatch, MsgNet, StyleCode, gram
 from engine.styles import load_preset
@@ -193,3 +193,16 @@ def test_a_network_of_the_other_kind_is_told(tmp_path: Path, cat: Picture) -> No
         stylize(cat, [Style("cat", cat)], settings)
     with pytest.raises(SettingsError, match="There is no network 'nothing'"):
         onestyle.load_one_style("nothing", "johnson")
+
+
+def test_clipped_normalization_is_torchs_but_for_outliers() -> None:
+    ours, theirs = ClippedNorm(4).eval(), nn.BatchNorm2d(4).eval()
+    with torch.no_grad():
+        ours.weight.copy_(torch.tensor([1.0, -2.0, 0.5, 0.0]))
+        ours.bias.copy_(torch.tensor([0.0, 1.0, -1.0, 3.0]))
+    theirs.load_state_dict(ours.state_dict())
+    x = rand(2, 4, 5, 6) * 2 - 1
+    torch.testing.assert_close(ours(x), theirs(x))
+    far = ours(1e6 * x)
+    reach = 3 * torch.tensor([1.0, 2.0, 0.5, 0.0])[:, None, None]
+    assert bool(((far - ours.bias[:, None, None]).abs() <= reach + 1e-6).all())

@@ -140,6 +140,7 @@ class FakeEngine(ThreadingHTTPServer):
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "composite": request.composite,
             "settings": {name: getattr(request, name) for name in SETTINGS},
+            "n_series": len(request.series),
         }
         self._write_note(note)
 

@@ -49,10 +49,9 @@ def a_request(dtype: str = "U8") -> StylizeRequest:
         device="cpu",
         composite=False,
         blend="mrf",
-        color_map="histogram",
-        quality="best",
-        options={"statistic": "gram", "iterations": 50, "rate": 0.5},
-        size_px=900,
+        **{"color_map": "histogram", "quality": "best"},
+        **{"options": {"statistic": "gram", "iterations": 50, "rate": 0.5}, "size_px": 900},
+        series=(a_plane(dtype, (5, 3, 4), 1), a_plane("U8", (2, 2, 4), 5)),
     )
 
 
@@ -146,6 +145,7 @@ def test_the_safetensors_library_reads_the_same_planes(dtype: str) -> None:
     tensors = load(joined(request.pack()))
     second, third = request.styles[1].picture, request.styles[2].picture
     planes = {"content": request.content, "mask": request.mask, "style.1": second, "style.2": third}
+    planes |= {f"series.{i}": plane for i, plane in enumerate(request.series)}
     assert set(tensors) == set(planes)
     for name, plane in planes.items():
         assert plane is not None

@@ -13,7 +13,7 @@ import pytest
 from gimp_plugin import options as dialog_options
 from gimp_plugin.catalog import load
 from gimp_plugin.wire import WireError
-from tests.gimp_plugin.test_wire import a_request
+from tests.gimp_plugin.test_wire import a_plane, a_request
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,13 @@ def test_options_that_are_no_words_or_numbers_or_too_much_are_refused(options: d
 def test_a_size_that_no_picture_has_is_refused(size: Any) -> None:
     with pytest.raises(WireError, match="size"):
         dataclasses.replace(a_request(), size_px=size)
+
+
+def test_a_series_that_is_too_long_or_of_no_pictures_is_refused() -> None:
+    with pytest.raises(WireError, match="at most 16 pictures"):
+        dataclasses.replace(a_request(), series=(a_plane(),) * 17)
+    with pytest.raises(WireError, match="series needs the shape"):
+        dataclasses.replace(a_request(), series=(a_plane("U8", (2, 2)),))
 
 
 def test_what_a_user_writes_becomes_options() -> None:
