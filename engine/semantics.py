@@ -101,7 +101,7 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
 def in_daylight(rgb: Tensor) -> Tensor:
     """Each channel (3, H, W) as bright and as varied as in the photos that the network knows: a red dusk has a sky."""
     mean, std = rgb.mean((1, 2), keepdim=True), rgb.std((1, 2), keepdim=True)
-    return ((rgb - mean) * (DAYLIGHT_STD / (std + 0.05)) + DAYLIGHT_MEAN).clamp(0, 1)
+    return ((rgb - mean) * (DAYLIGHT_STD / (std + 0.02)) + DAYLIGHT_MEAN).clamp(0, 1)
 
 
 def _resized(rgb: Tensor, longest_px: int, multiple: int = 1) -> Tensor:
