@@ -9,7 +9,7 @@ Departs: classes are grouped by what a photo of any kind has in common with a st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +21,7 @@ from engine import weights
 from engine.errors import InputError
 from engine.networks.segnet import CLASSES, STRIDE_PX, SegNet
 from engine.progress import part
+from engine.regions import soften
 from engine.types import Mask, Picture, Progress, Region, silent
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -30,10 +31,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "plants": ("tree",),
     "cars and people": ("car", "pedestrian", "bicyclist"),
 }
+ALONE = ("cars and people",)  # never paired: what is no part of a street ends up there too
 N_SAMPLES = 8
 LOOK_PX = 288  # longest side at which it looks: in the middle of the scales that it was trained on
+DAYLIGHT_MEAN, DAYLIGHT_STD = 0.41, 0.28  # of a channel of a photo of the training data, on average
+EDGE_PX = 1024  # longest side at which borders are drawn: they are soft, and cost stays bounded
 UNSURE = 0.01  # variance from which on nothing is sure
 MIN_SHARE = 0.01  # of a picture: a smaller region is more likely a mistake
+MAX_UNSURE = 0.6  # on average over a region: beyond it the network guesses
 HALF = 0.5
 
 
@@ -54,6 +59,12 @@ class Scenery:
     def share(self, name: str) -> float:
         """How much of the picture a group takes."""
         return float(self.weight[self.names.index(name)].mean())
+
+    def is_there(self, name: str) -> bool:
+        """Whether a group takes a part of the picture worth a region, and the network does not just guess."""
+        weight = self.weight[self.names.index(name)]
+        unsure = float((self.unsure * weight).sum() / weight.sum().clamp_min(1e-6))
+        return self.share(name) >= MIN_SHARE and unsure <= MAX_UNSURE
 
 
 def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Progress = silent) -> Scenery:
@@ -81,14 +92,34 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
     unsure = (answer.variance / UNSURE).clamp(0, 1)  # (1, h, w)
     decided = F.one_hot(probability.argmax(0), len(rows)).permute(2, 0, 1)  # (G, h, w)
     weight = torch.lerp(decided.to(probability), probability, unsure)
-    both = F.interpolate(torch.cat((weight, unsure))[None], rgb.shape[1:], mode="bilinear", align_corners=False)[0]
-    return Scenery(tuple(GROUPS), both[:-1], both[-1])
+    guide = _resized(rgb, EDGE_PX)
+    weight = torch.stack(soften(list(_scaled(weight, guide.shape[1:])), guide))  # its borders follow the picture's
+    weight, unsure = _scaled(weight, rgb.shape[1:]), _scaled(unsure, rgb.shape[1:])
+    return Scenery(tuple(GROUPS), weight, unsure[0])
+
+
+def in_daylight(rgb: Tensor) -> Tensor:
+    """Each channel (3, H, W) as bright and as varied as in the photos that the network knows: a red dusk has a sky."""
+    mean, std = rgb.mean((1, 2), keepdim=True), rgb.std((1, 2), keepdim=True)
+    return ((rgb - mean) * (DAYLIGHT_STD / (std + 0.05)) + DAYLIGHT_MEAN).clamp(0, 1)
+
+
+def _resized(rgb: Tensor, longest_px: int, multiple: int = 1) -> Tensor:
+    """A picture of at most this longest side, its sides divisible by a number."""
+    scale = min(1.0, longest_px / max(rgb.shape[1:])) if multiple == 1 else longest_px / max(rgb.shape[1:])
+    size = [max(multiple, round(side * scale / multiple) * multiple) for side in rgb.shape[1:]]
+    return F.interpolate(rgb[None].clamp(0, 1), size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def _scaled(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """(G, h, w) in another size."""
+    return F.interpolate(maps[None], tuple(size), mode="bilinear", align_corners=False)[0]
 
 
 def find_regions(content: Picture, style: Picture, seed: int = 0, on_progress: Progress = silent) -> list[Region]:
     """Pairs of what is the same in content and style.
 
-    What only one of them has stays without a region of its own: the whole style feeds it.
+    What only one of them has, or what the network is not sure of, stays without a region: the whole style feeds it.
 
     Args:
         content, style: (3, H, W), (3, H', W').
@@ -103,12 +134,12 @@ def find_regions(content: Picture, style: Picture, seed: int = 0, on_progress: P
     """
     ours = look(content.rgb, seed=seed, on_progress=part(on_progress, 0.0, HALF))
     theirs = look(style.rgb, seed=seed, on_progress=part(on_progress, HALF, 1.0))
-    common = [name for name in GROUPS if min(ours.share(name), theirs.share(name)) >= MIN_SHARE]
+    common = [name for name in GROUPS if name not in ALONE and ours.is_there(name) and theirs.is_there(name)]
     common.sort(key=lambda name: -ours.share(name))
     return [Region(*(Mask(seen.weight[seen.names.index(name)], name) for seen in (ours, theirs))) for name in common]
 
 
-def describe(regions: list[Region]) -> str:
+def describe(regions: Sequence[Region]) -> str:
     """What was paired, for the report."""
     if not regions:
         return "no regions in common were found: the whole style feeds the whole picture"

@@ -44,6 +44,7 @@ FRAME_PX = 16  # of repeated pixels around a picture: the networks see black bey
 PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades from its middle
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
+CONTENT_LIMIT, LOST_WEIGHT = 0.85, 6.0  # how far the photo may be left (unrelated: 2), and what more of it costs
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
 
@@ -150,7 +151,8 @@ def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float
             terms += [target.distance(seen, layer) / len(r.factors) for layer in LAYERS]
             if factor == 1:
                 moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - look.content).square().mean()
-                terms.append(r.content * look.hold * moved)
+                lost = (moved - CONTENT_LIMIT).clamp_min(0)
+                terms.append(look.hold * (r.content * moved + LOST_WEIGHT * lost.square()))
         if r.statistics > 0:
             terms.append(r.statistics * look.statistics(rgb))
         return torch.stack(terms).sum() + r.variation * variation(rgb)

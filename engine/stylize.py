@@ -13,21 +13,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import methods, strokes
+from engine import methods, semantics, strokes
 from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
-from engine.errors import InputError
+from engine.errors import InputError, SettingsError
 from engine.methods import Job, MethodInfo
 from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
+from engine.series import Series
 from engine.smooth import choose_way, describe_way, smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
+N_TRIED = 8  # pictures of a series that a strength is tried on
 PAD_PX = 64  # surroundings of a selection that are computed with it
 # What the pipeline does with a painting; that no method sees it makes paintings reusable.
 NOT_THE_METHODS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in AFTERWARDS}
@@ -60,6 +62,7 @@ def stylize(
     regions: Sequence[Region] = (),
     on_progress: Progress = silent,
     recent: Recent | None = None,
+    series: Series | None = None,
 ) -> Stylized:
     """Paint a picture, or the selected part of it, in one or several styles.
 
@@ -74,6 +77,8 @@ def stylize(
         on_progress: told the share done; raises ``Cancelled`` to stop between two layers.
         recent: paintings of earlier jobs: one of the same picture, styles and method is taken from there, whatever
             color, smoothing and edge it is to have now; a new one is put there.
+        series: pictures that are to look alike, this one among them: the any-style network paints all by the same
+            statistics and strength.
 
     Raises:
         InputError: no style, empty mask, sizes that do not match.
@@ -84,10 +89,14 @@ def stylize(
     """
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
-    check_inputs(content, styles, mask, regions)
+    check_inputs(content, styles, mask, regions, settings.auto_regions)
     is_chosen = settings.auto_strength and settings.strength == 1
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
+        if settings.auto_regions and styles[0].picture is not None:
+            with clock.stage("regions"):
+                stretch = part(on_progress, 0.0, 0.02)
+                regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
         part_of, box = crop_to_selection(content, mask, regions, settings)
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
@@ -100,6 +109,7 @@ def stylize(
                 device=choose_device(settings.device),
                 options=options,
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
+                series=series,
             )
         if is_chosen:
             with clock.stage("strength"):
@@ -135,7 +145,13 @@ def strength_for(job: Job, method: MethodInfo) -> float:
         painted = method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
         return torch.lerp(content.rgb, painted, strength) if method.fades else painted
 
-    return choose_strength(job.content, job.mask, paint)
+    series = job.series
+    if series is None:
+        return choose_strength(job.content, job.mask, paint)
+    if "strength" not in series.known:  # what the one that bears least bears
+        job = replace(job, series=None)
+        series.known["strength"] = min(choose_strength(p, None, paint) for p in series.pictures[:N_TRIED])
+    return float(series.known["strength"])
 
 
 def warm_up() -> None:
@@ -156,10 +172,14 @@ class Work:
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-def check_inputs(content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]) -> None:
+def check_inputs(
+    content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region], auto_regions: bool
+) -> None:
     """Refuse what cannot be painted, in one sentence each."""
     if not styles:
         raise InputError("Give at least one style.")
+    if auto_regions and (regions or len(styles) != 1 or styles[0].picture is None):
+        raise SettingsError("Regions are found for exactly one style, and that a picture: a preset has no regions.")
     for weight in [m.weight for m in [mask, *(region.content for region in regions)] if m is not None]:
         if tuple(weight.shape) != content.size:
             raise InputError(
@@ -368,6 +388,8 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         notes.append("the quality is of the method anystyle; this one has settings of its own")
     elif settings.quality != "fast" and not is_refined(job):
         notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
+    if settings.auto_regions:
+        notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
         notes.append(describe_way(choose_way(smoothed), smoothed))

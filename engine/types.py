@@ -117,6 +117,7 @@ class Settings:
             the object's own edge is found, and its hairs: see ``engine.boundary``).
         quality: of the any-style network: "fast" (as it paints), "better" and "best" (with strokes of the style
             picture, in seconds and in a minute: see ``engine.strokes``).
+        auto_regions: find by ourselves what of the style feeds what of the content (``engine.semantics``).
         options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
@@ -137,6 +138,7 @@ class Settings:
     composite: bool = True
     blend: BlendMode = "feather"
     quality: Quality = "fast"
+    auto_regions: bool = False
     options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -148,7 +148,7 @@ def _ask(
         from . import dialog  # noqa: PLC0415
     else:
         import dialog  # noqa: PLC0415
-    canvas.pick_layer(image, drawables)
+    canvas.pick_layers(image, drawables)
     return dialog.ask(procedure, config, canvas.has_selection(image), canvas.is_gray(image))
 
 

@@ -7,8 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from engine.series import Series, sample_series
 from engine.styles import load_preset
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -84,6 +85,25 @@ def style_of(entry: StyleEntry) -> Style:
     return Style(entry.name, picture_of(entry.picture), weight=entry.weight)
 
 
+def series_of(request: StylizeRequest) -> Series | None:
+    """The pictures that a request's is to look like."""
+    if not request.series:
+        return None
+    return sample_series((picture_of(plane) for plane in request.series), request.size_px)
+
+
+def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
+    """A request's options; those that the engine checks itself it checks later.
+
+    Raises:
+        WireError: one names a file of this computer, which no request may.
+    """
+    for name, value in request.options.items():
+        if isinstance(value, str) and any(sign in value for sign in "/\\:"):
+            raise WireError("unprocessable", f"The option {name} names a file: use the command line without --engine.")
+    return dict(request.options)
+
+
 def settings_of(request: StylizeRequest) -> Settings:
     """A request's settings, as the engine takes them."""
     return Settings(
@@ -98,4 +118,8 @@ def settings_of(request: StylizeRequest) -> Settings:
         seed=request.seed,
         composite=request.composite,
         blend=cast(BlendMode, request.blend),
+        auto_regions=request.auto_regions,
+        quality=cast(Quality, request.quality),
+        options=options_of(request),
+        size_px=request.size_px,
     )

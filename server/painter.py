@@ -41,6 +41,10 @@ def catalog() -> dict[str, Any]:
                 "kind": info.kind,
                 "takes": list(info.takes),
                 "is_ready": info.is_ready,
+                "options": [
+                    {"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning}
+                    for o in info.options
+                ],
             }
             for info in methods.catalog()
         ],
@@ -87,9 +91,12 @@ def answer(
         began = time.perf_counter()
         content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
         entries = [convert.style_of(entry) for entry in request.styles]
-        converted = time.perf_counter()
         settings = convert.settings_of(request)
-        done = stylize(content, entries, settings, mask=mask, on_progress=as_progress(on_progress), recent=recent)
+        series = convert.series_of(request)
+        converted = time.perf_counter()
+        done = stylize(
+            content, entries, settings, mask=mask, on_progress=as_progress(on_progress), recent=recent, series=series
+        )
         painted = time.perf_counter()
         plane = convert.plane_of(done.picture, request.content)
         edge = None

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.errors import SettingsError
 from engine.options import Option, Value
+from engine.series import Series
 from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
 
 
@@ -33,6 +34,7 @@ class Job:
         device: where to compute.
         options: every option of the method with its value.
         on_progress: called between layers; raises ``Cancelled`` to stop.
+        series: pictures that are to look alike, this one among them; None = this one stands alone.
     """
 
     content: Picture
@@ -43,6 +45,7 @@ class Job:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     options: Mapping[str, Value] = field(default_factory=dict)
     on_progress: Progress = silent
+    series: Series | None = None
 
 
 Paint = Callable[[Job], Tensor]

@@ -40,7 +40,7 @@ from engine.wls import smooth_by_guide
 
 WORK_PX = 640  # longest side at which correspondence is looked for; its field is enlarged for larger pictures
 FRAME_PX = 16
-N_ROUNDS = 2  # of propagation and search at each level
+N_ROUNDS, FINE_ROUNDS = 2, 1  # of propagation and search: at the coarsest level, and at the others
 MIN_POSITIONS = 6  # of a level's shorter side
 PAINT_SIZE = 5  # of the patches of pixels that the result is made of
 
@@ -79,7 +79,7 @@ OPTIONS = (
     Option("pair", "", "file of the picture that the style was painted after: the result is to the photo as they are"),
     Option("structure", 1.0, "how much of the photo's own structure stays, times the published weights", low=0, high=1),
     Option("place", 0.15, "how much the place in the picture counts, beside what is there", low=0, high=0.9),
-    Option("iterations", 8, "steps of deconvolution at each level", low=0, high=200),
+    Option("iterations", 6, "steps of deconvolution at each level", low=0, high=200),
 )
 
 
@@ -199,7 +199,7 @@ class Analogy:
         pairing = self.pairing.reversed if is_back else self.pairing
         start, search = None, Search(N_ROUNDS)
         if before is not None:
-            search = Search(N_ROUNDS, level.radius)
+            search = Search(FINE_ROUNDS, level.radius)
             start = enlarged(before, self.last[is_back], query.shape[1:], source.shape[1:])
         self.last[is_back] = source.shape[1:]
         return correspond(

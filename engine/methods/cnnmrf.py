@@ -29,7 +29,7 @@ from engine.methods.gatys import picture_of, start_of, variation
 from engine.options import Option
 from engine.pairing import Pairing, allowed_positions, pair_up, pooled
 from engine.progress import part
-from engine.types import Picture, Progress, silent
+from engine.types import Picture, Progress
 
 MATCHED_LAYERS = ("relu3_1", "relu4_1")  # as far as the network goes
 PAINTED_LAYERS = {"rgb": 2.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0}  # with their weights
@@ -38,7 +38,9 @@ START = 0.7  # share of the patches found first in the picture that the descent 
 GUIDANCE = 0.2  # share of the content's own features in what is looked up: keeps matches from drifting
 SHARES = (0.5, 0.3, 0.2)  # of the iterations, coarse to fine
 N_PER_LOOKUP = 12  # iterations between two look-ups
-STRIDES = {3: (2, 1), 4: (1, 1)}  # by block: between patches of the picture, and of the style
+STRIDES = {3: 2, 4: 1}  # by block, between patches of the picture
+MAX_PRODUCTS = 1 << 27  # more pairs of patches than this are halved twice by taking every second row and column
+WORK_PX = 1280  # longest side that is painted; larger pictures are enlarged from it
 VARIATION_WEIGHT = 0.5
 ANGLE, ZOOM = math.pi / 24, 1.05  # of one copy of the style to the next
 FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
@@ -68,19 +70,24 @@ def paint(job: Job) -> Tensor:
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         height, width = job.content.size
         pairings = [pair_up(job.content.size, style, picture_of(style), job.regions) for style in job.styles]
-        content = grown(job.content.rgb[None].clone()).to(job.device)  # (1, 3, H, W)
+        factor = min(1.0, WORK_PX / max(height, width))
+        work_size = max(1, round(height * factor)), max(1, round(width * factor))
+        content = grown(resized(job.content.rgb[None].clone(), work_size)).to(job.device)  # (1, 3, h, w)
         eye = Eye(job.settings.backbone, job.device)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
-        start = grown(start_of(job)).to(job.device)
+        start = grown(resized(start_of(job), work_size)).to(job.device)
         pixels: Tensor | None = None
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             done, then = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, done, then, f"Painting at {size[1]} x {size[0]}")
             scale = Scale(job, eye, pairings, resized(content, size), resized(start, size))
-            first = scale.painted_over(resized(start, size)) if pixels is None else resized(pixels, size)
+            first = scale.painted_over(resized(start, size), report) if pixels is None else resized(pixels, size)
             pixels = scale.paint(first, n_steps, report)
-        return (start if pixels is None else pixels)[0, :, :height, :width].cpu()
+        painted = (start if pixels is None else pixels)[..., : work_size[0], : work_size[1]].cpu()
+        if factor < 1:
+            painted = F.interpolate(painted, (height, width), mode="bicubic", align_corners=False).clamp_(0, 1)
+        return painted[0]
 
 
 def grown(rgb: Tensor) -> Tensor:
@@ -153,9 +160,9 @@ class Scale:
             pixels = descend(pixels, Loss(self, targets), end - first, optimizer, part(report, 0.3, 1.0))
         return pixels
 
-    def painted_over(self, start: Tensor) -> Tensor:
+    def painted_over(self, start: Tensor, on_progress: Progress) -> Tensor:
         """(1, 3, h, w) under the patches that are found for it."""
-        targets = self.look_up(start, silent)["rgb"]
+        targets = self.look_up(start, part(on_progress, 0.0, 0.0))["rgb"]
         found = torch.stack([target.mean * share for target, share in targets]).sum(0)
         return torch.where(targets[0][0].counts > 0, start.lerp(found[None], START), start)
 
@@ -172,7 +179,7 @@ class Scale:
                 self.styles[n],
                 layer,
                 here,
-                strides=STRIDES[block_of(layer)],
+                strides=strides_of(layer, features[layer], self.styles[n][0].features[layer]),
                 is_half=self.eye.is_half,
                 on_progress=part(on_progress, i / len(jobs), (i + 1) / len(jobs)),
             )
@@ -183,6 +190,13 @@ class Scale:
                     target = nearest.target(finer, factor, (features[finer].shape[1], features[finer].shape[2]))
                     found[finer].append((target, self.job.styles[n].weight / total))
         return found
+
+
+def strides_of(layer: str, features: Tensor, source: Tensor) -> tuple[int, int]:
+    """Between patches of the picture and of the style."""
+    stride = STRIDES[block_of(layer)]
+    n_products = features[0].numel() // stride**2 * source[0].numel()
+    return stride, 1 if n_products <= MAX_PRODUCTS else 2
 
 
 def sources_of(job: Job, picture: Picture, parts: Tensor, eye: Eye, longest: float) -> list[Source]:

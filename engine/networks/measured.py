@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from engine.networks.anystyle import mean_std
 
+CLIP = 5.0  # deviations
+
 
 class InstanceNorm(nn.Module):
     """gamma (x - mu) / sigma + beta with the moments of each picture, at training and at use alike.
@@ -14,12 +16,15 @@ class InstanceNorm(nn.Module):
     Args:
         n_channels: C.
         is_affine: with gamma and beta.
+        is_clipped: what is farther than ``CLIP`` deviations from the mean counts as so far. Features have long tails,
+            and where a photo has what no photo of the training had, they would paint a burst of grid.
 
     Source: Ulyanov 2017, "Improved Texture Networks", equation (4).
     """
 
-    def __init__(self, n_channels: int, *, is_affine: bool = True) -> None:
+    def __init__(self, n_channels: int, *, is_affine: bool = True, is_clipped: bool = False) -> None:
         super().__init__()
+        self.is_clipped = is_clipped
         self.weight = nn.Parameter(torch.ones(n_channels)) if is_affine else None
         self.bias = nn.Parameter(torch.zeros(n_channels)) if is_affine else None
         self.is_measuring = False
@@ -34,11 +39,18 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean, std = self.measured(x)
-        gain, shift = 1 / std, -mean / std
+        weight, bias = 1.0, 0.0
         if self.weight is not None and self.bias is not None:
-            weight = self.weight[:, None, None]
-            gain, shift = gain * weight, shift * weight + self.bias[:, None, None]
-        return torch.addcmul(shift.to(x.dtype), x, gain.to(x.dtype))
+            weight, bias = self.weight[:, None, None], self.bias[:, None, None]
+        return self.scaled(x, mean, std, weight, bias)
+
+    def scaled(self, x: Tensor, mean: Tensor, std: Tensor, weight: Tensor | float, bias: Tensor | float) -> Tensor:
+        """weight (x - mean) / std + bias, in the precision of x."""
+        if self.is_clipped:
+            low, high = (mean - CLIP * std).to(x.dtype), (mean + CLIP * std).to(x.dtype)
+            x = torch.minimum(torch.maximum(x, low), high)
+        gain = weight / std
+        return torch.addcmul((bias - mean * gain).to(x.dtype), x, gain.to(x.dtype))
 
 
 class Measured(nn.Module):

@@ -107,7 +107,7 @@ class StyledNorm(InstanceNorm):
     """Instance normalization whose scale and shift come from what the style's Gram matrices say."""
 
     def __init__(self, n_channels: int) -> None:
-        super().__init__(n_channels, is_affine=False)
+        super().__init__(n_channels, is_affine=False, is_clipped=True)
         self.affine = nn.Linear(LATENT_SIZE, 2 * n_channels)
         nn.init.normal_(self.affine.weight, std=0.02)
         nn.init.zeros_(self.affine.bias)
@@ -115,8 +115,7 @@ class StyledNorm(InstanceNorm):
     def forward(self, x: Tensor, latent: Tensor) -> Tensor:  # type: ignore[override]
         mean, std = self.measured(x)
         scale, shift = self.affine(latent)[:, :, None, None].float().chunk(2, 1)  # (B, C, 1, 1)
-        gain = (1 + scale) / std
-        return torch.addcmul((shift - mean * gain).to(x.dtype), x, gain.to(x.dtype))
+        return self.scaled(x, mean, std, 1 + scale, shift)
 
 
 class StyledBlock(nn.Module):

@@ -1,7 +1,7 @@
 """Segment Anything's weights: where they lie, whether they are the published ones, the network that they fill.
 
-Nothing is downloaded here. ``impasto models get sam`` (or the user, by hand) puts a published file into the folder;
-the file is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
+Nothing is downloaded here. ``impasto models get sam`` (or the user, by hand) puts a published file into the folder; it
+is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
 family, such as one trained further: its shape is read off its tensors. Either is loaded as tensors only, never as code.
 """
 
@@ -74,8 +74,8 @@ def load(name: str) -> nn.Module:
     entry, path = PUBLISHED[name], path_of(name)
     if not path.is_file():
         raise WeightsError(
-            f"The weights of {name} are not here ({entry.megabytes} MB): fetch {entry.url} and put it into {folder()}, "
-            "or choose the model grabcut, which needs none."
+            f"The weights of {name} are not here ({entry.megabytes} MB): run `impasto models get {name}`, or put "
+            f"{entry.file} into {folder()} yourself, or choose the model grabcut, which needs none."
         )
     _check(name, path, path.stat().st_mtime_ns)
     return _network_in(path)

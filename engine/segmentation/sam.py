@@ -118,18 +118,20 @@ class Segmenter:
         best = int(qualities.argmax())
         return Guess(torch.from_numpy(masks[best]), float(qualities[best]))
 
-    def guess_all(self, on_progress: Progress = silent, n_side: int = GRID) -> list[Guess]:
+    def guess_all(self, on_progress: Progress = silent, n_side: int | None = None) -> list[Guess]:
         """Everything in the picture last looked at: a grid of points is asked, doubtful and double masks are dropped.
 
         Args:
             on_progress: told the share done; may raise ``Cancelled``.
-            n_side: points along a side.
+            n_side: points along a side; None = ``GRID``.
 
         Returns:
             At most ``MAX_FOUND``, best quality first.
         """
         predictor = self.predictor
-        points = predictor.transform.apply_coords(point_grid(n_side, predictor.original_size), predictor.original_size)
+        points = predictor.transform.apply_coords(
+            point_grid(n_side or GRID, predictor.original_size), predictor.original_size
+        )
         found: list[tuple[float, Tensor]] = []
         for first in range(0, len(points), N_AT_ONCE):
             on_progress(first / len(points), "Looking for objects")

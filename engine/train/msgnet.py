@@ -58,6 +58,7 @@ class Training(painting.Training):
     ) -> None:
         torch.manual_seed(recipe.seed)
         super().__init__(recipe, MsgNet(), backbone, photos, device)
+        self.net.latent.requires_grad_(False)  # fitted to many pictures; a few styles would spoil it for all others
         self.names = list(styles)
         self.goals = [
             [goal_of(self.backbone, rgb.to(device), round(share * recipe.style_px), recipe.seed) for share in SHARES]
@@ -130,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("photos", type=Path, help="folder of photos, a few hundred or more")
     parser.add_argument("art", type=Path, nargs="+", help="style pictures, or folders of them; names become styles")
     parser.add_argument("--features", default="embedded", help="embedded, vgg19 or a .safetensors file of VGG-19")
-    parser.add_argument("--base", default="shipped", choices=("shipped", "anystyle", "none"), help="what to start from")
+    parser.add_argument("--base", default="shipped", choices=("shipped", "anystyle"), help="what to start from")
     parser.add_argument("--pictures", type=Path, help="with --base anystyle: many pictures, to learn what codes mean")
     painting.add_arguments(parser, Recipe())
     args = parser.parse_args(argv)
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     if not (args.out / "checkpoint.pt").exists():
         if args.base == "shipped":
             training.start_again(weights.load_shipped("msgnet"))
-        elif args.base == "anystyle":
+        else:
             pictures = PictureFolder(args.pictures, min_side_px=PICTURE_PX // 2) if args.pictures else photos
             training.start_from(painting.load_anystyle(), pictures)
     painting.go_on(training, args.out)

@@ -215,7 +215,7 @@ class Training:
         """Write the checkpoint and the weights; a killed process leaves the former ones."""
         torch.save(self.state(), folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        state = {name: half(value) for name, value in self.weights_to_ship().items()}
+        state = {name: stored(name, value) for name, value in self.weights_to_ship().items()}
         notes = {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
         save_file(state, folder / f"{self.file}.tmp", notes)
         os.replace(folder / f"{self.file}.tmp", folder / f"{self.file}.safetensors")
@@ -237,9 +237,10 @@ class Training:
         save_sheet(path, photos, tops, rows)
 
 
-def half(value: Tensor) -> Tensor:
-    """Half precision, as it is stored; counters stay what they are."""
-    return (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+def stored(name: str, value: Tensor) -> Tensor:
+    """Half precision, but for variances (which exceed its range) and counters."""
+    is_half = value.is_floating_point() and "running_" not in name
+    return (value.half() if is_half else value).detach().cpu().contiguous()
 
 
 def in_colors(photos: Tensor, colors: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from skimage import data
 from torch import nn
 
-from engine import segment
+from engine import registry, segment
 from engine.errors import Cancelled, InputError, WeightsError
 from engine.segment import Prompt, find_all, find_object
 from engine.segmentation import checkpoints, sam
@@ -243,7 +243,7 @@ def test_a_published_file_is_taken_once_it_lies_in_its_place(
     data = file.read_bytes()
     publish(monkeypatch, hashlib.sha256(data).hexdigest())
     assert segment.resolve("auto") == "grabcut"
-    with pytest.raises(WeightsError, match=r"not here \(1 MB\): fetch https://example\.org/tiny\.pth and put it into"):
+    with pytest.raises(WeightsError, match=r"not here \(1 MB\): run `impasto models get sam`, or put tiny\.pth into"):
         checkpoints.load("sam")
     (own_hub / "tiny.pth").write_bytes(data)
     assert segment.resolve("auto") == "sam"
@@ -257,6 +257,12 @@ def test_a_published_file_that_was_changed_is_refused(
     (own_hub / "tiny.pth").write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(WeightsError, match="not the published file"):
         checkpoints.load("sam")
+
+
+def test_what_models_get_fetches_is_what_is_looked_for() -> None:
+    for name, entry in checkpoints.PUBLISHED.items():
+        (file,) = registry.model_of(name).files
+        assert (file.path, file.sha256, file.url) == (checkpoints.path_of(name), entry.sha256, entry.url)
 
 
 def test_the_published_checksums_are_those_of_the_authors_release() -> None:

@@ -36,7 +36,10 @@ from gimp_plugin import wire
 
 VERSION = "fake"
 SLOW_S = 3.0
-SETTINGS = ("method", "strength", "color", "color_map", "photoreal", "style_size_px", "seed", "device", "blend")
+SETTINGS = (
+    *("method", "strength", "color", "color_map", "photoreal", "style_size_px", "seed", "device", "blend"),
+    *("quality", "options"),
+)
 NEGATIVE = bytes(255 - value for value in range(256))
 
 
@@ -137,6 +140,7 @@ class FakeEngine(ThreadingHTTPServer):
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "composite": request.composite,
             "settings": {name: getattr(request, name) for name in SETTINGS},
+            "n_series": len(request.series),
         }
         self._write_note(note)
 
