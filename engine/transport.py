@@ -45,7 +45,13 @@ def transport(
 
 
 def refine(
-    colors: Tensor, wanted: Tensor, weight: Tensor | None, wanted_weight: Tensor | None, amount: float, seed: int
+    colors: Tensor,
+    wanted: Tensor,
+    weight: Tensor | None,
+    wanted_weight: Tensor | None,
+    amount: float,
+    seed: int,
+    n_turns: int = N_TURNS,
 ) -> Tensor:
     """Move colors until their distribution along every axis is the wanted one.
 
@@ -55,6 +61,7 @@ def refine(
         weight, wanted_weight: (N,), (M,), what counts; None = everything.
         amount: share of every move.
         seed: of samples and turns.
+        n_turns: of the color space.
 
     Returns:
         (3, N) in [0, 1].
@@ -63,7 +70,7 @@ def refine(
     ours = _drawn(colors, weight, generator)
     theirs = _drawn(wanted, wanted_weight, generator)
     result = colors
-    for _ in range(N_TURNS):
+    for _ in range(n_turns):
         turn = _random_turn(generator)
         maps = [_slice_map(p, q) for p, q in zip(turn @ ours, turn @ theirs, strict=True)]
         ours = _moved(ours, turn, maps, amount)
