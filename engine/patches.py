@@ -136,9 +136,8 @@ def match_exactly(
         for top in range(0, height, n_query):
             on_progress((first + n_source * top / height) / h, "")
             lines = slice(top, min(height, top + n_query))
-            product = (unit_patches(query, size, stride, lines).T.to(dtype).contiguous() @ candidates).to(
-                query.dtype
-            )  # (n, m)
+            ours = unit_patches(query, size, stride, lines).T.to(dtype).contiguous()  # (n, C k k)
+            product = (ours @ candidates).to(query.dtype)  # (n, m)
             wished = product if preference is None else product - _penalties(preference, lines, rows)
             value, at = wished.max(1)
             score = product.gather(1, at[:, None]).view(-1, width)
