@@ -99,12 +99,28 @@ class Found:
         for source, indices, share in zip(self.sources, self.indices, self.shares, strict=True):
             features = source.features[layer]
             both = torch.cat([features, features.square().sum(0, keepdim=True)])  # (C + 1, h, w)
-            mean, weights = vote(both, indices * factor, SIZE * factor, size, stride=self.stride * factor, weight=share)
+            mean, weights = vote(
+                both,
+                indices * factor,
+                SIZE * factor,
+                size,
+                stride=self.stride * factor,
+                weight=share,
+                window=None if factor == 1 else faded_window(factor).to(both),
+            )
             total, counts = total + mean * weights, counts + weights
         total = torch.as_tensor(total)
         mean = total[:-1] / counts.clamp_min(EPS)
         spread = (total[-1] - counts * mean.square().sum(0)).sum().clamp_min(0)
         return Target(mean, counts, spread)
+
+
+def faded_window(factor: int) -> Tensor:
+    """(3 f, 3 f): 1 in the middle, fading over the f positions that patches with a stride of 2 share; otherwise their
+    borders would show as a grid."""
+    ramp = ((torch.arange(SIZE * factor) + 0.5) / factor).clamp_max(1)
+    side = torch.minimum(ramp, ramp.flip(0))
+    return side[:, None] * side
 
 
 def find(

@@ -136,7 +136,8 @@ def match_exactly(
         for top in range(0, height, n_query):
             on_progress((first + n_source * top / height) / h, "")
             lines = slice(top, min(height, top + n_query))
-            product = (unit_patches(query, size, stride, lines).to(dtype).T @ candidates).float()  # (n, m)
+            ours = unit_patches(query, size, stride, lines).T.to(dtype).contiguous()  # (n, C k k)
+            product = (ours @ candidates).to(query.dtype)  # (n, m)
             wished = product if preference is None else product - _penalties(preference, lines, rows)
             value, at = wished.max(1)
             score = product.gather(1, at[:, None]).view(-1, width)
@@ -160,7 +161,7 @@ def unit_patches(features: Tensor, size: int, stride: int = 1, rows: slice = sli
     first, end, _ = rows.indices(grid_size(features, size, stride)[0])
     lines = features[:, first * stride : (end - 1) * stride + size]
     columns = F.unfold(lines[None], size, stride=stride)[0]
-    return columns / columns.norm(dim=0).clamp_min(EPS)
+    return columns / lengths(lines, size, stride).flatten().clamp_min(EPS)
 
 
 def _penalties(preference: Preference, lines: slice, rows: slice) -> Tensor:

@@ -49,7 +49,7 @@ MIN_SIDE_PX = 32  # of what the networks look at: three positions of block 4
 OPTIONS = (
     Option("iterations", 100, "evaluations of the loss, over all sizes", low=1, high=5000),
     Option("scales", 3, "picture sizes, each half the next", low=1, high=6),
-    Option("content", 0.15, "weight of the photo's content; less = freer", low=0, high=100),
+    Option("content", 0.25, "weight of the photo's content; less = freer", low=0, high=100),
     Option("copies", 1, "turned and scaled copies of the style on either side", low=0, high=3),
     Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam")),
 )

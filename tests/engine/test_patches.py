@@ -146,13 +146,14 @@ def test_votes_are_the_weighted_mean_of_the_patches_over_a_position(stride: int)
     values = torch.randn(2, 6, 7, generator=generator())
     grid = ((8 - 3) // stride + 1, (9 - 3) // stride + 1)
     indices = torch.stack([torch.randint(0, n, grid, generator=generator(n)) for n in (4, 5)])
-    weight = torch.rand(grid, generator=generator(9))
+    weight, window = torch.rand(grid, generator=generator(9)), torch.rand(3, 3, generator=generator(8))
     total, counts = torch.zeros(2, 8, 9), torch.zeros(8, 9)
     for i, j, y, x in itertools.product(range(grid[0]), range(grid[1]), range(3), range(3)):
         row, column = (int(n) for n in indices[:, i, j])
-        total[:, i * stride + y, j * stride + x] += weight[i, j] * values[:, row + y, column + x]
-        counts[i * stride + y, j * stride + x] += weight[i, j]
-    painted, weights = vote(values, indices, 3, (8, 9), stride=stride, weight=weight)
+        share = weight[i, j] * window[y, x]
+        total[:, i * stride + y, j * stride + x] += share * values[:, row + y, column + x]
+        counts[i * stride + y, j * stride + x] += share
+    painted, weights = vote(values, indices, 3, (8, 9), stride=stride, weight=weight, window=window)
     assert torch.allclose(weights, counts, atol=1e-6)
     assert torch.allclose(painted, torch.where(counts > 0, total / counts.clamp_min(1e-8), 0), atol=1e-5)
 
