@@ -31,6 +31,7 @@ from engine.stylize import stylize
 from engine.types import Picture, Settings, Style
 
 ITERATIONS = 200
+N_PATCHES = 512
 FIGURES = ("closed", "content", "patch", "grid", "seconds")
 
 
@@ -61,7 +62,7 @@ class Bench:
         figures = (
             style_closed(result, photo_seen, seen),
             content_distance(result, photo_seen),
-            patch_distance(result, seen),
+            patch_distance(result, seen, N_PATCHES),
             grid_peak(painted),
             seconds,
         )
