@@ -20,9 +20,10 @@ from engine.networks.checkpoints import SUFFIXES, build_many_styles, read_file
 from engine.networks.measured import Measured
 from engine.networks.msgnet import MsgNet, StyleCode
 from engine.networks.published import PublishedMsgNet
+from engine.networks.translation import enlarged
 from engine.styles import presets
 from engine.tiles import pad_to_multiple
-from engine.translation import MIN_SIDE_PX, enlarged, find_model, paint_measured
+from engine.translation import MIN_SIDE_PX, find_model, paint_measured
 from engine.types import Picture, Style
 
 STYLE_SIZE_PX = 512

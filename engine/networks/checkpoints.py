@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -157,24 +158,35 @@ def build_many_styles(state: State, name: str) -> MsgNet | PublishedMsgNet:
     state = {key: value for key, value in state.items() if not key.startswith("styles.")}
     if "color_eighth.match.weight" in state:
         widths = [len(state[f"{part}.bias"]) if f"{part}.bias" in state else 0 for part in ("quarter", "eighth")]
-        return sized(MsgNet, widths, count(state, r"blocks\.\d+\.conv1\.weight"), state, name)
+        n_blocks = count(state, r"blocks\.\d+\.conv1\.weight")
+        check_sizes(widths, n_blocks, name)
+        return with_weights(MsgNet(widths[0], widths[1], n_blocks), state, name)
     if "model1.0.conv2d.weight" in state and "ins.weight" in state:
         doubles = ("model.0.", "model.1.")
         kept = {k: v for k, v in state.items() if not STATISTICS.search(k) and not k.startswith(doubles)}
         kept = {k: v for k, v in kept.items() if k != "ins.G"}
         ngf = kept["ins.weight"].shape[-1] // 4
         n_blocks = count(kept, r"model\.\d+\.conv_block\.2\.weight") - 2
-        return sized(PublishedMsgNet, [ngf], n_blocks, kept, name)
+        check_sizes([ngf], n_blocks, name)
+        return with_weights(PublishedMsgNet(ngf, n_blocks), kept, name)
     raise WeightsError(f"{name} holds no MSG-Net, neither Impasto's own nor its authors'.")
 
 
-def sized(
-    make: type[MsgNet] | type[PublishedMsgNet], widths: list[int], n_blocks: int, state: State, name: str
-) -> MsgNet | PublishedMsgNet:
-    """A network of a size that is read off a file, filled."""
+def check_sizes(widths: list[int], n_blocks: int, name: str) -> None:
+    """Refuse sizes that no such network has, before one is built.
+
+    Raises:
+        WeightsError: they are that.
+    """
     if not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
         raise WeightsError(f"{name} has layers of {widths} channels and {n_blocks} blocks, which no MSG-Net has.")
-    network = make(*widths, n_blocks)
+
+
+Many = TypeVar("Many", MsgNet, PublishedMsgNet)
+
+
+def with_weights(network: Many, state: State, name: str) -> Many:
+    """The network, filled."""
     fill(network, state, name)
     return network
 

@@ -155,7 +155,7 @@ def build_painter(state: Mapping[str, Tensor], name: str) -> Painter:
     widths = [state[key].shape[0] for key in ("quarter.bias", "eighth.bias") if key in state and state[key].dim() == 1]
     if len(widths) != 2 or not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
         raise WeightsError(f"{name} holds no network of one style.")
-    network = Painter(kind, *widths, n_blocks)
+    network = Painter(kind, widths[0], widths[1], n_blocks)
     fill(network, state, name)
     return network
 

@@ -39,10 +39,9 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean, std = self.measured(x)
-        weight, bias = 1.0, 0.0
-        if self.weight is not None and self.bias is not None:
-            weight, bias = self.weight[:, None, None], self.bias[:, None, None]
-        return self.scaled(x, mean, std, weight, bias)
+        if self.weight is None or self.bias is None:
+            return self.scaled(x, mean, std, 1.0, 0.0)
+        return self.scaled(x, mean, std, self.weight[:, None, None], self.bias[:, None, None])
 
     def scaled(self, x: Tensor, mean: Tensor, std: Tensor, weight: Tensor | float, bias: Tensor | float) -> Tensor:
         """weight (x - mean) / std + bias, in the precision of x."""

@@ -77,10 +77,11 @@ def fold_coloring(
     mean, root = code[0].split([COLORING_CHANNELS, COLORING_CHANNELS**2])
     matrix = root.reshape(COLORING_CHANNELS, COLORING_CHANNELS) @ whitening
     offset = mean[:, None] - matrix @ own_mean  # (32, 1)
-    weight, bias = source.compress.weight.flatten(1), source.compress.bias
+    compress = source.compress.state_dict()
+    weight = (matrix @ compress["weight"].flatten(1))[:, :, None, None]
+    bias = (offset + matrix @ compress["bias"][:, None])[:, 0]
     first, last = target[0], target[1]
-    first.weight.copy_((matrix @ weight)[:, :, None, None])
-    first.bias.copy_((offset + matrix @ bias[:, None])[:, 0])  # type: ignore[index]
+    first.load_state_dict({"weight": weight, "bias": bias})
     last.load_state_dict(source.expand.state_dict())
 
 
@@ -166,10 +167,10 @@ def fit_latent(source: AnyStyle, target: MsgNet, styles: Sequence[Tensor], pictu
         wanted.append(source.encode_style(rgb)[0, -LATENT_SIZE:])
         counts.append(count)
     x, y = torch.stack(seen).double(), torch.stack(wanted).double()
-    count = torch.tensor(counts, dtype=torch.float64)[:, None] / sum(counts)
-    center, middle = (count * x).sum(0), (count * y).sum(0)
-    spread = (count * (x - center).square()).sum(0).sqrt() + 1e-3
-    design, root = (x - center) / spread, (count * len(count)).sqrt()
+    share = torch.tensor(counts, dtype=torch.float64)[:, None] / sum(counts)
+    center, middle = (share * x).sum(0), (share * y).sum(0)
+    spread = (share * (x - center).square()).sum(0).sqrt() + 1e-3
+    design, root = (x - center) / spread, (share * len(share)).sqrt()
     inner = (root * design) @ (root * design).T  # (N, N): fewer pictures than numbers in their matrices
     ridge = RIDGE * inner.diagonal().mean() * torch.eye(len(inner), dtype=torch.float64)
     solved = (root * design).T @ torch.linalg.solve(inner + ridge, root * (y - middle)) / spread[:, None]
