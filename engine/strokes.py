@@ -3,8 +3,8 @@
 "fast" is the any-style network's painting as it is. "better" finds for every patch of it the patch of the style that
 looks most alike, lays those pieces of the style picture over each other, and then moves the result for a few steps to
 where the matched patches, and the photo's own structure, want it: pieces alone lose the content, features alone have no
-strokes. "best" goes on from there, matching anew again and again at two sizes of the picture, with the style's
-statistics as a third term.
+strokes. "best" goes on from there, laying and matching anew again and again, at last at two sizes of the picture and
+with the style's statistics as a third term.
 
 Sources: Li & Wand 2016 (patches of features as the style term), Kwatra 2005 (overlapping pieces of an example,
 matched anew after each round), Gatys 2016 (Gram matrices). Departs: the matched patches are averaged into one map of
@@ -45,6 +45,7 @@ PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades f
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
 CONTENT_LIMIT, LOST_WEIGHT = 0.85, 6.0  # how far the photo may be left (unrelated: 2), and what more of it costs
+MAX_GAIN = 2.0  # of the contrast that averaging takes away
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
 
@@ -61,18 +62,24 @@ class Round:
     """
 
     n_steps: int
-    laid: float = 0.0
-    content: float = 0.35
+    laid: float
+    content: float = 0.25
     statistics: float = 0.0
-    variation: float = 0.2
+    variation: float = 0.1
     factors: tuple[float, ...] = (1.0,)
-    finest: int = 2
+    finest: int = 1
 
 
-BETTER = (Round(8, laid=1.0),)
+# Fewer and fewer pieces are laid anew, so that what the descent has joined stays joined. It changes single pixels only
+# after the first round: in few steps they would be noise.
+BETTER = (Round(8, laid=1.0, content=0.2, variation=0.2, finest=2),)
 ROUNDS = {
     "better": BETTER,
-    "best": (*BETTER, *(Round(12, content=0.3, statistics=0.3, factors=(1.0, 0.5)),) * 4),
+    "best": (
+        *BETTER,
+        *(Round(12, laid) for laid in (0.6, 0.5, 0.4, 0.3)),
+        Round(12, 0.2, statistics=0.1, factors=(1.0, 0.5)),
+    ),
 }
 
 
@@ -170,6 +177,20 @@ def variation(rgb: Tensor) -> Tensor:
     return (rgb[..., 1:, :] - rgb[..., :-1, :]).abs().mean() + (rgb[..., 1:] - rgb[..., :-1]).abs().mean()
 
 
+def with_contrast(mean: Tensor, mean_square: Tensor) -> Tensor:
+    """The means of patches, spread as widely as the patches themselves: averages alone are duller, and so would the
+    painting be.
+
+    Args:
+        mean, mean_square: (C, h, w), at each position over the patches that cover it.
+    """
+    middle = mean.mean((1, 2), keepdim=True)
+    wide = (mean_square.mean((1, 2), keepdim=True) - middle.square()).clamp_min(0)
+    narrow = (mean - middle).square().mean((1, 2), keepdim=True)
+    gain = (wide / narrow.clamp_min(1e-6)).sqrt().clamp(1, MAX_GAIN)
+    return (middle + (mean - middle) * gain).clamp_min(0)
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What the matched patches want of a picture's features.
@@ -254,10 +275,14 @@ class Look:
             best = found[:, 2].argmax(0)  # (H', W')
             found[:, 2] = torch.stack([(best == i).to(found.dtype) for i in range(len(sources))])
             total, weight = torch.zeros_like(ours), ours.new_zeros(ours.shape[1:])
+            squares = torch.zeros_like(ours)
             for source, place in zip(sources, found, strict=True):
                 mean, share = self.voted(source, place, layer, ours)
                 total, weight = total + mean * share, weight + share
-            wanted[layer], covered[layer] = total / weight.clamp_min(1e-6), (weight > 0).to(ours.dtype)
+                squares = squares + self.voted(source.square(), place, layer, ours)[0] * share
+            count = weight.clamp_min(1e-6)
+            wanted[layer] = with_contrast(total / count, squares / count)
+            covered[layer] = (weight > 0).to(ours.dtype)
             energy[layer] = torch.stack([source.square().mean() for source in sources]).mean().clamp_min(1e-6)
             places = found if layer == STROKE_LAYER else places
         return Target(wanted, covered, energy, places)
