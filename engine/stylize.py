@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from torch.nn import functional as F
 
 from engine import methods, semantics, strokes
 from engine.boundary import refine
+from engine.clock import Clock
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
@@ -299,8 +298,6 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
     strength = job.settings.strength
-    if method.fades and strength == 0:
-        return job.content.rgb, False
     if method.fades and strength < 1:
         full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
         return torch.lerp(job.content.rgb, full, strength), is_reused
@@ -353,22 +350,6 @@ def inside(x: Tensor, box: Box) -> Tensor:
     """A part of (..., H, W), as a view."""
     top, left, height, width = box
     return x[..., top : top + height, left : left + width]
-
-
-@dataclass
-class Clock:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
 def own_smoothing(job: Job) -> float:
