@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from engine import semantics
+from engine.clock import Clock
 from engine.methods import Job
 from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.smooth import choose_way, describe_way
@@ -18,22 +15,6 @@ from engine.types import Picture, Settings
 
 Box = tuple[int, int, int, int]
 """Top, left, height, width."""
-
-
-@dataclass
-class Clock:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
 def own_smoothing(job: Job) -> float:

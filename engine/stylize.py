@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import methods, semantics, strokes
-from engine.account import Box, Clock, is_refined, own_smoothing, report
+from engine.account import Box, is_refined, own_smoothing, report
 from engine.boundary import refine
+from engine.clock import Clock
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
@@ -294,8 +295,6 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
     strength = job.settings.strength
-    if method.fades and strength == 0:
-        return job.content.rgb, False
     if method.fades and strength < 1:
         full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
         return torch.lerp(job.content.rgb, full, strength), is_reused

@@ -106,8 +106,8 @@ def finish(solved: Tensor, small: Tensor, feeds: Sequence[Feed], job: Job) -> Te
     solved = solved.clamp(0, 1)
 
     def approach(rgb: Tensor, part: Part) -> Tensor:
-        weights = [None if x is None else x.flatten() for x in (part.counted, part.style)]
-        flat = refine(solved.flatten(1), rgb.flatten(1), *weights, amount, job.settings.seed, N_APPROACHES)
+        ours, theirs = (None if x is None else x.flatten() for x in (part.counted, part.style))
+        flat = refine(solved.flatten(1), rgb.flatten(1), ours, theirs, amount, job.settings.seed, N_APPROACHES)
         return flat.view_as(solved)
 
     near = by_parts(feeds, approach) if amount > 0 else solved
