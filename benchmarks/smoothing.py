@@ -1,8 +1,8 @@
 """The closed-form smoothing beside SciPy's direct solver: ``python -m benchmarks.smoothing [--out DIR]``.
 
-Three sample photos at 256 x 192 and 512 x 384, painted with a crude brush (a hard case: noise, other colors), each solver in a fresh
-process so that its memory is its own; then a large picture by the bounded variant and by the guided filter. Writes
-smoothing.json and smoothing.md where ``--out`` says, and prints the table.
+Three sample photos at 256 x 192 and 512 x 384, painted with a crude brush (a hard case: noise, other colors), each
+solver in a fresh process so that its memory is its own; then a large picture by the bounded variant and by the guided
+filter. Writes smoothing.json and smoothing.md where ``--out`` says, and prints the table.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ Loss = Callable[[Tensor], Tensor]
 SMALLEST_PX = 96
 HISTORY = 10  # steps that L-BFGS remembers: each costs two pictures of memory
 ADAM_RATE = 0.02
+BAND_WIDTHS, COLOR_WIDTHS = (1, 2, 4, 8), (4, 8)
+LUMA_CHROMA = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 
 
 def sizes_from_coarse(size: tuple[int, int], n_scales: int) -> list[tuple[int, int]]:
@@ -54,6 +56,60 @@ def descend(start: Tensor, loss: Loss, n_steps: int, optimizer: str, on_progress
         follow = _lbfgs if optimizer == "lbfgs" else _adam
         best = follow(pixels, loss, n_steps, on_progress)
     return best.clamp(0, 1)
+
+
+def descend_in_bands(start: Tensor, loss: Loss, n_steps: int, finest: int, on_progress: Progress) -> Tensor:
+    """Follow the gradient from a picture, but no farther into detail than wanted: light and color in bands.
+
+    A descent over pixels answers a network's pooling with noise of one or two pixels, and with noise of colors sooner
+    still. Here the change is a sum of small pictures of light, and smaller ones of color, made larger; what is finer
+    stays as it was.
+
+    Args:
+        start: (1, 3, H, W), sides of at least 8 pixels; not changed.
+        loss: what is to become small, of pixels that may leave [0, 1].
+        n_steps: evaluations of the loss and its gradient.
+        finest: 1, 2, 4 or 8, how many pixels wide the finest detail of the change is.
+        on_progress: told after each evaluation; may raise to stop.
+
+    Returns:
+        (1, 3, H, W) in [0, 1], the best found.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        bands = _Bands(start.detach().clone(), finest)
+        flat = start.new_zeros(bands.n_values).requires_grad_(True)
+        best = _lbfgs(flat, lambda values: loss(bands.picture(values)), n_steps, on_progress)
+        with torch.no_grad():
+            return bands.picture(best).clamp(0, 1)
+
+
+class _Bands:
+    """A picture and its changes, band by band, as one vector.
+
+    Args:
+        start: (1, 3, H, W), what no change leaves.
+        finest: the width of the finest band of light.
+    """
+
+    def __init__(self, start: Tensor, finest: int) -> None:
+        self.start = start
+        bands = [(1, width) for width in BAND_WIDTHS if width >= finest]
+        bands += [(2, width) for width in COLOR_WIDTHS]
+        height, width = start.shape[2:]
+        self.shapes = [(n, max(1, height // k), max(1, width // k), k) for n, k in bands]
+        self.n_values = sum(n * h * w for n, h, w, _ in self.shapes)
+        self.to_rgb = torch.linalg.inv(start.new_tensor(LUMA_CHROMA))
+
+    def picture(self, values: Tensor) -> Tensor:
+        """(1, 3, H, W): the start with the changes."""
+        size = self.start.shape[2:]
+        light, color = self.start.new_zeros(1, 1, *size), self.start.new_zeros(1, 2, *size)
+        parts = values.split([n * h * w for n, h, w, _ in self.shapes])
+        for part, (n, h, w, k) in zip(parts, self.shapes, strict=True):
+            band = part.reshape(1, n, h, w) / k  # a coarse value moves k^2 pixels: without this it would rule
+            large = F.interpolate(band, size, mode="bilinear", align_corners=False)
+            light, color = (light + large, color) if n == 1 else (light, color + large)
+        return self.start + torch.einsum("ij,bjhw->bihw", self.to_rgb, torch.cat([light, color], 1))
 
 
 class _Best:

@@ -90,18 +90,21 @@ def read_labels(path: Path | str, size: tuple[int, int] | None = None) -> list[t
 
     Args:
         path: as for ``read_picture``.
-        size: (H, W) that it must have; None = any.
+        size: (H, W) of its picture; a map of the same proportions, up to a pixel of rounding, is brought to it.
+            None = as it is.
 
     Returns:
         (color, mask), largest region first.
 
     Raises:
-        InputError: unusable, of another size, or too many colors.
+        InputError: unusable, of other proportions, or too many colors.
         ResourceError: not enough memory.
     """
     path = Path(path)
     with _opened(path, MAX_SIDE_PX) as image:
         upright = ImageOps.exif_transpose(image)
+        if size is not None and _is_scaled(upright, size):
+            upright = upright.resize((size[1], size[0]), Image.Resampling.NEAREST)
         _require_size(path, upright, size, "label map")
         picture = _to_picture(_with_alpha(upright).convert("RGB"))  # colors are names here: no profile
     return split_labels(picture, path.name)
@@ -218,6 +221,14 @@ def _require_size(path: Path, image: Image.Image, size: tuple[int, int] | None, 
             f"The {kind} {path.name} is {image.width} x {image.height} pixels, its picture {size[1]} x {size[0]}: "
             "they must have the same size."
         )
+
+
+def _is_scaled(image: Image.Image, size: tuple[int, int]) -> bool:
+    """Whether it is a smaller or larger copy of a picture (H, W): some program rounded its sides."""
+    height, width = size
+    return (
+        abs(image.height - image.width * height / width) <= 1 or abs(image.width - image.height * width / height) <= 1
+    )
 
 
 def _deep_gray(image: Image.Image, name: str) -> Tensor:

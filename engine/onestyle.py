@@ -48,14 +48,14 @@ def _of_file(path: Path, _stamp: float) -> OneStyle:
 
 
 def paint_one_style(job: Job, network: OneStyle) -> Tensor:
-    """The content in the network's style, as far as the strength goes: (3, H, W) in [0, 1]."""
+    """The content in the network's style: (3, H, W) in [0, 1]."""
     content = job.content.rgb[None].clamp(0, 1)  # (1, 3, H, W)
     how, rgb = USUAL, content
     if isinstance(network, Painter):
         how = arithmetic_for(network, job.device)
         rgb = in_colors(content, network.colors, job)
     painted = paint_measured(rgb, network, job.device, job.on_progress, how)
-    return torch.lerp(content, painted, job.settings.strength)[0]
+    return painted[0].contiguous()
 
 
 def arithmetic_for(network: Painter, device: torch.device) -> Arithmetic:

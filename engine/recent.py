@@ -101,6 +101,8 @@ def _parts(job: Job) -> Iterator[tuple[str, Any]]:
     yield "content", job.content.rgb
     yield "alpha", job.content.alpha
     yield "mask", None if job.mask is None else job.mask.weight
+    for picture in () if job.series is None else job.series.pictures:
+        yield "series", picture.rgb
     for region in job.regions:
         yield "region", region.content.weight
         yield "region's style", region.style.weight

@@ -12,6 +12,7 @@ Filtering", which Li proposes as an approximation; He & Sun 2015, "Fast Guided F
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,8 +85,8 @@ def smooth_photoreal(
 ) -> Tensor:
     """Give a painting the content's edges.
 
-    Of a large picture, coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a window,
-    so that cost and memory stay bounded and the details, which come from the content at full size, stay sharp.
+    Of a large picture, coefficients are computed at ``SOLVE_PX`` and enlarged: they are smooth at the scale of a
+    window, so that cost and memory stay bounded and the details, which come from the content at full size, stay sharp.
 
     Args:
         painted: (3, H, W), [0, 1].
@@ -105,7 +106,12 @@ def smooth_photoreal(
 
 
 def recolor_smoothly(
-    painted: Tensor, content: Tensor, on_progress: Progress = silent, *, way: Way | None = None
+    painted: Tensor,
+    content: Tensor,
+    on_progress: Progress = silent,
+    *,
+    way: Way | None = None,
+    finish: Callable[[Tensor], Tensor] = lambda solved: solved,
 ) -> Tensor:
     """A content of any size in the colors of a painting of the size at which smoothing is solved.
 
@@ -114,6 +120,7 @@ def recolor_smoothly(
         content: (3, H, W).
         on_progress: told the share done; may raise ``Cancelled``.
         way: None = ``choose_way``.
+        finish: what is still to be done to the solved picture (3, h, w), before its color maps are enlarged.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -121,11 +128,11 @@ def recolor_smoothly(
     on_progress(0.0, "")
     way = way or choose_way((content.shape[1], content.shape[2]))
     if way == "exact":
-        return smooth_exactly(painted, content, on_progress=on_progress).clamp_(0, 1)
+        return finish(smooth_exactly(painted, content, on_progress=on_progress)).clamp(0, 1)
     small = shrunk(content)
     fitting = part(on_progress, 0.0, 0.8)
     if way == "bounded":
-        solved = smooth_exactly(painted, small, on_progress=fitting)
+        solved = finish(smooth_exactly(painted, small, on_progress=fitting))
         affine = fit_affine(small, solved, FIT_RADIUS_PX, FIT_EPS)
     else:
         affine = fit_affine(small, painted, max(1, round(RADIUS * max(small.shape[1:]))), EPS, fitting)

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import methods
+from engine import methods, semantics, strokes
+from engine.account import Box, Clock, is_refined, own_smoothing, report
 from engine.boundary import refine
 from engine.color import keep_chroma, recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
-from engine.errors import InputError
+from engine.errors import InputError, SettingsError
 from engine.methods import Job, MethodInfo
-from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.options import resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
-from engine.smooth import choose_way, describe_way, smooth_photoreal
+from engine.series import Series
+from engine.smooth import smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
+N_TRIED = 8  # pictures of a series that a strength is tried on
 PAD_PX = 64  # surroundings of a selection that are computed with it
 # What the pipeline does with a painting; that no method sees it makes paintings reusable.
 NOT_THE_METHODS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in AFTERWARDS}
@@ -60,6 +60,7 @@ def stylize(
     regions: Sequence[Region] = (),
     on_progress: Progress = silent,
     recent: Recent | None = None,
+    series: Series | None = None,
 ) -> Stylized:
     """Paint a picture, or the selected part of it, in one or several styles.
 
@@ -74,6 +75,8 @@ def stylize(
         on_progress: told the share done; raises ``Cancelled`` to stop between two layers.
         recent: paintings of earlier jobs: one of the same picture, styles and method is taken from there, whatever
             color, smoothing and edge it is to have now; a new one is put there.
+        series: pictures that are to look alike, this one among them: the any-style network paints all by the same
+            statistics and strength.
 
     Raises:
         InputError: no style, empty mask, sizes that do not match.
@@ -84,10 +87,14 @@ def stylize(
     """
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
-    check_inputs(content, styles, mask, regions)
+    check_inputs(content, styles, mask, regions, settings.auto_regions)
     is_chosen = settings.auto_strength and settings.strength == 1
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
+        if settings.auto_regions and styles[0].picture is not None:
+            with clock.stage("regions"):
+                stretch = part(on_progress, 0.0, 0.02)
+                regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
         part_of, box = crop_to_selection(content, mask, regions, settings)
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
@@ -100,6 +107,7 @@ def stylize(
                 device=choose_device(settings.device),
                 options=options,
                 on_progress=part(on_progress, 0.02, 0.85, "Painting"),
+                series=series,
             )
         if is_chosen:
             with clock.stage("strength"):
@@ -132,9 +140,16 @@ def strength_for(job: Job, method: MethodInfo) -> float:
 
     def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
         trial = replace(job, content=content, mask=mask, on_progress=silent)
-        return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        painted = method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        return torch.lerp(content.rgb, painted, strength) if method.fades else painted
 
-    return choose_strength(job.content, job.mask, paint)
+    series = job.series
+    if series is None:
+        return choose_strength(job.content, job.mask, paint)
+    if "strength" not in series.known:  # what the one that bears least bears
+        job = replace(job, series=None)
+        series.known["strength"] = min(choose_strength(p, None, paint) for p in series.pictures[:N_TRIED])
+    return float(series.known["strength"])
 
 
 def warm_up() -> None:
@@ -152,13 +167,14 @@ class Work:
     regions: Sequence[Region]
 
 
-Box = tuple[int, int, int, int]  # top, left, height, width
-
-
-def check_inputs(content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region]) -> None:
+def check_inputs(
+    content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region], auto_regions: bool
+) -> None:
     """Refuse what cannot be painted, in one sentence each."""
     if not styles:
         raise InputError("Give at least one style.")
+    if auto_regions and (regions or len(styles) != 1 or styles[0].picture is None):
+        raise SettingsError("Regions are found for exactly one style, and that a picture: a preset has no regions.")
     for weight in [m.weight for m in [mask, *(region.content for region in regions)] if m is not None]:
         if tuple(weight.shape) != content.size:
             raise InputError(
@@ -277,15 +293,29 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
 
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
+    strength = job.settings.strength
+    if method.fades and strength == 0:
+        return job.content.rgb, False
+    if method.fades and strength < 1:
+        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
+        return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
-        return method.paint(job), False
+        return paint(method, job), False
     digest = digest_of(job)
     found = recent.find(digest)
     if found is not None:
         return found, True
-    painted = method.paint(job)
+    painted = paint(method, job)
     recent.keep(digest, painted)
     return painted, False
+
+
+def paint(method: MethodInfo, job: Job) -> Tensor:
+    """What the method paints, with the strokes that the quality asks for."""
+    if not is_refined(job):
+        return method.paint(job)
+    painted = method.paint(replace(job, on_progress=part(job.on_progress, 0.0, 0.1)))
+    return strokes.refine(replace(job, on_progress=part(job.on_progress, 0.1, 1.0)), painted)
 
 
 def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | None:
@@ -312,51 +342,3 @@ def inside(x: Tensor, box: Box) -> Tensor:
     """A part of (..., H, W), as a view."""
     top, left, height, width = box
     return x[..., top : top + height, left : left + width]
-
-
-@dataclass
-class Clock:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-def own_smoothing(job: Job) -> float:
-    """How much a method smooths by itself: photorealistic ones have an option for it."""
-    return float(job.options.get("smoothing", 0))
-
-
-def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box) -> dict[str, Any]:
-    """The account that goes with a result."""
-    height, width = job.content.size
-    notes = []
-    if picture.size != job.content.size:
-        notes.append(f"computed at {width} x {height} pixels")
-    if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
-        notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
-    if own_smoothing(job) > 0 or settings.photoreal > 0:
-        smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
-        notes.append(describe_way(choose_way(smoothed), smoothed))
-    return {
-        "method": settings.method,
-        "device": str(job.device),
-        "strength": settings.strength,
-        "color": settings.color,
-        "photoreal": settings.photoreal,
-        "blend": settings.blend,
-        "seed": settings.seed,
-        "options": dict(job.options),
-        "size": [width, height],
-        "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
-        "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,
-        "notes": notes,
-    }

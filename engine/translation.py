@@ -83,10 +83,10 @@ def load(name: str, kind: str) -> Generator:
 
 
 def translate(job: Job, network: Generator) -> Tensor:
-    """The content as the network translates it, as far as the strength goes: (3, H, W) in [0, 1]."""
+    """The content as the network translates it: (3, H, W) in [0, 1]."""
     content = job.content.rgb[None].clamp(0, 1)
     painted = paint_measured(content, network, job.device, job.on_progress)
-    return torch.lerp(content, painted, job.settings.strength)[0]
+    return painted[0].contiguous()
 
 
 def paint_measured(

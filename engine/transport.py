@@ -1,8 +1,9 @@
 """Colors by optimal transport: the map between Gaussians, then what of the distribution it misses, slice by slice.
 
 Sources: Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping for Example-Based Colour Transfer";
-Pitie, Kokaram & Dahyot 2007, "Automated Colour Grading Using Colour Distribution Transfer" (one-dimensional transport along the axes
-of turned color spaces, again and again); Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures".
+Pitie, Kokaram & Dahyot 2007, "Automated Colour Grading Using Colour Distribution Transfer" (one-dimensional transport
+along the axes of turned color spaces, again and again); Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters
+of Measures".
 """
 
 from __future__ import annotations
@@ -44,7 +45,13 @@ def transport(
 
 
 def refine(
-    colors: Tensor, wanted: Tensor, weight: Tensor | None, wanted_weight: Tensor | None, amount: float, seed: int
+    colors: Tensor,
+    wanted: Tensor,
+    weight: Tensor | None,
+    wanted_weight: Tensor | None,
+    amount: float,
+    seed: int,
+    n_turns: int = N_TURNS,
 ) -> Tensor:
     """Move colors until their distribution along every axis is the wanted one.
 
@@ -54,6 +61,7 @@ def refine(
         weight, wanted_weight: (N,), (M,), what counts; None = everything.
         amount: share of every move.
         seed: of samples and turns.
+        n_turns: of the color space.
 
     Returns:
         (3, N) in [0, 1].
@@ -62,7 +70,7 @@ def refine(
     ours = _drawn(colors, weight, generator)
     theirs = _drawn(wanted, wanted_weight, generator)
     result = colors
-    for _ in range(N_TURNS):
+    for _ in range(n_turns):
         turn = _random_turn(generator)
         maps = [_slice_map(p, q) for p, q in zip(turn @ ours, turn @ theirs, strict=True)]
         ours = _moved(ours, turn, maps, amount)
@@ -81,7 +89,8 @@ def _moved(colors: Tensor, turn: Tensor, maps: list[Tensor], amount: float) -> T
 def _slice_map(ours: Tensor, theirs: Tensor) -> Tensor:
     """How far values between -sqrt 3 and sqrt 3 move to go from one distribution to another: (N_BINS,).
 
-    Quantiles go to quantiles; steps of both are limited against each other, so that no part of the range is torn apart or crushed.
+    Quantiles go to quantiles; steps of both are limited against each other, so that no part of the range is torn apart
+    or crushed.
     """
     levels = torch.linspace(0, 1, N_QUANTILES)
     source, target = (torch.quantile(x, levels) for x in (ours, theirs))

@@ -15,6 +15,7 @@ from engine.shapes import check_shapes
 ColorMode = Literal["style", "luminance", "match"]
 ColorMap = Literal["transport", "cholesky", "symmetric", "histogram"]
 BlendMode = Literal["feather", "hard", "mrf"]
+Quality = Literal["fast", "better", "best"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 Progress = Callable[[float, str], None]
@@ -114,6 +115,9 @@ class Settings:
         composite: blend with the content by the mask, so that pixels of mask 0 come back untouched to the bit.
         blend: the mask's edge: "feather" (as soft as the mask is), "hard" (cut at one half), "mrf" (in a narrow band
             the object's own edge is found, and its hairs: see ``engine.boundary``).
+        quality: of the any-style network: "fast" (as it paints), "better" and "best" (with strokes of the style
+            picture, in seconds and in a minute: see ``engine.strokes``).
+        auto_regions: find by ourselves what of the style feeds what of the content (``engine.semantics``).
         options: of the method, by name; what they are the method's registration tells (checked when it is run).
 
     Raises:
@@ -133,6 +137,8 @@ class Settings:
     seed: int = 0
     composite: bool = True
     blend: BlendMode = "feather"
+    quality: Quality = "fast"
+    auto_regions: bool = False
     options: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,6 +148,7 @@ class Settings:
         _check_name("color_map", self.color_map, get_args(ColorMap))
         _check_name("blend", self.blend, get_args(BlendMode))
         _check_name("device", self.device, get_args(DeviceName))
+        _check_name("quality", self.quality, get_args(Quality))
         if self.style_size_px is not None:
             _check_range("style_size_px", self.style_size_px, 32, 8192)
         if self.size_px is not None:

@@ -40,6 +40,11 @@ BLENDS = (
     Entry("hard", "Hard"),
     Entry("mrf", "Find the object's own edge, with its hairs"),
 )
+QUALITIES = (
+    Entry("fast", "Fast"),
+    Entry("better", "Better: with brush strokes of the style picture (seconds)"),
+    Entry("best", "Best: the same, worked out with care (a minute or two)"),
+)
 DEVICES = (
     Entry("auto", "Automatic"),
     Entry("cpu", "Processor"),
@@ -47,8 +52,8 @@ DEVICES = (
 )
 # Those that the dialog shows with a label before them.
 LABELLED = (
-    *("style-preset", "style-file", "style-layer", "strength", "color", "photoreal", "style-size"),
-    *("blend", "feather", "method", "color-map", "seed", "device"),
+    *("style-preset", "style-file", "style-layer", "quality", "strength", "color", "photoreal"),
+    *("style-size", "blend", "feather", "method", "options", "color-map", "seed", "device"),
 )
 
 
@@ -70,12 +75,15 @@ class Choices:
     file: Gio.File | None
     layer: Gimp.Layer | None
     method: str
+    options: str
+    quality: str
     strength: float
     auto_strength: bool
     color: str
     color_map: str
     photoreal: float
     selection_only: bool
+    consistent: bool
     blend: str
     feather_px: float
     style_size_px: int
@@ -114,12 +122,15 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         file=get("style-file"),
         layer=get("style-layer"),
         method=get("method"),
+        options=get("options"),
+        quality=get("quality"),
         strength=get("strength"),
         auto_strength=get("auto-strength"),
         color=get("color"),
         color_map=get("color-map"),
         photoreal=get("photoreal"),
         selection_only=get("selection-only"),
+        consistent=get("consistent"),
         blend=get("blend"),
         feather_px=get("feather"),
         style_size_px=get("style-size"),
@@ -174,6 +185,16 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
         "How the style is transferred",
         _choice(catalog.methods),
         catalog.methods[0].name,
+        flags,
+    )
+    procedure.add_string_argument("options", "_Options", _options_help(catalog), "", flags)
+    procedure.add_choice_argument(
+        "quality",
+        "_Quality",
+        "How much care the method Any style takes: better and best lay real brush strokes of the style picture, so "
+        "they need a file or a layer as the style (a famous painting is painted fast)",
+        _choice(QUALITIES),
+        "fast",
         flags,
     )
     procedure.add_double_argument(
@@ -236,6 +257,14 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         True,
         flags,
     )
+    procedure.add_boolean_argument(
+        "consistent",
+        "Several layers: the same thing looks the _same",
+        "Where several layers are selected, the method Any style measures them together: what is the same in two of "
+        "them is painted alike. Off: each by itself",
+        True,
+        flags,
+    )
     procedure.add_choice_argument(
         "blend",
         "Mas_k edge",
@@ -254,6 +283,12 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         0.0,
         flags,
     )
+
+
+def _options_help(catalog: Catalog) -> str:
+    """What can be entered for each method."""
+    lines = [f"{method.title}: {method.options}" for method in catalog.methods if method.options]
+    return "\n".join(["Settings that only the chosen method has, as name=value, name=value.", *lines])
 
 
 def _choice(entries: tuple[Entry, ...]) -> Gimp.Choice:

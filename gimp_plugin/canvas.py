@@ -51,6 +51,19 @@ class Reading:
     backing: wire.Buffer | None
 
 
+def pick_layers(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
+    """The layers that can be read, at least one.
+
+    Raises:
+        WireError: nothing, too much or the wrong thing is selected; the message says what to do.
+    """
+    if len(drawables) > wire.MAX_SERIES:
+        raise pixels.refusal(
+            f"More than {wire.MAX_SERIES} layers are selected: select fewer, then run the filter again."
+        )
+    return [pick_layer(image, [drawable]) for drawable in drawables] or [pick_layer(image, drawables)]
+
+
 def pick_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.Layer:
     """The one layer that can be read.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("catalog.json")
 
@@ -16,10 +17,12 @@ class Entry:
     Args:
         name: what crosses the wire and what scripts write.
         title: what the user reads.
+        options: of a method, what can be set, for people.
     """
 
     name: str
     title: str
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,11 @@ def load(file: Path = FILE) -> Catalog:
     try:
         values = json.loads(file.read_text("utf-8"))
         styles = tuple(Entry(style["name"], _style_title(style)) for style in values["styles"])
-        methods = tuple(Entry(method["name"], method["title"]) for method in values["methods"] if method["is_ready"])
+        methods = tuple(
+            Entry(method["name"], method["title"], _options(method))
+            for method in values["methods"]
+            if method["is_ready"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return BUILT_IN
     return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods)
@@ -58,3 +65,9 @@ def load(file: Path = FILE) -> Catalog:
 
 def _style_title(style: dict[str, str]) -> str:
     return ", ".join(part for part in (style["title"], style.get("artist")) if part)
+
+
+def _options(method: dict[str, Any]) -> str:
+    """ "statistic=gram|linear, iterations=200": names with their choices, or the usual value."""
+    options = method.get("options", [])
+    return ", ".join(f"{o['name']}={'|'.join(o['choices']) or o['default']}" for o in options)

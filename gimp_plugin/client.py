@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING or __package__:
     from . import exchange, wire
@@ -135,7 +135,16 @@ class Engine:
         Raises:
             WireError: the engine's own error, "unreachable" when it dies or hangs, "cancelled".
         """
-        return _Job(self, request).run(on_progress, should_cancel)
+        return _Job[wire.StylizeResult](self, request).run(on_progress, should_cancel)
+
+    def find_object(
+        self,
+        request: wire.SegmentRequest,
+        on_progress: Report = _silent,
+        should_cancel: Callable[[], bool] = _never,
+    ) -> wire.SegmentResult:
+        """Let the engine find an object, in the same way as ``stylize``; its mask has the content's size and dtype."""
+        return _Job[wire.SegmentResult](self, request).run(on_progress, should_cancel)
 
     def forget(self, job_id: str) -> None:
         """Cancel a job, or drop its result.
@@ -199,25 +208,40 @@ class Engine:
             connection.close()
 
 
-class _Job:
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Request(Protocol[R_co]):
+    """What can be asked of the engine: see ``wire``."""
+
+    @property
+    def max_result_bytes(self) -> int: ...
+
+    def pack(self) -> list[wire.Buffer]: ...
+
+    def read_result(self, frame: wire.Buffer) -> R_co | None: ...
+
+
+class _Job(Generic[R]):
     """One picture on its way. A thread talks to the engine; the caller's thread shows progress and may cancel.
 
     Blocking reads in a thread, and not polling, because cancelling then works in every phase alike: the socket
     is shut down under the reader.
     """
 
-    def __init__(self, engine: Engine, request: wire.StylizeRequest) -> None:
+    def __init__(self, engine: Engine, request: _Request[R]) -> None:
         self._engine = engine
         self._request = request
         self._id = str(uuid.uuid4())
         self._news: SimpleQueue[tuple[float, str] | None] = SimpleQueue()
-        self._result: wire.StylizeResult | None = None
+        self._result: R | None = None
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_stopped = False
 
-    def run(self, on_progress: Report, should_cancel: Callable[[], bool]) -> wire.StylizeResult:
+    def run(self, on_progress: Report, should_cancel: Callable[[], bool]) -> R:
         thread = threading.Thread(target=self._work, name="impasto-job", daemon=True)
         thread.start()
         try:
@@ -357,9 +381,8 @@ class _Job:
         self._news.put((float(share) if is_share and share else 0.0, str(event.get("message") or "")))
         return state == "done"
 
-    def _fetch(self) -> wire.StylizeResult:
-        content, mask = self._request.content, self._request.mask
-        most = 8 + wire.MAX_HEADER_BYTES + len(content.data) + (len(mask.data) if mask is not None else 0)
+    def _fetch(self) -> R:
+        most = 8 + wire.MAX_HEADER_BYTES + self._request.max_result_bytes
         with self._connection(ANSWER_S) as connection:
             self._engine.send_head(connection, "GET", f"/v1/jobs/{self._id}/result")
             response = exchange.checked(connection.getresponse())
@@ -371,10 +394,7 @@ class _Job:
                 exchange.fill(memoryview(frame), response)
             finally:
                 response.close()
-        result = wire.StylizeResult.unpack(frame)
-        if result.picture.shape != content.shape or result.picture.dtype != content.dtype:
-            raise wire.WireError("failed", WRONG_SIZE)
-        edge = result.mask
-        if edge is not None and (mask is None or (edge.shape, edge.dtype) != (mask.shape, mask.dtype)):
+        result = self._request.read_result(frame)
+        if result is None:
             raise wire.WireError("failed", WRONG_SIZE)
         return result

@@ -62,14 +62,14 @@ def ask(
 
 def _fill(dialog: GimpUi.ProcedureDialog) -> None:
     """Three groups in the order in which people think: which style, what look, where."""
-    for name in ("style-preset", "color", "blend", "method", "color-map", "device"):
+    for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality"):
         dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
     for name in ("strength", "photoreal"):
         _show_percent(dialog.get_scale_entry(name, 100.0))
     dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
-    dialog.fill_box("look-box", ["strength", "auto-strength", "color", "photoreal", "style-size"])
-    dialog.fill_box("area-box", ["selection-only", "blend", "feather"])
-    dialog.fill_box("more-box", ["method", "color-map", "seed", "device"])
+    dialog.fill_box("look-box", ["quality", "strength", "auto-strength", "color", "photoreal", "style-size"])
+    dialog.fill_box("area-box", ["selection-only", "blend", "feather", "consistent"])
+    dialog.fill_box("more-box", ["method", "options", "color-map", "seed", "device"])
     for group, title in GROUPS.items():
         dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
         dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box")

@@ -175,6 +175,15 @@ def unpack_frame(kind: str, frame: Buffer) -> tuple[dict[str, Any], dict[str, Pl
     return meta, {name: Plane(dtype, shape, body[a:b]) for name, (dtype, shape, a, b) in table.items()}
 
 
+def kind_of(frame: Buffer) -> str:
+    """The kind that a frame says it is.
+
+    Raises:
+        WireError: not a frame.
+    """
+    return str(_read_header(memoryview(frame))[0]["__metadata__"].get("impasto"))
+
+
 def _read_header(head: Buffer) -> tuple[dict[str, Any], int]:
     require(len(head) >= 8, "The frame is shorter than its length field.")
     (length,) = struct.unpack_from("<Q", head)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Impasto, neural style transfer: GIMP's entry. It registers the filter and hands each run to ``job``."""
+"""Impasto, neural style transfer: GIMP's entry. It registers both procedures and hands each run on."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -15,12 +15,13 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import arguments, canvas, catalog, job, wire
+    from . import arguments, canvas, catalog, job, selection, wire
 else:
     import arguments
     import canvas
     import catalog
     import job
+    import selection
     import wire
 
 PROCEDURE = "impasto-stylize"
@@ -32,6 +33,13 @@ HELP = (
     "style-preset; style-source can name one of the three instead. With selection-only, as it is unless turned off, "
     "something must be selected."
 )
+SELECT_PROCEDURE = "impasto-select-object"
+SELECT_BLURB = "Turn a rough rectangle around an object into a selection of that object"
+SELECT_HELP = (
+    "Looks at what is visible in and around the selection's bounding rectangle and selects the object that fills it, "
+    "in one undo step. Computes on this machine with the Impasto engine, which is started if it does not run: with the "
+    "weights of Segment Anything if they are there, else with GrabCut, which needs none. Nothing else is changed."
+)
 # Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
 _CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
 
@@ -40,21 +48,30 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
     """The plug-in process that GIMP starts for each run."""
 
     def do_query_procedures(self) -> list[str]:
-        return [PROCEDURE]
+        return [PROCEDURE, SELECT_PROCEDURE]
 
     def do_set_i18n(self, _name: str) -> bool:
         return False
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, _run, None)
+        is_filter = name == PROCEDURE
+        run = _run if is_filter else _run_select
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         # Every kind of image: a greyed-out entry would not say what to do about an indexed one.
         procedure.set_image_types("*")
-        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
-        procedure.set_menu_label("_Neural Style...")
-        procedure.add_menu_path("<Image>/Filters/Artistic")
-        procedure.set_documentation(BLURB, HELP, name)
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
-        arguments.declare(procedure, catalog.load())
+        if is_filter:
+            procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+            procedure.set_menu_label("_Neural Style...")
+            procedure.add_menu_path("<Image>/Filters/Artistic")
+            procedure.set_documentation(BLURB, HELP, name)
+            arguments.declare(procedure, catalog.load())
+        else:
+            procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
+            procedure.set_menu_label("_Object in Selection (Neural Style)")
+            procedure.add_menu_path("<Image>/Select")
+            procedure.set_documentation(SELECT_BLURB, SELECT_HELP, name)
+            selection.declare(procedure)
         return procedure
 
 
@@ -66,7 +83,7 @@ def _run(
     config: Gimp.ProcedureConfig,
     _data: Any,
 ) -> Gimp.ValueArray:
-    try:
+    def paint() -> Gimp.ValueArray:
         if run_mode == Gimp.RunMode.INTERACTIVE:
             choices = _ask(procedure, config, image, drawables)
             if choices is None:
@@ -77,6 +94,33 @@ def _run(
             # As the dialog does it. Scripts get an error instead: nobody looks at what they paint.
             choices = dataclasses.replace(choices, selection_only=False)
         layer = job.stylize(image, drawables, choices, catalog.load())
+        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+        values.remove(1)
+        values.insert(1, GObject.Value(Gimp.Layer, layer))
+        return values
+
+    return _answered(procedure, paint)
+
+
+def _run_select(
+    procedure: Gimp.Procedure,
+    _run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    _drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    _data: Any,
+) -> Gimp.ValueArray:
+    def select() -> Gimp.ValueArray:
+        selection.select_object(image, config.get_property("model"), config.get_property("edge"))
+        return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+
+    return _answered(procedure, select)
+
+
+def _answered(procedure: Gimp.Procedure, work: Callable[[], Gimp.ValueArray]) -> Gimp.ValueArray:
+    """What a run returns, its errors in GIMP's terms."""
+    try:
+        return work()
     except wire.WireError as error:
         status = (
             Gimp.PDBStatusType.CALLING_ERROR if error.code in _CALLING_CODES else Gimp.PDBStatusType.EXECUTION_ERROR
@@ -85,10 +129,6 @@ def _run(
     except Exception as fault:  # the edge: GIMP would say no more than "returned no return values"
         traceback.print_exc()
         return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(_describe(fault)))
-    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-    values.remove(1)
-    values.insert(1, GObject.Value(Gimp.Layer, layer))
-    return values
 
 
 def _describe(fault: Exception) -> str:
@@ -108,7 +148,7 @@ def _ask(
         from . import dialog  # noqa: PLC0415
     else:
         import dialog  # noqa: PLC0415
-    canvas.pick_layer(image, drawables)
+    canvas.pick_layers(image, drawables)
     return dialog.ask(procedure, config, canvas.has_selection(image), canvas.is_gray(image))
 
 

@@ -13,12 +13,13 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, pixels, scratch, wire
+    from . import canvas, launch, options, pixels, scratch, wire
     from .arguments import Choices
     from .catalog import Catalog
 else:
     import canvas
     import launch
+    import options
     import pixels
     import scratch
     import wire
@@ -29,30 +30,58 @@ else:
 _START_SHARE = 0.05
 
 
-def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choices, catalog: Catalog) -> Gimp.Layer:
-    """Paint a layer, or what is selected of it, and insert the result above it.
+@dataclasses.dataclass(frozen=True)
+class _Painted:
+    """What comes above one layer."""
 
-    Everything that can fail comes first: the image is touched only once the painted pixels are here.
+    source: Gimp.Layer
+    reading: canvas.Reading
+    result: wire.StylizeResult
+    settings: dict[str, Any]
+
+
+def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choices, catalog: Catalog) -> Gimp.Layer:
+    """Paint layers, or what is selected of them, and insert each result above its layer, in one undo step.
+
+    Everything that can fail comes first: the image is touched only once all painted pixels are here.
 
     Returns:
-        The new layer.
+        The new layer; of several the first layer's.
 
     Raises:
         WireError: with a sentence for the user; the image is unchanged.
     """
     started = time.monotonic()
-    source = canvas.pick_layer(image, drawables)
+    sources = canvas.pick_layers(image, drawables)
     canvas.start_progress("Neural Style: reading the layer")
-    reading = canvas.read_layer(image, source, choices.selection_only, choices.feather_px)
+    readings = [canvas.read_layer(image, layer, choices.selection_only, choices.feather_px) for layer in sources]
     style = _style(choices, catalog)
-    request = _request(reading, style, choices)
-    read = time.monotonic()
-    result = _compute(request)
-    if result.mask is not None:
-        reading = dataclasses.replace(reading, mask=result.mask, is_softened=True)
-    settings = _settings(style, choices, result.report)
-    settings["seconds"] = {"read": read - started, "engine": time.monotonic() - read}
-    return canvas.insert_layer(image, source, reading, result.picture, _layer_name(style, choices), settings)
+    is_series = choices.consistent and len(sources) > 1
+    series = tuple(reading.content for reading in readings) if is_series else ()
+    painted = []
+    for i, (source, reading) in enumerate(zip(sources, readings, strict=True)):
+        began = time.monotonic()
+        request = _request(reading, style, choices, series)
+        result = _compute(request, (i / len(sources), (i + 1) / len(sources)))
+        settings = _settings(style, choices, result.report)
+        settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
+        painted.append(_Painted(source, reading, result, settings))
+    return _insert(image, painted, _layer_name(style, choices))
+
+
+def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.Layer:
+    """Put the new layers into the image, as one step of undo; the first of them."""
+    layers = []
+    image.undo_group_start()
+    try:
+        for one in painted:
+            reading = one.reading
+            if one.result.mask is not None:
+                reading = dataclasses.replace(reading, mask=one.result.mask, is_softened=True)
+            layers.append(canvas.insert_layer(image, one.source, reading, one.result.picture, name, one.settings))
+    finally:
+        image.undo_group_end()
+    return layers[0]
 
 
 def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
@@ -71,12 +100,16 @@ def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
     return wire.StyleEntry(title, preset=choices.preset)
 
 
-def _request(reading: canvas.Reading, style: wire.StyleEntry, choices: Choices) -> wire.StylizeRequest:
+def _request(
+    reading: canvas.Reading, style: wire.StyleEntry, choices: Choices, series: tuple[wire.Plane, ...]
+) -> wire.StylizeRequest:
     return wire.StylizeRequest(
         content=reading.content,
         styles=(style,),
         mask=reading.mask,
         method=choices.method,
+        options=options.read(choices.options),
+        quality=choices.quality,
         strength=choices.strength,
         auto_strength=choices.auto_strength,
         color=choices.color,
@@ -87,22 +120,25 @@ def _request(reading: canvas.Reading, style: wire.StyleEntry, choices: Choices) 
         device=choices.device,
         composite=False,  # the new layer's mask blends, and stays editable
         blend=choices.blend,
+        series=series,
     )
 
 
-def _compute(request: wire.StylizeRequest) -> wire.StylizeResult:
-    """Find or start the engine and let it paint.
+def _compute(request: wire.StylizeRequest, stretch: tuple[float, float]) -> wire.StylizeResult:
+    """Find or start the engine and let it paint, while the progress bar goes through a stretch of its length.
 
     The client talks to the engine in a thread of its own and calls back on this one, the only one that may talk to
     GIMP. GIMP's Cancel ends this process; the engine notices that and stops.
     """
-    engine = launch.ensure_engine(
-        on_progress=lambda share, message: canvas.show_progress(_START_SHARE * share, message)
-    )
-    canvas.show_progress(_START_SHARE, "Neural Style: sending the picture")
+    first, last = stretch
+
+    def show(share: float, message: str) -> None:
+        canvas.show_progress(first + (last - first) * share, message)
+
+    engine = launch.ensure_engine(on_progress=lambda share, message: show(_START_SHARE * share, message))
+    show(_START_SHARE, "Neural Style: sending the picture")
     return engine.stylize(
-        request,
-        on_progress=lambda share, message: canvas.show_progress(_START_SHARE + (1 - _START_SHARE) * share, message),
+        request, on_progress=lambda share, message: show(_START_SHARE + (1 - _START_SHARE) * share, message)
     )
 
 
@@ -120,6 +156,8 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "style-preset": choices.preset if source == "preset" else None,
         "style-file": choices.file.get_uri() if source == "file" and choices.file is not None else None,
         "method": choices.method,
+        "options": choices.options,
+        "quality": choices.quality,
         "strength": choices.strength,
         "auto-strength": choices.auto_strength,
         "color": choices.color,
@@ -127,6 +165,7 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "photoreal": choices.photoreal,
         "selection-only": choices.selection_only,
         "blend": choices.blend,
+        "consistent": choices.consistent,
         "feather": choices.feather_px,
         "style-size": choices.style_size_px,
         "seed": choices.seed,

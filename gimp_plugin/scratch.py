@@ -62,6 +62,18 @@ def _scratch(image: Gimp.Image, width: int, height: int) -> Iterator[Gimp.Image]
         scratch.delete()
 
 
+def read_visible(image: Gimp.Image, box: pixels.Box) -> wire.Buffer:
+    """What the user sees of a part of an image, all layers together: R'G'B'A with 8 bits, whatever the image has."""
+    view = Gimp.Image.new(image.get_width(), image.get_height(), Gimp.ImageBaseType.RGB)
+    try:
+        view.undo_disable()
+        layer = Gimp.Layer.new_from_visible(image, view, "visible")
+        view.insert_layer(layer, None, 0)
+        return pixels.read(layer, box, pixels.U8.pixels)
+    finally:
+        view.delete()
+
+
 def feather(
     image: Gimp.Image, mask: wire.Buffer, box: pixels.Box, depth: pixels.Depth, feather_px: float
 ) -> wire.Buffer:

@@ -1,15 +1,15 @@
 """The contract between the plug-in and the engine: requests, results, frames, errors, endpoint.
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
-``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint`` and ``frames``, whose names
-everybody reads through it.
+``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames`` and
+``segment``, whose names everybody reads through it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
@@ -25,11 +25,13 @@ if TYPE_CHECKING or __package__:
         WireError,
         check_header,
         frame_bytes,
+        kind_of,
         pack_frame,
         plane_bytes,
         require,
         unpack_frame,
     )
+    from .segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 else:
     from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
     from frames import (
@@ -43,32 +45,41 @@ else:
         WireError,
         check_header,
         frame_bytes,
+        kind_of,
         pack_frame,
         plane_bytes,
         require,
         unpack_frame,
     )
+    from segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 
 __all__ = [
     "BLENDS",
     "COLOR_MAPS",
     "COLOR_MODES",
     "DEVICES",
+    "EDGES",
     "ERROR_STATUS",
     "ITEM_BYTES",
     "MAX_HEADER_BYTES",
+    "MAX_SERIES",
     "MAX_SIDE_PX",
     "MAX_STYLES",
     "PROTOCOL",
+    "QUALITIES",
+    "SEGMENT_REQUEST",
     "Buffer",
     "Endpoint",
     "Plane",
+    "SegmentRequest",
+    "SegmentResult",
     "StyleEntry",
     "StylizeRequest",
     "StylizeResult",
     "WireError",
     "check_header",
     "frame_bytes",
+    "kind_of",
     "pack_frame",
     "plane_bytes",
     "proof",
@@ -78,10 +89,12 @@ __all__ = [
     "unpack_frame",
 ]
 
-MAX_STYLES = 8
+MAX_STYLES, MAX_SERIES = 8, 16
+MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
 BLENDS = ("feather", "hard", "mrf")
+QUALITIES = ("fast", "better", "best")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -128,6 +141,12 @@ class StylizeRequest:
             to the bit. False: return the painted pixels everywhere, for a host with layer masks of its own.
         blend: one of ``BLENDS``: how the mask's edge is drawn. "feather": the mask as it is.
         color_map: one of ``COLOR_MAPS``: how colors are moved with color "match".
+        auto_regions: sky takes from the style's sky, ground from its ground, and so on: the engine finds them.
+        quality: one of ``QUALITIES``: whether strokes of the style picture are laid, and how carefully.
+        options: of the method, by name: words or numbers, at most ``MAX_OPTIONS``.
+        size_px: longest side at which the content is computed; None = its own.
+        series: pictures (h, w, 4) that are to look alike, this one among them, at most ``MAX_SERIES``; none = it stands
+            alone.
 
     Raises:
         WireError: a value is out of range or of the wrong shape.
@@ -147,10 +166,18 @@ class StylizeRequest:
     blend: str = "feather"
     color_map: str = "transport"
     auto_strength: bool = False
+    auto_regions: bool = False
+    quality: str = "fast"
+    options: Mapping[str, str | int | float] = field(default_factory=dict)
+    size_px: int | None = None
+    series: tuple[Plane, ...] = ()
 
     def __post_init__(self) -> None:
         _require_rgba(self.content, "content")
         require(1 <= len(self.styles) <= MAX_STYLES, f"Give 1 to {MAX_STYLES} styles, not {len(self.styles)}.")
+        require(len(self.series) <= MAX_SERIES, f"A series has at most {MAX_SERIES} pictures, not {len(self.series)}.")
+        for plane in self.series:
+            _require_rgba(plane, "picture of a series")
         if self.mask is not None:
             require(
                 self.mask.shape == self.content.shape[:2],
@@ -167,6 +194,9 @@ class StylizeRequest:
             require(value in words, f"{name} must be one of {', '.join(words)}, not {value!r}.")
         if self.style_size_px is not None:
             require(32 <= self.style_size_px <= MAX_SIDE_PX, f"The style size must be from 32 to {MAX_SIDE_PX} pixels.")
+        if self.size_px is not None:
+            require(16 <= self.size_px <= MAX_SIDE_PX, f"The size must be from 16 to {MAX_SIDE_PX} pixels.")
+        _require_options(self.options)
         require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, not {self.seed}.")
 
     def pack(self) -> list[Buffer]:
@@ -174,6 +204,7 @@ class StylizeRequest:
         planes: dict[str, Plane] = {"content": self.content}
         if self.mask is not None:
             planes["mask"] = self.mask
+        planes |= {f"series.{i}": plane for i, plane in enumerate(self.series)}
         styles = []
         for i, style in enumerate(self.styles):
             styles.append({"name": style.name, "weight": style.weight, "preset": style.preset})
@@ -197,20 +228,45 @@ class StylizeRequest:
             )
             settings = {name: meta["settings"][name] for name in _SETTINGS if name not in _LATER}
             settings |= {name: meta["settings"][name] for name in _LATER if name in meta["settings"]}
-            return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), **settings)
+            series = tuple(planes[f"series.{i}"] for i in range(sum(name.startswith("series.") for name in planes)))
+            return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), series=series, **settings)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
 
+    @property
+    def max_result_bytes(self) -> int:
+        """Of the planes of its result."""
+        return len(self.content.data) + (len(self.mask.data) if self.mask is not None else 0)
+
+    def read_result(self, frame: Buffer) -> StylizeResult | None:
+        """The result of this request; None if it is of another picture.
+
+        Raises:
+            WireError: it is no result.
+        """
+        result = StylizeResult.unpack(frame)
+        ours, mask = result.picture, result.mask
+        if (ours.shape, ours.dtype) != (self.content.shape, self.content.dtype):
+            return None
+        if mask is not None and (self.mask is None or (mask.shape, mask.dtype) != (self.mask.shape, self.mask.dtype)):
+            return None
+        return result
+
 
 _SETTINGS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("method", "color", "device", "blend", "color_map"), (str,)),
+    **dict.fromkeys(("method", "color", "device", "blend", "color_map", "quality"), (str,)),
     **dict.fromkeys(("strength", "photoreal"), (float, int)),
-    "style_size_px": (int, type(None)),
+    **dict.fromkeys(("style_size_px", "size_px"), (int, type(None))),
+    "options": (dict,),
     "seed": (int,),
-    **dict.fromkeys(("composite", "auto_strength"), (bool,)),
+    **dict.fromkeys(("composite", "auto_strength", "auto_regions"), (bool,)),
 }
-_LATER = ("blend", "color_map", "auto_strength")  # a plug-in that is older than these says nothing of them
-_WORDS = {"color": COLOR_MODES, "device": DEVICES, "blend": BLENDS, "color_map": COLOR_MAPS}
+# A plug-in that is older than these says nothing of them.
+_LATER = ("blend", "color_map", "auto_strength", "auto_regions", "quality", "options", "size_px")
+_WORDS = {
+    **{"color": COLOR_MODES, "device": DEVICES, "blend": BLENDS},
+    **{"color_map": COLOR_MAPS, "quality": QUALITIES},
+}
 
 
 @dataclass(frozen=True)
@@ -237,6 +293,17 @@ class StylizeResult:
         if "picture" not in planes or not isinstance(meta.get("report"), dict):
             raise WireError("bad_request", "The result lacks its picture or its report.")
         return cls(planes["picture"], meta["report"], planes.get("mask"))
+
+
+def _require_options(options: Mapping[str, Any]) -> None:
+    require(len(options) <= MAX_OPTIONS, f"Give at most {MAX_OPTIONS} options, not {len(options)}.")
+    for name, value in options.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        require(
+            isinstance(name, str) and (isinstance(value, str) or is_number),
+            f"The option {name!r} is no number or word.",
+        )
+        require(len(name) + len(str(value)) <= MAX_OPTION_CHARACTERS, "An option is too long.")
 
 
 def _require_rgba(plane: Plane | None, name: str) -> None:

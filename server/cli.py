@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from engine import __version__
 from engine.errors import ImpastoError, SettingsError
 from gimp_plugin.wire import WireError
-from server.commands import bench, catalog, doctor, models, segment, serve, stylize, train
+from server.commands import batch, bench, catalog, doctor, models, segment, serve, stylize, train
 from server.commands.command import Command
 
 COMMANDS = (
     stylize.COMMAND,
+    batch.COMMAND,
     segment.COMMAND,
     catalog.METHODS,
     catalog.CATALOG,

@@ -7,8 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from engine.series import Series, sample_series
 from engine.styles import load_preset
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -68,12 +69,11 @@ def mask_of(plane: Plane | None) -> Mask | None:
     return Mask(weight if plane.dtype in FULL_SCALE else to_weight(weight), "selection")
 
 
-def weight_plane_of(mask: Mask, like: Plane) -> Plane:
-    """A mask as an (H, W) plane of the dtype of another."""
-    weight = mask.weight
-    if like.dtype in FULL_SCALE:
-        weight = weight.mul(FULL_SCALE[like.dtype]).add_(0.5).to(torch.int32)
-    return Plane(like.dtype, like.shape, weight.to(DTYPES[like.dtype]).contiguous().numpy().data.cast("B"))
+def weight_plane_of(weight: Tensor, dtype: str) -> Plane:
+    """A mask's weights (H, W) as a plane of a wire dtype."""
+    if dtype in FULL_SCALE:
+        weight = weight.mul(FULL_SCALE[dtype]).add_(0.5).to(torch.int32)
+    return Plane(dtype, tuple(weight.shape), weight.to(DTYPES[dtype]).contiguous().numpy().data.cast("B"))
 
 
 def style_of(entry: StyleEntry) -> Style:
@@ -83,6 +83,25 @@ def style_of(entry: StyleEntry) -> Style:
     if entry.picture is None:
         raise WireError("bad_request", "A style is either a preset or a picture.")
     return Style(entry.name, picture_of(entry.picture), weight=entry.weight)
+
+
+def series_of(request: StylizeRequest) -> Series | None:
+    """The pictures that a request's is to look like."""
+    if not request.series:
+        return None
+    return sample_series((picture_of(plane) for plane in request.series), request.size_px)
+
+
+def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
+    """A request's options; those that the engine checks itself it checks later.
+
+    Raises:
+        WireError: one names a file of this computer, which no request may.
+    """
+    for name, value in request.options.items():
+        if isinstance(value, str) and any(sign in value for sign in "/\\:"):
+            raise WireError("unprocessable", f"The option {name} names a file: use the command line without --engine.")
+    return dict(request.options)
 
 
 def settings_of(request: StylizeRequest) -> Settings:
@@ -99,4 +118,8 @@ def settings_of(request: StylizeRequest) -> Settings:
         seed=request.seed,
         composite=request.composite,
         blend=cast(BlendMode, request.blend),
+        auto_regions=request.auto_regions,
+        quality=cast(Quality, request.quality),
+        options=options_of(request),
+        size_px=request.size_px,
     )

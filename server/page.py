@@ -35,6 +35,8 @@ FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarel
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
 SOURCES = [("A famous painting", "painting"), ("A picture of mine", "picture")]
+QUALITIES = [("Fast", "fast"), ("Better", "better"), ("Best", "best")]
+QUALITY_HINT = "Better (seconds) and best (minutes) lay brush strokes of a style picture of your own"
 COLORS = [
     ("The style's", "style"),
     ("My photo's: only light and dark are painted", "luminance"),
@@ -118,6 +120,7 @@ class Page:
             with gr.Column(visible=False) as self.mask_area:
                 self.mask = picture_input("Mask: white is painted, black is left alone", 200)
         with gr.Group():
+            self.quality = gr.Radio(QUALITIES, value="fast", label="Quality", info=QUALITY_HINT)
             self.color = gr.Radio(COLORS, value="style", label="Colors")
             self.strength = gr.Slider(
                 0, 1, 1, step=0.05, label="Strength", info="0 leaves the photo, 1 is as much as it bears"
@@ -160,7 +163,7 @@ class Page:
         buttons = [self.paint_button, self.cancel_button]
         inputs = [
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
-            self.color, self.strength, self.photoreal,
+            self.color, self.strength, self.photoreal, self.quality,
         ]  # fmt: skip
         pressed = self.paint_button.click(show_running, None, [*buttons, self.download], queue=False, **quiet)
         painted = pressed.then(
@@ -203,6 +206,7 @@ class Page:
         color: str = "style",
         strength: float = 1,
         photoreal: float = 0,
+        quality: str = "fast",
     ) -> AsyncIterator[Any]:
         """Paint the photo.
 
@@ -218,6 +222,7 @@ class Page:
             color: "style", "luminance" or "match".
             strength: 0 (photo) to 1 (style).
             photoreal: amount of photorealistic smoothing, 0 to 1.
+            quality: "fast", "better" or "best".
 
         Returns:
             The result, the file to save, and how it went.
@@ -236,6 +241,7 @@ class Page:
                 strength=float(strength),
                 auto_strength=True,
                 photoreal=float(photoreal),
+                quality=quality,
             )
             began = time.monotonic()
             async with aclosing(painting.follow(request)) as reports:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from engine import __version__, methods, styles
+from engine import __version__, methods, segment, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
 from engine.recent import Recent
 from engine.stylize import stylize
-from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
+from engine.types import Progress
+from gimp_plugin.wire import (
+    SEGMENT_REQUEST,
+    SegmentRequest,
+    SegmentResult,
+    StylizeRequest,
+    StylizeResult,
+    WireError,
+    kind_of,
+)
 from server import convert
 from server.spool import put_result
 from server.worker import JobCancelled
@@ -31,6 +41,10 @@ def catalog() -> dict[str, Any]:
                 "kind": info.kind,
                 "takes": list(info.takes),
                 "is_ready": info.is_ready,
+                "options": [
+                    {"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning}
+                    for o in info.options
+                ],
             }
             for info in methods.catalog()
         ],
@@ -57,9 +71,12 @@ class Painter:
         """
         with request_path.open("rb") as file:
             frame = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory that could be written
-        request = StylizeRequest.unpack(memoryview(frame))
+        view = memoryview(frame)
         try:
-            put_result(result_path, answer(request, on_progress, self.recent).pack())
+            if kind_of(view) == SEGMENT_REQUEST:
+                put_result(result_path, find(SegmentRequest.unpack(view), on_progress).pack())
+            else:
+                put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.recent).pack())
         except WireError as error:
             if error.code == "out_of_memory":
                 self.recent.clear()  # the next try has that much more
@@ -70,6 +87,49 @@ def answer(
     request: StylizeRequest, on_progress: Callable[[float, str], None], recent: Recent | None = None
 ) -> StylizeResult:
     """The engine's result for a request, its errors in the wire's terms."""
+    with in_wire_terms(), memory_errors("this picture"):
+        began = time.perf_counter()
+        content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
+        entries = [convert.style_of(entry) for entry in request.styles]
+        settings = convert.settings_of(request)
+        series = convert.series_of(request)
+        converted = time.perf_counter()
+        done = stylize(
+            content, entries, settings, mask=mask, on_progress=as_progress(on_progress), recent=recent, series=series
+        )
+        painted = time.perf_counter()
+        plane = convert.plane_of(done.picture, request.content)
+        edge = None
+        if done.mask is not None and request.mask is not None:
+            edge = convert.weight_plane_of(done.mask.weight, request.mask.dtype)
+        seconds = converted - began + time.perf_counter() - painted
+        done.report["seconds"]["convert"] = round(seconds, 4)
+        return StylizeResult(plane, done.report, edge)
+
+
+def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> SegmentResult:
+    """The object that a request means, its errors in the wire's terms."""
+    with in_wire_terms(), memory_errors("finding an object in this picture"):
+        began = time.perf_counter()
+        edge = cast(segment.Edge, request.edge)
+        prompt = segment.Prompt(request.box, request.points, request.others)
+        picture = convert.picture_of(request.content)
+        if request.model not in segment.model_names():  # a path would let a request name files of this computer
+            raise SettingsError(f"There is no model {request.model!r}; there is {', '.join(segment.model_names())}.")
+        found = segment.find_object(picture, prompt, request.model, edge, as_progress(on_progress))
+        mask = convert.weight_plane_of(found.mask, request.content.dtype)
+        report = {
+            "model": found.model,
+            "box": list(found.box),
+            "area": round(found.area, 5),
+            "quality": found.quality,
+            "seconds": round(time.perf_counter() - began, 4),
+        }
+        return SegmentResult(mask, report)
+
+
+def as_progress(on_progress: Callable[[float, str], None]) -> Progress:
+    """The worker's callback as the engine's: a job that is to stop leaves the engine as ``Cancelled``."""
 
     def tell(share: float, message: str) -> None:
         try:
@@ -77,22 +137,14 @@ def answer(
         except JobCancelled as outcome:
             raise Cancelled("Cancelled.") from outcome
 
+    return tell
+
+
+@contextmanager
+def in_wire_terms() -> Iterator[None]:
+    """The engine's errors as the wire's."""
     try:
-        with memory_errors("this picture"):
-            began = time.perf_counter()
-            content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
-            entries = [convert.style_of(entry) for entry in request.styles]
-            converted = time.perf_counter()
-            settings = convert.settings_of(request)
-            done = stylize(content, entries, settings, mask=mask, on_progress=tell, recent=recent)
-            painted = time.perf_counter()
-            plane = convert.plane_of(done.picture, request.content)
-            edge = None
-            if done.mask is not None and request.mask is not None:
-                edge = convert.weight_plane_of(done.mask, request.mask)
-            seconds = converted - began + time.perf_counter() - painted
-            done.report["seconds"]["convert"] = round(seconds, 4)
-            return StylizeResult(plane, done.report, edge)
+        yield
     except Cancelled as outcome:
         raise JobCancelled from outcome
     except (InputError, SettingsError) as error:

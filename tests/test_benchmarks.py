@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks import metrics
 from benchmarks.lengstrom import Lengstrom
+from benchmarks.pairs import draw_pairs
 from benchmarks.squeezenet import SqueezeNet
 from engine.vision import import_torchvision
 
@@ -52,3 +53,11 @@ def test_lengstroms_network_undoes_its_own_strides(shared_data: Path) -> None:
     painted = Lengstrom(shared_data / "peers" / "lengstrom_wave_fp16.safetensors")(torch.rand(1, 3, 66, 91))
     assert painted.shape == (1, 3, 66, 91)
     assert 0.05 < painted.std() < 0.5
+
+
+def test_our_own_pairs_are_forty_different_ones_and_the_same_each_time() -> None:
+    pairs = list(draw_pairs(None, None, 40, 96, seed=0))
+    assert len({pair.name for pair in pairs}) == 40
+    assert all(max(pair.content.shape[2:]) == 96 == max(pair.style.shape[2:]) for pair in pairs)
+    again = next(iter(draw_pairs(None, None, 1, 96, seed=0)))
+    assert torch.equal(again.style, pairs[0].style)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.errors import SettingsError
 from engine.options import Option, Value
+from engine.series import Series
 from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
 
 
@@ -33,6 +34,7 @@ class Job:
         device: where to compute.
         options: every option of the method with its value.
         on_progress: called between layers; raises ``Cancelled`` to stop.
+        series: pictures that are to look alike, this one among them; None = this one stands alone.
     """
 
     content: Picture
@@ -43,6 +45,7 @@ class Job:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     options: Mapping[str, Value] = field(default_factory=dict)
     on_progress: Progress = silent
+    series: Series | None = None
 
 
 Paint = Callable[[Job], Tensor]
@@ -61,6 +64,7 @@ class MethodInfo:
         takes: of "blend" (several styles), "regions", "presets" (style codes without a picture), "size".
         paint: the method itself.
         options: what can be chosen beyond the settings that all methods have.
+        fades: strength is how opaque the painting is: the method always paints at full strength, the pipeline fades.
         is_ready: tells whether everything that it needs (weights) is here.
     """
 
@@ -72,6 +76,7 @@ class MethodInfo:
     paint: Paint = field(repr=False)
     options: tuple[Option, ...] = ()
     ready: Callable[[], bool] = field(default=lambda: True, repr=False)
+    fades: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -90,6 +95,7 @@ def register(
     takes: tuple[str, ...] = (),
     options: tuple[Option, ...] = (),
     ready: Callable[[], bool] = lambda: True,
+    fades: bool = False,
 ) -> Callable[[Paint], Paint]:
     """Register a painting function under a name; the arguments are those of ``MethodInfo``.
 
@@ -100,7 +106,7 @@ def register(
     def add(paint: Paint) -> Paint:
         if name in _registry:
             raise ValueError(f"The method name {name!r} is registered twice.")
-        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready)
+        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready, fades)
         return paint
 
     return add

@@ -19,12 +19,14 @@ from engine.errors import InputError
 from engine.methods import Job, register
 from engine.networks.anystyle import MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
 from engine.progress import part, watched
+from engine.series import Series, crops_of
 from engine.tiles import pad_to_multiple, paint_tiles, spread_crops
 from engine.types import Mask, Picture, Region, Style
 
 STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
 CROP_PX, N_CROPS = 256, 16
+N_CODES = 8  # pictures of a series whose own looks a weaker style is mixed with
 TILE_PX = 1024
 COARSE_PX = 1024  # a larger picture also gets brush strokes that are seen when all of it is
 FINE_ENOUGH = 1.5  # times that: below it one painting does
@@ -108,7 +110,11 @@ def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
     code = (codes * (shares / shares.sum())[:, None]).sum(0)
     if job.settings.strength < 1:
         weight = region.content.weight if region else job.mask.weight if job.mask else None
-        own = encode_picture(net, job.content, weight, STYLE_SIZE_PX, job.device)
+        if job.series is not None and region is None:
+            seen = job.series.pictures[:N_CODES]
+            own = torch.stack([encode_picture(net, x, None, STYLE_SIZE_PX, job.device) for x in seen]).mean(0)
+        else:
+            own = encode_picture(net, job.content, weight, STYLE_SIZE_PX, job.device)
         code = own.lerp(code, job.settings.strength)
     return code[None].to(job.device)
 
@@ -238,6 +244,8 @@ def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask 
     A picture that fits one tile is measured while it is painted; of a larger one, crops are (a thumbnail would be
     sharper than the picture, and its statistics not those of the picture's own pixels).
     """
+    if job.series is not None:
+        return measure_series(net, job.series, code, max(content.shape[2:]) / max(job.content.size), job)
     weight = None
     if mask is not None and bool((mask.weight > 0).any()):
         weight = F.pad(mask.weight, _missing(mask.weight, content))[None, None]
@@ -246,7 +254,32 @@ def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask 
         return statistics
     crop_px = min(CROP_PX, *(side // STRIDE_PX * STRIDE_PX for side in content.shape[2:]))
     crops = spread_crops(content, crop_px, N_CROPS * CROP_PX**2 // crop_px**2).to(job.device)
-    joint = Statistics(is_joint=True, table=dict(statistics.table))
+    return measure_crops(net, crops, code, statistics, job)
+
+
+def measure_series(net: AnyStyle, series: Series, code: Tensor, factor: float, job: Job) -> Statistics:
+    """The same of a whole series, once for each code and size: the same for all of its pictures."""
+    key = (str(job.device), round(factor, 3), code.cpu().numpy().tobytes())
+    if key not in series.known:
+        rgbs = [_enlarge(rgb) if min(rgb.shape[2:]) < MIN_SIDE_PX else rgb for rgb in series.scaled(factor)]
+        moments = torch.stack([rgb_moments(rgb)[0] for rgb in rgbs])  # (N, 12)
+        statistics = Statistics(table={"rgb": (pooled(moments)[None].to(job.device),)})
+        crops = crops_of(rgbs, CROP_PX, STRIDE_PX, max(N_CROPS, len(rgbs))).to(job.device)
+        series.known[key] = measure_crops(net, crops, code, statistics, job)
+    return Statistics(table=dict(series.known[key].table))
+
+
+def pooled(moments: Tensor) -> Tensor:
+    """Mean and covariance (12,) of the colors of pictures that count alike, from those of each (N, 12)."""
+    means, covariances = moments[:, :3], moments[:, 3:]
+    mean = means.mean(0)
+    off = means - mean
+    return torch.cat([mean, covariances.mean(0) + (off.T @ off / len(means)).flatten()])
+
+
+def measure_crops(net: AnyStyle, crops: Tensor, code: Tensor, known: Statistics, job: Job) -> Statistics:
+    """What the network measures on the way, over all crops (K, 3, h, w) together, beside what is known."""
+    joint = Statistics(is_joint=True, table=dict(known.table))
     how = arithmetic(job.device)
     with watched(net, lambda _share, _message: job.on_progress(0.0, "Looking at the picture")), how.active():
         net(how.lay_out(crops), code, joint)

@@ -25,11 +25,10 @@ OPTIONS = (Option("model", "", "the trained network: a file, or its name in the 
     kind="feed-forward",
     takes=("size",),
     options=OPTIONS,
+    fades=True,
     ready=lambda: weights.is_here("discogan"),
 )
 def paint(job: Job) -> Tensor:
     """Translate the picture."""
-    if job.settings.strength == 0:
-        return job.content.rgb
     with torch.inference_mode(), memory_errors("this picture"):
         return translate(job, load(str(job.options["model"]), "discogan"))

@@ -27,11 +27,10 @@ OPTIONS = (Option("model", "", "the trained network: a file, or its name in the 
     kind="feed-forward",
     takes=("size",),
     options=OPTIONS,
+    fades=True,
     ready=lambda: weights.is_here("johnson"),
 )
 def paint(job: Job) -> Tensor:
     """Paint the picture in the network's style."""
-    if job.settings.strength == 0:
-        return job.content.rgb
     with torch.inference_mode(), memory_errors("this picture"):
         return paint_one_style(job, load_one_style(str(job.options["model"]), "johnson"))

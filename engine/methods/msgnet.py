@@ -33,13 +33,12 @@ OPTIONS = (
     kind="feed-forward",
     takes=("blend", "regions", "presets", "size"),
     options=OPTIONS,
+    fades=True,
     ready=lambda: weights.is_here("msgnet"),
 )
 def paint(job: Job) -> Tensor:
     """Paint the content in the styles' blend; each region in its own part's style."""
     content = job.content.rgb.clamp(0, 1)
-    if job.settings.strength == 0:
-        return job.content.rgb
     with torch.inference_mode(), memory_errors("this picture"):
         known = load_many_styles(str(job.options["model"]))
         check_trained(known, str(job.options["trained"]))
@@ -52,7 +51,7 @@ def paint(job: Job) -> Tensor:
             painted = paint_in(known, code_for(known, job, region), step, weight)
             share = region.content.weight if region is not None else (1 - shares).clamp_min(0)
             total, shares = total + painted * share, shares + share
-        return content.lerp(total / shares, job.settings.strength)
+        return total / shares
 
 
 def has_rest(job: Job) -> bool:

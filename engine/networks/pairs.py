@@ -6,11 +6,11 @@ VGG-19 (levels 1 to 5, as many as are there), in the form in which others redist
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -240,7 +240,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as error:
         raise WeightsError(f"{path.name} is not a readable file of weights.") from error
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
         raise WeightsError(f"{path.name} holds no state dict: it must be a table of names and tensors.")

@@ -1,20 +1,18 @@
 """Segment Anything's weights: where they lie, whether they are the published ones, the network that they fill.
 
-Nothing is downloaded here. ``impasto models get sam`` (or the user, by hand) puts a published file into the folder;
-the file is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
+Nothing is downloaded here. ``impasto models get sam`` (or the user, by hand) puts a published file into the folder; it
+is recognized by its name and checked by its SHA-256. A file that the user names may be any network of this
 family, such as one trained further: its shape is read off its tensors. Either is loaded as tensors only, never as code.
 """
 
 from __future__ import annotations
 
 import functools
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
@@ -76,8 +74,8 @@ def load(name: str) -> nn.Module:
     entry, path = PUBLISHED[name], path_of(name)
     if not path.is_file():
         raise WeightsError(
-            f"The weights of {name} are not here ({entry.megabytes} MB): fetch {entry.url} and put it into {folder()}, "
-            "or choose the model grabcut, which needs none."
+            f"The weights of {name} are not here ({entry.megabytes} MB): run `impasto models get {name}`, or put "
+            f"{entry.file} into {folder()} yourself, or choose the model grabcut, which needs none."
         )
     _check(name, path, path.stat().st_mtime_ns)
     return _network_in(path)
@@ -97,7 +95,9 @@ def _network_in(path: Path) -> nn.Module:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except (OSError, RuntimeError, ValueError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # what PyTorch raises at damaged files is not documented
         raise WeightsError(f"{path.name} is no file of weights that PyTorch reads, or it is damaged.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path.name} holds something else than weights.")

@@ -93,7 +93,7 @@ def find(rgb: Tensor, prompt: Prompt, on_progress: Progress = silent) -> Tensor:
     longest = max(reference[2] - reference[0], reference[3] - reference[1])
     scale = min(1.0, (PICTURE_PX if prompt.box is None else SIDE_PX) / longest)
     scene = make_scene(reduced(window, scale), _moved(prompt, left, top), (bottom - top, right - left))
-    labels = tidy(label(scene, on_progress), scene.place >= SURE)
+    labels = tidy(label(scene, on_progress), scene.place >= SURE) & (scene.place > -SURE)
     if not labels.any():
         raise InputError("No object stands out there: draw the box closer around it, or give a point on it.")
     found = torch.zeros(height, width)

@@ -10,6 +10,7 @@ that a CPU build of torch may lack.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ N_KEPT = 4  # pictures whose embedding is kept: 4 MB each
 GRID, N_AT_ONCE = 24, 32  # points along a side, and how many are asked in one pass
 MIN_QUALITY, MIN_STABILITY, STABILITY_STEP = 0.88, 0.95, 1.0  # the published thresholds of automatic masks
 MAX_OVERLAP = 0.7  # of the boxes of two masks
+MAX_FOUND = 64
 
 Bytes = NDArray[np.uint8]
 
@@ -116,39 +118,61 @@ class Segmenter:
         best = int(qualities.argmax())
         return Guess(torch.from_numpy(masks[best]), float(qualities[best]))
 
-    def guess_all(self, on_progress: Progress = silent, n_side: int = GRID) -> list[Guess]:
+    def guess_all(self, on_progress: Progress = silent, n_side: int | None = None) -> list[Guess]:
         """Everything in the picture last looked at: a grid of points is asked, doubtful and double masks are dropped.
 
         Args:
             on_progress: told the share done; may raise ``Cancelled``.
-            n_side: points along a side.
+            n_side: points along a side; None = ``GRID``.
 
         Returns:
-            Best quality first.
+            At most ``MAX_FOUND``, best quality first.
         """
-        points = point_grid(n_side, self.predictor.original_size)
-        found: list[Guess] = []
+        predictor = self.predictor
+        points = predictor.transform.apply_coords(
+            point_grid(n_side or GRID, predictor.original_size), predictor.original_size
+        )
+        found: list[tuple[float, Tensor]] = []
         for first in range(0, len(points), N_AT_ONCE):
             on_progress(first / len(points), "Looking for objects")
-            found += self._guesses_at(points[first : first + N_AT_ONCE])
-        found.sort(key=lambda guess: -guess.quality)
-        boxes = torch.tensor([bounds(guess.mask) for guess in found], dtype=torch.float32).view(-1, 4)
-        return [found[i] for i in without_doubles(boxes, MAX_OVERLAP)]
+            found += self._logits_at(torch.as_tensor(points[first : first + N_AT_ONCE], dtype=torch.float32))
+        found.sort(key=lambda pair: -pair[0])
+        threshold = predictor.model.mask_threshold
+        boxes = torch.tensor([bounds(self._shown(logits) > threshold) for _, logits in found], dtype=torch.float32)
+        kept = [found[i] for i in without_doubles(boxes.view(-1, 4), MAX_OVERLAP)[:MAX_FOUND]]
+        return [Guess(self._enlarged(logits) > threshold, quality) for quality, logits in kept]
 
-    def _guesses_at(self, points: NDArray[np.float64]) -> Iterator[Guess]:
-        """The masks at some points that are good and stable enough."""
+    def _logits_at(self, points: Tensor) -> Iterator[tuple[float, Tensor]]:
+        """The quality and the small logits (h, h) of the masks at points (n, 2) that are good and stable enough.
+
+        Not ``predict_torch``: it enlarges every mask to the picture's size at once, which takes gigabytes.
+        """
+        model = self.predictor.model
+        labels = torch.ones(len(points), 1, dtype=torch.int)
+        sparse, dense = model.prompt_encoder(points=(points[:, None], labels), boxes=None, masks=None)
+        logits, qualities = model.mask_decoder(
+            image_embeddings=self.predictor.features,
+            image_pe=model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )  # (n, 3, h, h), (n, 3)
+        for mask, quality in zip(logits.flatten(0, 1), qualities.flatten().tolist(), strict=True):
+            shown = self._shown(mask)
+            is_there = bool((shown > model.mask_threshold).any())
+            if quality > MIN_QUALITY and is_there and stability(shown, model.mask_threshold) >= MIN_STABILITY:
+                yield quality, mask.clone()
+
+    def _shown(self, logits: Tensor) -> Tensor:
+        """The part of small logits (h, h) that is picture; the network pads to a square."""
+        height, width = (math.ceil(side * logits.shape[0] / checkpoints.INPUT_PX) for side in self.predictor.input_size)
+        return logits[:height, :width]
+
+    def _enlarged(self, logits: Tensor) -> Tensor:
+        """Small logits (h, h) as large as the picture: (H, W)."""
         predictor = self.predictor
-        scaled = predictor.transform.apply_coords(points, predictor.original_size)
-        coordinates = torch.as_tensor(scaled, dtype=torch.float32, device=predictor.device)[:, None]  # (n, 1, 2)
-        labels = torch.ones(len(points), 1, dtype=torch.int, device=predictor.device)
-        logits, qualities, _ = predictor.predict_torch(coordinates, labels, return_logits=True)
-        logits, qualities = logits.flatten(0, 1), qualities.flatten()  # (3n, H, W), (3n,)
-        good = qualities > MIN_QUALITY
-        logits, qualities = logits[good], qualities[good]
-        threshold = self.predictor.model.mask_threshold
-        for mask, quality in zip(logits, qualities, strict=True):
-            if stability(mask, threshold) >= MIN_STABILITY and bool((mask > threshold).any()):
-                yield Guess((mask > threshold).cpu(), float(quality))
+        large = predictor.model.postprocess_masks(logits[None, None], predictor.input_size, predictor.original_size)
+        return large[0, 0]
 
 
 @lru_cache(maxsize=1)

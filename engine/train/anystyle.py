@@ -19,15 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.device import choose_device
+from engine.errors import WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import AnyStyle
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.preview import save_sheet
+from engine.train.textures import Textures
 
 CPU = torch.device("cpu")
 WEIGHTS = {
@@ -58,6 +60,7 @@ class Recipe:
         decay: share of the steps with falling rate.
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
+        made_up: share of styles that are made-up textures.
         style_weight: weight of the style term against the content term.
         patch_weight: weight of the patch term against the content term.
         seed: of weights and crops.
@@ -74,6 +77,7 @@ class Recipe:
     decay: float = 0.3
     average: float = 0.998
     identity: float = 0.04
+    made_up: float = 0.1
     style_weight: float = 25.0
     patch_weight: float = 38.0
     seed: int = 0
@@ -102,6 +106,7 @@ class Training:
         self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
+        self.textures = Textures()
         self.rng = np.random.default_rng(recipe.seed)
         self.step = 0
         self.typical = float("inf")  # loss of late
@@ -112,12 +117,17 @@ class Training:
         recipe = self.recipe
         n_styles = recipe.batch // recipe.sharing
         content = [self.photos.crop(self.rng, recipe.size_px, (0.5, 1.0)) for _ in range(recipe.batch)]
-        style = [self.art.crop(self.rng, recipe.style_px, (0.5, 1.0)) for _ in range(n_styles)]
+        style = [self.style_crop() for _ in range(n_styles)]
         pictures, styles = (
             torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
             for crops in (content, style)
         )
         return pictures, styles
+
+    def style_crop(self) -> Tensor:
+        """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
+        source = self.textures if self.rng.random() < self.recipe.made_up else self.art
+        return source.crop(self.rng, self.recipe.style_px, (0.5, 1.0))
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
@@ -197,6 +207,22 @@ class Training:
         self.step, self.typical = state["step"], state.get("typical", float("inf"))
         self.hours = state.get("hours", 0.0)
 
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
+
+        Args:
+            path: safetensors, such as the file that ships.
+
+        Raises:
+            WeightsError: they are of another network.
+        """
+        state = {name: value.float() for name, value in load_file(path).items()}
+        try:
+            self.net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"{path} holds weights of another version of the network.") from error
+        self.average.load_state_dict(state)
+
     def save(self, folder: Path) -> None:
         """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
         torch.save(self.state(), folder / "checkpoint.tmp")
@@ -275,6 +301,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("art", type=Path, help="folder of style pictures")
     parser.add_argument("--features", type=Path, required=True, help="VGG-19 (prefix) as safetensors")
     parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="weights to begin with (then --copy-steps 0); not for resuming"
+    )
     for name, value in asdict(Recipe()).items():
         if not isinstance(value, bool):
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -287,6 +316,8 @@ def main(argv: list[str] | None = None) -> int:
     training = Training(recipe, backbone, PictureFolder(args.photos), PictureFolder(args.art), device)
     if (args.out / "checkpoint.pt").exists():
         training.restore(args.out / "checkpoint.pt")
+    elif args.start_from is not None:
+        training.start_from(args.start_from)
     run(training, args.out)
     return 0
 

@@ -1,7 +1,7 @@
 """Train Bayesian SegNet on street scenes: ``python -m engine.train.segnet CAMVID -o RUN``.
 
-CAMVID holds ``train`` and ``trainannot`` (``val``, ``valannot``): pictures, and label maps of the same stem whose values
-are the class, 11 = not labeled. An unfinished run in RUN is resumed, bit for bit on a CPU.
+CAMVID holds ``train`` and ``trainannot`` (``val``, ``valannot``): pictures, and label maps of the same stem whose
+values are the class, 11 = not labeled. An unfinished run in RUN is resumed, bit for bit on a CPU.
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ def print_methods(options: argparse.Namespace) -> int:
         print(f"{method['name']:12} {method['title']} ({method['kind']}{source}); {state}")
         if method["takes"]:
             print(f"{'':12} takes {', '.join(method['takes'])}")
+        for option in method["options"]:
+            allowed = f" ({', '.join(option['choices'])})" if option["choices"] else ""
+            print(f"{'':12} --option {option['name']}={option['default']}: {option['meaning']}{allowed}")
     return 0
 
 

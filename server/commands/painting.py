@@ -23,6 +23,7 @@ from engine.stylize import stylize
 from engine.types import Mask, Picture, Progress, Region, Settings, Style
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
+from server.commands.stylize import AUTO_REGIONS
 from server.convert import picture_of
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -54,25 +55,38 @@ def read_work(options: argparse.Namespace) -> Work:
         InputError: a file is missing, unusable, or of another size than its picture.
         SettingsError: options that do not go together.
     """
+    maps = None if options.regions == AUTO_REGIONS else options.regions
+    if (maps is None) != (options.style_regions is None):
+        raise SettingsError(
+            "--regions and --style-regions belong together: give both or none, or --regions auto alone."
+        )
+    content = read_picture(options.content)
+    styles = read_styles(options)
+    mask = None if options.mask is None else read_mask(options.mask, content.size)
+    regions: list[Region] = []
+    if maps is not None:
+        if len(styles) != 1 or styles[0].picture is None:
+            raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
+        ours = read_labels(maps, content.size)
+        theirs = read_labels(options.style_regions, styles[0].picture.size)
+        regions = pair_regions(ours, theirs, options.style_regions)
+    names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
+    return Work(content, styles, mask, regions, names)
+
+
+def read_styles(options: argparse.Namespace) -> list[Style]:
+    """The styles that the options name, with their shares.
+
+    Raises:
+        InputError: one is neither a picture nor a preset.
+        SettingsError: not one share for each.
+    """
     shares = options.style_weights or [1.0] * len(options.style)
     if len(shares) != len(options.style):
         raise SettingsError(
             f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
         )
-    if (options.regions is None) != (options.style_regions is None):
-        raise SettingsError("--regions and --style-regions belong together: give both or none.")
-    content = read_picture(options.content)
-    styles = [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
-    mask = None if options.mask is None else read_mask(options.mask, content.size)
-    regions: list[Region] = []
-    if options.regions is not None:
-        if len(styles) != 1 or styles[0].picture is None:
-            raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
-        ours = read_labels(options.regions, content.size)
-        theirs = read_labels(options.style_regions, styles[0].picture.size)
-        regions = pair_regions(ours, theirs, options.style_regions)
-    names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
-    return Work(content, styles, mask, regions, names)
+    return [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
 
 
 def read_style(text: str, weight: float) -> Style:
@@ -144,9 +158,7 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
     """
     unsent = {
         "--regions": bool(work.regions),
-        "--size": settings.size_px is not None,
         "--backbone": settings.backbone != "embedded",
-        "--option": bool(settings.options),
     }
     for option, is_used in unsent.items():
         if is_used:
@@ -166,6 +178,10 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
         seed=settings.seed,
         device=settings.device,
         blend=settings.blend,
+        auto_regions=settings.auto_regions,
+        quality=settings.quality,
+        options=dict(settings.options),
+        size_px=settings.size_px,
     )
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
 BLENDS = ("feather", "hard", "mrf")
+QUALITIES = ("fast", "better", "best")
 DEVICES = ("auto", "cpu", "cuda")
+AUTO_REGIONS = Path("auto")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,6 +98,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         device=options.device,
         seed=options.seed,
         blend=options.blend,
+        auto_regions=getattr(options, "regions", None) == AUTO_REGIONS,  # not of a batch
+        quality=options.quality,
         options=dict(options.option),
     )
 
@@ -108,15 +112,33 @@ def strength(text: str) -> float | Literal["auto"]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options; their ranges are checked by ``Settings``, in one place for all who ask the engine."""
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture to paint")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
+    parser.add_argument(
+        "--regions",
+        type=Path,
+        metavar="PNG|auto",
+        help="label map of the content, with --style-regions; auto: sky from sky, ground from ground, found by itself",
+    )
+    parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
+    parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
+    parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
+    add_painting_arguments(parser)
+
+
+def add_painting_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that paints takes."""
     parser.add_argument(
         "--style", action="append", required=True, metavar="FILE|PRESET", help="repeat it to blend several"
     )
     parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="their shares; default: all alike")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--method", default="anystyle", metavar="NAME", help="as in `impasto methods`")
-    parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
-    parser.add_argument("--regions", type=Path, metavar="PNG", help="label map of the content, with --style-regions")
-    parser.add_argument("--style-regions", type=Path, metavar="PNG", help="of the style: same color = same region")
+    parser.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default="fast",
+        help="of anystyle; better: with strokes of the style picture, in seconds; best: in a minute or two",
+    )
     parser.add_argument(
         "--color", choices=COLOR_MODES, default="style", help="whose colors; luminance: paint only light"
     )
@@ -138,8 +160,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], type=option, metavar="NAME=VALUE", help="of the method; repeat it"
     )
-    parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
-    parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
 
 
 def weights(text: str) -> list[float]:

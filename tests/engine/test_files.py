@@ -232,6 +232,17 @@ def test_labels_are_the_flat_colors(tmp_path: Path) -> None:
         assert np.array_equal(mask.weight.numpy() == 1, (array == color).all(2))
 
 
+def test_a_map_of_the_same_proportions_is_brought_to_the_pictures_size(tmp_path: Path) -> None:
+    array = np.zeros((20, 30, 3), np.uint8)
+    array[:, 10:] = [255, 0, 0]
+    for size in ((40, 60), (21, 30), (20, 30)):
+        (color, mask), _ = read_labels(save(tmp_path / "l.png", array), size)
+        assert color == (255, 0, 0) and tuple(mask.weight.shape) == size
+        assert float(mask.weight.mean()) == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match="must have the same size"):
+        read_labels(tmp_path / "l.png", (24, 30))
+
+
 def test_impure_labels_go_to_the_nearest(tmp_path: Path) -> None:
     """An antialiased edge and a JPEG's ringing make no regions."""
     array = np.zeros((64, 64, 3), np.uint8)

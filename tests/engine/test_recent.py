@@ -77,6 +77,20 @@ def test_the_default_method_is_reused_with_the_same_bits(preset: bool, cat: Pict
     assert stylize(cat, styles, Settings(color="match"), recent=recent).report["reused"]
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_strength_of_a_method_that_fades_does_not_paint_again(
+    strength: float, counted: list[Job], portrait: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(methods._registry, "inverse", replace(methods.get("inverse"), fades=True))
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    stylize(portrait, [style], inverse(strength=0.6), recent=recent)
+    reused = stylize(portrait, [style], inverse(strength=strength), recent=recent)
+    assert len(counted) == 1 and reused.report["strength"] == strength
+    assert reused.report["reused"] == (strength > 0)  # the photo itself needs no painting
+    wanted = (1 - strength) * portrait.rgb + strength * (1 - portrait.rgb)
+    assert torch.allclose(reused.picture.rgb, wanted, atol=1e-6)
+
+
 def with_a_pixel_changed(x: torch.Tensor) -> torch.Tensor:
     """By the least that a float can change, in the very last value."""
     changed = x.clone()

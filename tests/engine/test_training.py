@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from skimage import data
 
-from engine.errors import InputError
+from engine.errors import InputError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training, run
@@ -62,6 +63,20 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(
         assert torch.equal(value, second.average.state_dict()[name]), name
     card = next(tmp_path.rglob("card.md")).read_text("utf-8")
     assert f"{len(pictures)} content pictures" in card and "seed 5" in card and "**Commit**" in card
+
+
+def test_a_run_can_begin_with_the_weights_of_another(pictures: PictureFolder, backbone: Vgg19, tmp_path: Path) -> None:
+    first = Training(RECIPE, backbone, pictures, pictures)
+    first.advance()
+    first.save(tmp_path)
+    second = Training(replace(RECIPE, seed=6), backbone, pictures, pictures)
+    second.start_from(tmp_path / "anystyle.safetensors")
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(value.half(), second.net.state_dict()[name].half()), name
+        assert torch.equal(second.average.state_dict()[name], second.net.state_dict()[name]), name
+    save_file({"paint.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="another version of the network"):
+        second.start_from(tmp_path / "other.safetensors")
 
 
 @pytest.mark.slow

@@ -271,7 +271,7 @@ def test_a_shortened_run_translates_colors_and_keeps_the_picture() -> None:
     recipe = replace(RECIPES["cyclegan"], steps=120, size_px=32, width=8, blocks=1, judge_width=8, batch=4)
     training = Training(recipe, Shapes(is_b=False), Shapes(is_b=True))
     losses = [training.advance() for _ in range(recipe.steps)]
-    assert np.mean([step["cycle"] for step in losses[-20:]]) < 0.6 * np.mean([step["cycle"] for step in losses[:20]])
+    assert np.mean([step["cycle"] for step in losses[-20:]]) < 0.6 * losses[0]["cycle"]
     rng = np.random.default_rng(3)
     judge = train_classifier(1, is_gray=False, n_steps=60)
     with torch.no_grad():
@@ -282,7 +282,7 @@ def test_a_shortened_run_translates_colors_and_keeps_the_picture() -> None:
         cycle = (training.to_a(fake_b) - a).abs().mean()
     assert float(told) / 2 > 0.95
     assert float(called) / 2 > 0.8
-    assert float(cycle) < 0.15
+    assert float(cycle) <= 0.1
 
 
 def test_classifiers_of_texture_do_not_see_color() -> None:

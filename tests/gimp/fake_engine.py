@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A small engine for the GIMP tests: it speaks the HTTP contract, paints the negative, and fails on command.
+"""A small engine for the GIMP tests: it speaks the HTTP contract, paints the negative, finds whatever is bright, and
+fails on command.
 
 Standard library only, since it also runs inside the GIMP sandbox. What it does with a job is read from the file
 ``mode`` in its state folder when the job arrives, so a test can change it between two jobs:
@@ -8,6 +9,7 @@ Standard library only, since it also runs inside the GIMP sandbox. What it does 
     slow        the same after some seconds of reported progress
     die         it kills itself (SIGKILL) in the middle of the job
     hang        it never finishes, but keeps reporting
+    nothing     it finds no object
     disk_full   it refuses the job with 507 disk_full
 
 With a file ``refuse-start`` in the state folder it does not even start: an engine that cannot be launched.
@@ -34,27 +36,32 @@ from gimp_plugin import wire
 
 VERSION = "fake"
 SLOW_S = 3.0
-SETTINGS = ("method", "strength", "color", "color_map", "photoreal", "style_size_px", "seed", "device", "blend")
+SETTINGS = (
+    *("method", "strength", "color", "color_map", "photoreal", "style_size_px", "seed", "device", "blend"),
+    *("quality", "options"),
+)
 NEGATIVE = bytes(255 - value for value in range(256))
 
 
 class Job:
     """One picture on its way."""
 
-    def __init__(self, job_id: str, request: wire.StylizeRequest) -> None:
+    def __init__(self, job_id: str, request: wire.StylizeRequest | wire.SegmentRequest) -> None:
         self.id = job_id
         self.request = request
         self.state = "queued"
         self.share = 0.0
         self.error: dict[str, str] | None = None
-        self.result: wire.StylizeResult | None = None
+        is_painting = isinstance(request, wire.StylizeRequest)
+        self.message = f"Painting with {request.styles[0].name}" if is_painting else "Looking for the object"
+        self.result: wire.StylizeResult | wire.SegmentResult | None = None
 
     def describe(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "state": self.state,
             "share": self.share,
-            "message": f"Painting with {self.request.styles[0].name}",
+            "message": self.message,
             "queue_position": 0,
             "error": self.error,
         }
@@ -99,6 +106,9 @@ class FakeEngine(ThreadingHTTPServer):
             os.kill(os.getpid(), signal.SIGKILL)
         while mode == "hang":
             time.sleep(0.1)
+        if isinstance(job.request, wire.SegmentRequest):
+            self._find(job, mode)
+            return
         started = time.monotonic()
         picture = negative(job.request.content, job.request.strength)
         report = {"method": "fake", "device": "cpu", "seconds": {"paint": time.monotonic() - started}, "notes": []}
@@ -106,8 +116,22 @@ class FakeEngine(ThreadingHTTPServer):
         job.share = 1.0
         job.state = "done"
 
+    def _find(self, job: Job, mode: str) -> None:
+        """What is bright in the box."""
+        job.share = 1.0
+        if mode == "nothing":
+            job.error = {"code": "unprocessable", "message": "No object stands out there: draw the box closer."}
+            job.state = "failed"
+        else:
+            report = {"model": "fake", "box": list(job.request.box), "area": 0.1, "quality": None, "seconds": 0.0}
+            job.result = wire.SegmentResult(bright(job.request), report)
+            job.state = "done"
+
     def _note(self, job: Job) -> None:
         request = job.request
+        if isinstance(request, wire.SegmentRequest):
+            self._write_note({**vars(request), "content": [request.content.dtype, list(request.content.shape)]})
+            return
         note = {
             "content": [request.content.dtype, list(request.content.shape)],
             "mask": request.mask and [request.mask.dtype, list(request.mask.shape), bool(any(request.mask.data))],
@@ -116,9 +140,24 @@ class FakeEngine(ThreadingHTTPServer):
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "composite": request.composite,
             "settings": {name: getattr(request, name) for name in SETTINGS},
+            "n_series": len(request.series),
         }
+        self._write_note(note)
+
+    def _write_note(self, note: dict[str, Any]) -> None:
         with open(self.state_dir / "jobs.jsonl", "a") as notes:
             notes.write(json.dumps(note) + "\n")
+
+
+def bright(request: wire.SegmentRequest) -> wire.Plane:
+    """255 inside the box where red is above one half, else 0."""
+    height, width, _ = request.content.shape
+    is_red = bytes(request.content.data)[::4].translate(bytes(128) + bytes([255]) * 128)
+    mask = bytearray(height * width)
+    x0, y0, x1, y1 = request.box
+    for start in range(y0 * width, y1 * width, width):
+        mask[start + x0 : start + x1] = is_red[start + x0 : start + x1]
+    return wire.Plane("U8", (height, width), mask)
 
 
 def other_edge(request: wire.StylizeRequest) -> wire.Plane | None:
@@ -174,7 +213,8 @@ class Handler(BaseHTTPRequestHandler):
         elif mode == "disk_full":
             self._fail("disk_full", "The disk for temporary files is full: free some space and try again.")
         else:
-            job = Job(self.path.rsplit("/", 1)[1], wire.StylizeRequest.unpack(body))
+            kind = wire.SegmentRequest if wire.kind_of(body) == wire.SEGMENT_REQUEST else wire.StylizeRequest
+            job = Job(self.path.rsplit("/", 1)[1], kind.unpack(body))
             self.server.jobs[job.id] = job
             threading.Thread(target=self.server.paint, args=(job, mode), daemon=True).start()
             self._answer(202, {"id": job.id, "state": job.state})

@@ -22,7 +22,7 @@ PLAIN = {
 }
 SCENES = (
     "in_a_group", "whole_layer", "repeated", "feathered", "hard_edge", "with_a_mask", "odd_looking", "text", "group",
-    "with_effects", "wide_colors", "tiny", "clipboard", "every_argument",
+    "with_effects", "wide_colors", "tiny", "clipboard", "every_argument", "several_layers",
 )  # fmt: skip
 CHELSEA = {"width": 451, "height": 300, "dtype": "u1"}
 
@@ -152,6 +152,13 @@ def test_reading_a_style_leaves_no_image_behind(played: Played) -> None:
     assert facts["n_images"] == 2 and facts["other_is_untouched"]
 
 
+def test_several_layers_are_painted_each_and_measured_together(played: Played) -> None:
+    facts = played.facts("several_layers")
+    assert (facts["status"], facts["n_new"], facts["places"]) == ("SUCCESS", 2, [0, 2])
+    assert facts["first_is_above_the_first"] and facts["is_painted"]
+    assert (facts["n_series"], facts["n_series_without"]) == (2, 0)
+
+
 def test_every_argument_reaches_the_engine(played: Played) -> None:
     facts = played.facts("every_argument")
     assert facts["job"]["settings"] == {
@@ -164,5 +171,7 @@ def test_every_argument_reaches_the_engine(played: Played) -> None:
         "style_size_px": 300,
         "seed": 7,
         "device": "cpu",
+        "quality": "better",
+        "options": {"iterations": "50"},
     }
     assert facts["layer"]["name"] == "The Starry Night, Vincent van Gogh 25% (Neural Style)"

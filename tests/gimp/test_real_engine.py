@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
+from benchmarks.objects import SAUCER, iou, outline
 from tests.gimp import gimps, samples
 from tests.gimp.conftest import HERE, START_TIMEOUT_S, Played, environment
 from tests.server.running_engine import RunningEngine, is_alive, kill, wait_until
@@ -104,6 +105,13 @@ def test_luminance_mode_keeps_the_chroma_through_gimp(real: Played) -> None:
     real.facts("paint")
     before, after = (rgb2lab(real.pixels(f"real-{name}", CHELSEA) / 255.0) for name in ("source", "flat"))
     assert np.hypot(*np.moveaxis(after - before, -1, 0)[1:]).mean() <= 1.0
+
+
+def test_a_rough_rectangle_becomes_the_object_in_it(real: Played) -> None:
+    facts = real.facts("find")
+    assert facts["status"] == "SUCCESS", facts["message"]
+    selection = real.pixels("real-object", {"width": 600, "height": 400, "dtype": "u1"})[..., 0]
+    assert iou(selection / 255, outline((400, 600), SAUCER)) > 0.9
 
 
 @pytest.mark.parametrize("what", ["worker", "engine"])

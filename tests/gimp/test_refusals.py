@@ -19,7 +19,7 @@ PICTURES = {
     "indexed": ("indexed image", "choose Image > Mode > RGB"),
     "channel": ("channel is selected", "click a layer"),
     "layer_mask": ("layer mask is selected", "click the layer's picture"),
-    "two_layers": ("", "Select one layer"),
+    "many_layers": ("More than 16 layers are selected", "select fewer"),
     "floating": ("still floating", "choose Layer > Anchor Layer"),
     "empty_group": ('group "Nothing in it" is empty', "select something else"),
     "too_large": ("9000 x 20 pixels", "Select a smaller part or scale the layer down"),

@@ -242,6 +242,27 @@ def test_one_undo_takes_everything_away_and_redo_brings_it_back(user: User) -> N
     assert np.array_equal(user.picture(), painted)
 
 
+def test_select_object_in_selection_is_one_step_of_undo(user: User) -> None:
+    before, selection, photo = user.look(), user.selection(), user.picture()
+    user.press("alt+s", "o")  # Select > Object in Selection (Neural Style)
+
+    def is_selected() -> dict[str, Any] | None:
+        facts = user.look()
+        return facts if facts["selection"] != before["selection"] and not facts["processes"] else None
+
+    after = user.desktop.wait_for("another selection", is_selected)
+    rows, columns = np.flatnonzero(selection.any(1)), np.flatnonzero(selection.any(0))
+    rectangle = np.zeros(selection.shape, bool)
+    rectangle[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    expected = np.where(rectangle & (photo[..., 0] > 127), 255, 0)  # what the engine of these tests does
+    np.testing.assert_array_equal(user.selection(), expected)
+    assert {**after, "selection": None, "is_dirty": None} == {**before, "selection": None, "is_dirty": None}
+    user.press("ctrl+z")
+    user.desktop.wait_for("the former selection", lambda: user.look() == before)
+    user.press("ctrl+y")
+    user.desktop.wait_for("the object", lambda: user.look() == after)
+
+
 def test_the_dialog_opens_with_the_last_values(user: User) -> None:
     user.choose_filter()
     user.set_number("g", "65")

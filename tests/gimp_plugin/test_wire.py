@@ -49,7 +49,9 @@ def a_request(dtype: str = "U8") -> StylizeRequest:
         device="cpu",
         composite=False,
         blend="mrf",
-        color_map="histogram",
+        **{"color_map": "histogram", "quality": "best"},
+        **{"options": {"statistic": "gram", "iterations": 50, "rate": 0.5}, "size_px": 900},
+        series=(a_plane(dtype, (5, 3, 4), 1), a_plane("U8", (2, 2, 4), 5)),
     )
 
 
@@ -91,10 +93,19 @@ def test_a_result_comes_back_as_it_was(dtype: str) -> None:
 
 def test_a_request_of_an_older_plug_in_is_read_with_the_defaults_of_what_it_does_not_know() -> None:
     meta, planes = wire.unpack_frame("request", joined(a_request().pack()))
-    del meta["settings"]["blend"], meta["settings"]["color_map"]
+    later = {
+        "blend": "mrf",
+        "color_map": "histogram",
+        "quality": "best",
+        "options": a_request().options,
+        "size_px": 900,
+    }
+    for name in later:
+        del meta["settings"][name]
     request = StylizeRequest.unpack(joined(wire.pack_frame("request", meta, planes)))
     assert (request.blend, request.color_map) == ("feather", "transport")
-    assert dataclasses.replace(request, blend="mrf", color_map="histogram") == a_request()
+    assert (request.quality, request.options, request.size_px) == ("fast", {}, None)
+    assert dataclasses.replace(request, **later) == a_request()
 
 
 def test_a_result_with_a_mask_comes_back_as_it_was() -> None:
@@ -102,7 +113,7 @@ def test_a_result_with_a_mask_comes_back_as_it_was() -> None:
     assert StylizeResult.unpack(joined(result.pack())) == result
 
 
-@pytest.mark.parametrize("name", ["blend", "color_map", "color", "device"])
+@pytest.mark.parametrize("name", ["blend", "color_map", "color", "device", "quality"])
 def test_a_word_that_the_contract_does_not_know_is_refused(name: str) -> None:
     with pytest.raises(WireError, match=f"{name} must be one of"):
         dataclasses.replace(a_request(), **{name: "sepia"})
@@ -134,6 +145,7 @@ def test_the_safetensors_library_reads_the_same_planes(dtype: str) -> None:
     tensors = load(joined(request.pack()))
     second, third = request.styles[1].picture, request.styles[2].picture
     planes = {"content": request.content, "mask": request.mask, "style.1": second, "style.2": third}
+    planes |= {f"series.{i}": plane for i, plane in enumerate(request.series)}
     assert set(tensors) == set(planes)
     for name, plane in planes.items():
         assert plane is not None

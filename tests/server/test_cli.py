@@ -341,11 +341,12 @@ def test_a_running_engine_paints_the_same(
     assert np.abs(here - there).max() <= 1  # another process may sum in another order
     assert np.array_equal(there[:, 80:], pixels(folder / "photo.png")[:, 80:])
     assert json.loads(capsys.readouterr().out.partition("\n}\n")[2])["method"] == "anystyle"
-    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, "--size", "100") == 2
-    assert "--size cannot be sent" in capsys.readouterr().err
-    words = ("--method", "gatys", "--option", "iterations=5")
-    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, *words) == 2
-    assert "--option cannot be sent" in capsys.readouterr().err
+    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, "--backbone", "vgg19") == 2
+    assert "--backbone cannot be sent" in capsys.readouterr().err
+    words = ("--method", "gatys", "--option", "iterations=3", "--size", "100", "--json")
+    assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, *words) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["options"]["iterations"], max(report["size"])) == (3, 100)
     assert stylize(folder, tmp_path / "out.png", "--engine", "http://127.0.0.1:9") == 1
     assert "No engine of yours runs at http://127.0.0.1:9" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where ``inside`` is
 
-from inside import layers, pictures, refusals, speed, stage
+from inside import layers, objects, pictures, refusals, speed, stage
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     for kind in pictures.KINDS:
         report.play(f"picture {kind}", pictures.paint, kind)
     for name, scene in layers.SCENES.items():
+        report.play(name, scene, engine)
+    for name, scene in objects.SCENES.items():
         report.play(name, scene, engine)
     for setting in refusals.PICTURES:
         report.play(setting.__name__, refusals.try_in_vain, setting, engine)

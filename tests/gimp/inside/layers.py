@@ -235,8 +235,30 @@ def every_argument(engine: Engine) -> Facts:
         style_size=300,
         seed=7,
         device="cpu",
+        quality="better",
+        options="iterations = 50",
     )
     return facts | {"job": engine.last_job(), "layer": stage.layer_facts(layer)}
+
+
+def several_layers(engine: Engine) -> Facts:
+    """Two selected layers: two new ones, one step of undo, and the engine is told of both."""
+    image = stage.load("chelsea.jpg")
+    image.insert_layer(Gimp.Layer.new_from_drawable(image.get_layers()[0], image), None, 0)
+    sources = image.get_layers()
+    first, facts = stage.run_filter(image, sources, selection_only=False)
+    new = [layer for layer in image.get_layers() if layer not in sources]
+    places = [image.get_item_position(layer) for layer in new]
+    job = engine.last_job()
+    stage.run_filter(image, sources, selection_only=False, consistent=False)
+    return facts | {
+        "n_new": len(new),
+        "places": places,
+        "first_is_above_the_first": first is not None and first in new and image.get_item_position(first) == 0,
+        "n_series": job["n_series"],
+        "n_series_without": engine.last_job()["n_series"],
+        "is_painted": all(_is_negative(source, layer) for source, layer in zip(sources, new, strict=True)),
+    }
 
 
 def _is_negative(source: Gimp.Layer, layer: Gimp.Layer) -> bool:
@@ -269,5 +291,6 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         clipboard,
         styles,
         every_argument,
+        several_layers,
     )
 }

@@ -12,6 +12,7 @@ from inside import stage
 from inside.stage import FOLDER, Facts
 
 LARGE = (3600, 2400)  # 8.6 megapixels, 43 MB with the selection: fits into the test's small disk
+AROUND_THE_SAUCER = (38, 0, 481, 400)  # x, y, width, height: a tenth too large
 TOO_LARGE = (4000, 2800)  # 56 MB: does not
 
 
@@ -30,6 +31,15 @@ def paint() -> Facts:
     stage.dump("real-flat", stage.pixels(copy.flatten()))
     copy.delete()
     return facts | {"layer": stage.layer_facts(layer)}
+
+
+def find() -> Facts:
+    """A rough rectangle around the cup and its saucer becomes a selection of them."""
+    image = stage.load("coffee.jpg")
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, *AROUND_THE_SAUCER)
+    facts = stage.select_object(image)
+    stage.dump("real-object", stage.pixels(image.get_selection(), "Y u8"))
+    return facts
 
 
 def killed(what: str) -> Facts:
@@ -59,6 +69,7 @@ def again() -> Facts:
 def main() -> None:
     report = stage.Report(FOLDER / "report.json")
     report.play("paint", paint)
+    report.play("find", find)
     report.play("worker", killed, "worker")
     report.play("again", again)
     if (FOLDER / "disk-is-small").exists():

@@ -64,9 +64,10 @@ def layer_mask() -> Setting:
     return image, [layer.get_mask()], {"selection_only": False}
 
 
-def two_layers() -> Setting:
+def many_layers() -> Setting:
     image = stage.load("chelsea.jpg")
-    image.insert_layer(Gimp.Layer.new_from_drawable(image.get_layers()[0], image), None, 0)
+    for _ in range(16):
+        image.insert_layer(Gimp.Layer.new_from_drawable(image.get_layers()[0], image), None, 0)
     return image, image.get_layers(), {"selection_only": False}
 
 
@@ -183,7 +184,7 @@ PICTURES = (
     indexed,
     channel,
     layer_mask,
-    two_layers,
+    many_layers,
     floating,
     empty_group,
     too_large,

@@ -107,6 +107,21 @@ def run_filter(image: Gimp.Image, drawables: list[Gimp.Drawable], **arguments: A
     return layer, facts
 
 
+def select_object(image: Gimp.Image, **arguments: Any) -> Facts:
+    """Call impasto-select-object as a script would; the facts as ``run_filter`` gives them."""
+    procedure = Gimp.get_pdb().lookup_procedure("impasto-select-object")
+    config = procedure.create_config()
+    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", image.get_layers()[:1])
+    for name, value in arguments.items():
+        config.set_property(name, value)
+    started = time.monotonic()
+    values = procedure.run(config)
+    facts = {"status": status_name(values.index(0)), "seconds": time.monotonic() - started}
+    return facts | {"message": Gimp.get_pdb().get_last_error()}
+
+
 def status_name(status: Gimp.PDBStatusType) -> str:
     names = ("SUCCESS", "CANCEL", "CALLING_ERROR", "EXECUTION_ERROR", "PASS_THROUGH")
     return next(name for name in names if getattr(Gimp.PDBStatusType, name) == status)

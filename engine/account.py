@@ -1,0 +1,87 @@
+"""The account that goes with a result: how it came about, how long it took, what a user would not expect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from engine import semantics
+from engine.methods import Job
+from engine.methods.anystyle import STYLE_SIZE_PX
+from engine.smooth import choose_way, describe_way
+from engine.types import Picture, Settings
+
+Box = tuple[int, int, int, int]
+"""Top, left, height, width."""
+
+
+@dataclass
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what runs inside."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+def own_smoothing(job: Job) -> float:
+    """How much a method smooths by itself: photorealistic ones have an option for it."""
+    return float(job.options.get("smoothing", 0))
+
+
+def is_refined(job: Job) -> bool:
+    """Whether strokes are laid: not by another method than the any-style network, nor of a code without a picture."""
+    is_wanted = job.settings.quality != "fast" and job.settings.method == "anystyle"
+    return is_wanted and all(style.picture is not None for style in job.styles)
+
+
+def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box) -> dict[str, Any]:
+    """The account that goes with a result."""
+    height, width = job.content.size
+    return {
+        "method": settings.method,
+        "device": str(job.device),
+        "strength": settings.strength,
+        "color": settings.color,
+        "photoreal": settings.photoreal,
+        "blend": settings.blend,
+        "quality": settings.quality if is_refined(job) else "fast",
+        "seed": settings.seed,
+        "options": dict(job.options),
+        "size": [width, height],
+        "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
+        "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,
+        "notes": notes_on(job, settings, picture, box),
+    }
+
+
+def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[str]:
+    """What a user would not expect of a result, in a line each."""
+    height, width = job.content.size
+    notes = []
+    if picture.size != job.content.size:
+        notes.append(f"computed at {width} x {height} pixels")
+    if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
+        notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
+    if settings.quality != "fast" and settings.method != "anystyle":
+        notes.append("the quality is of the method anystyle; this one has settings of its own")
+    elif settings.quality != "fast" and not is_refined(job):
+        notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
+    if settings.auto_regions:
+        notes.append(semantics.describe(job.regions))
+    if own_smoothing(job) > 0 or settings.photoreal > 0:
+        smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
+        notes.append(describe_way(choose_way(smoothed), smoothed))
+    return notes

@@ -1,0 +1,69 @@
+"""Options of methods over the wire, and as the dialog takes them: words and numbers, few and short."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gimp_plugin import options as dialog_options
+from gimp_plugin.catalog import load
+from gimp_plugin.wire import WireError
+from tests.gimp_plugin.test_wire import a_plane, a_request
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"a": True},
+        {"a": None},
+        {"a": [1]},
+        {"a": math.inf},
+        {1: "a"},
+        {"a": "x" * 2000},
+        dict.fromkeys(map(str, range(33)), 1),
+    ],
+    ids=["a truth", "nothing", "a list", "infinite", "no name", "long", "many"],
+)
+def test_options_that_are_no_words_or_numbers_or_too_much_are_refused(options: dict[Any, Any]) -> None:
+    with pytest.raises(WireError, match="option"):
+        dataclasses.replace(a_request(), options=options)
+
+
+@pytest.mark.parametrize("size", [0, 15, 10**6, 2.5, True])
+def test_a_size_that_no_picture_has_is_refused(size: Any) -> None:
+    with pytest.raises(WireError, match="size"):
+        dataclasses.replace(a_request(), size_px=size)
+
+
+def test_a_series_that_is_too_long_or_of_no_pictures_is_refused() -> None:
+    with pytest.raises(WireError, match="at most 16 pictures"):
+        dataclasses.replace(a_request(), series=(a_plane(),) * 17)
+    with pytest.raises(WireError, match="series needs the shape"):
+        dataclasses.replace(a_request(), series=(a_plane("U8", (2, 2)),))
+
+
+def test_what_a_user_writes_becomes_options() -> None:
+    read = dialog_options.read(" statistic = moments ,iterations=50,, file=a b.pth ")
+    assert read == {"statistic": "moments", "iterations": "50", "file": "a b.pth"}
+    assert dialog_options.read("") == {}
+
+
+@pytest.mark.parametrize("text", ["moments", "=3", "iterations=", "a=1, b"])
+def test_what_is_no_option_is_refused_in_the_users_words(text: str) -> None:
+    with pytest.raises(WireError, match="name=value"):
+        dialog_options.read(text)
+
+
+def test_the_catalog_tells_the_dialog_what_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    choices = {"name": "statistic", "default": "gram", "choices": ["gram", "linear"], "meaning": ""}
+    number = {"name": "iterations", "default": 200, "choices": [], "meaning": ""}
+    method = {"name": "gatys", "title": "Gatys", "is_ready": True, "options": [choices, number]}
+    older = {"name": "wct", "title": "WCT", "is_ready": True}
+    file.write_text(json.dumps({"styles": [], "methods": [method, older]}), "utf-8")
+    assert [entry.options for entry in load(file).methods] == ["statistic=gram|linear, iterations=200", ""]

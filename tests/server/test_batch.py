@@ -1,0 +1,89 @@
+"""``impasto batch``: every picture gets painted, what is none is named, and one bad file stops nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from server.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """a.png and b.jpg (a cat), broken.png, notes.txt; style.png beside the folder."""
+    made = tmp_path / "photos"
+    made.mkdir()
+    cat = Image.fromarray(data.chelsea())
+    cat.resize((96, 64)).save(made / "a.png")
+    cat.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((80, 64)).save(made / "b.jpg")
+    (made / "broken.png").write_bytes(b"no picture")
+    (made / "notes.txt").write_text("remember the milk")
+    Image.fromarray(data.coffee()).resize((96, 64)).save(tmp_path / "style.png")
+    return made
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def batch(folder: Path, *words: str) -> int:
+    style = str(folder.parent / "style.png")
+    return main(["batch", str(folder), "--style", style, "-o", str(folder.parent / "out"), *words])
+
+
+def test_pictures_keep_their_names_and_sizes_and_a_bad_file_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert batch(folder) == 1
+    told = capsys.readouterr()
+    sizes = {path.name: pixels(path).shape[1::-1] for path in (folder.parent / "out").iterdir()}
+    assert sizes == {"a.png": (96, 64), "b.jpg": (80, 64)}
+    assert told.err.count("\n") == 1 and told.err.startswith("broken.png: ")
+    assert "left out: notes.txt" in told.out and "2 of 3 pictures painted" in told.out
+
+
+def test_everything_is_told_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert batch(folder, "--json", "--consistent") == 1
+    account = json.loads(capsys.readouterr().out)
+    assert [Path(p["output"]).name for p in account["pictures"]] == ["a.png", "b.jpg"]
+    assert [Path(p["content"]).name for p in account["failed"]] == ["broken.png"]
+    assert [Path(p).name for p in account["skipped"]] == ["notes.txt"]
+    strengths = {p["strength"] for p in account["pictures"]}
+    assert account["consistent"] is True and len(strengths) == 1
+
+
+def test_a_picture_alone_is_painted_as_by_stylize(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.png").unlink()
+    assert batch(folder) == 0
+    style = str(tmp_path / "style.png")
+    assert main(["stylize", str(folder / "a.png"), "--style", style, "-o", str(tmp_path / "alone.png")]) == 0
+    assert np.array_equal(pixels(tmp_path / "alone.png"), pixels(tmp_path / "out" / "a.png"))
+
+
+def test_folders_that_cannot_be_used_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    style = ("--style", str(folder.parent / "style.png"))
+    (folder.parent / "empty").mkdir()
+    for words, message in (
+        ((str(folder), "-o", str(folder)), "cannot take the results"),
+        ((str(folder / "a.png"), "-o", "out"), "There is no folder"),
+        ((str(folder.parent / "empty"), "-o", str(folder.parent / "out")), "There is no picture"),
+    ):
+        assert main(["batch", *words, *style]) == 1
+        assert message in capsys.readouterr().err
+    (folder / "a.bmp").write_bytes((folder / "a.png").read_bytes())
+    (folder / "a.gif").write_bytes((folder / "a.png").read_bytes())
+    assert batch(folder) == 1
+    assert "would have the same name" in capsys.readouterr().err
+
+
+def test_what_is_wrong_for_all_of_them_stops_before_the_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert batch(folder, "--method", "sepia") == 2
+    assert batch(folder, "--method", "photoreal", "--consistent") == 2
+    assert "of the method anystyle" in capsys.readouterr().err
+    assert not (folder.parent / "out").exists()
