@@ -1,7 +1,7 @@
 """One style in one pass (Johnson 2016): a network that was trained for a single style picture.
 
 Source: Johnson 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution". Its normalization uses the
-moments of the training, not of the picture: the fastest of all, and the same in every tile and every picture.
+moments of the training, not of the picture: nothing has to be measured first, and all tiles and pictures are alike.
 The style is in the network, the style picture is not looked at: ``impasto train style --style FILE`` makes a network of
 any picture in minutes, and files of others load (see ``engine.networks.checkpoints``).
 """
