@@ -217,6 +217,11 @@ def load_backbone(name: str) -> Backbone:
         WeightsError: its weights are missing or damaged.
         SettingsError: not a name of a backbone nor of such a file.
     """
+    with torch.inference_mode(False):  # it is kept, and must serve gradients however it was asked for first
+        return _load(name)
+
+
+def _load(name: str) -> Backbone:
     if name == "embedded":
         from engine.networks.embedded import Embedded  # noqa: PLC0415  (it builds on Backbone above)
 

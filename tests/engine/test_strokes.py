@@ -105,6 +105,14 @@ def test_no_strength_no_strokes(cat: Picture, style: Style) -> None:
     assert torch.equal(result, cat.rgb)
 
 
+def test_strokes_are_laid_whoever_loaded_the_feature_network_first(portrait: Picture, style: Style) -> None:
+    """Choosing a strength loads it where no gradients are kept; the descent needs them."""
+    load_backbone.cache_clear()
+    small = Picture(portrait.rgb[:, 64:192, 64:192].contiguous())
+    settings = Settings(quality="better", auto_strength=True)
+    assert stylize(small, [style], settings).report["quality"] == "better"
+
+
 def test_pixels_outside_the_mask_do_not_move(cat: Picture, style: Style, disc: Mask) -> None:
     result = stylize(cat, [style], BETTER, mask=disc).picture.rgb
     outside = disc.weight == 0
