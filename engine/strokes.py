@@ -44,7 +44,7 @@ FRAME_PX = 16  # of repeated pixels around a picture: the networks see black bey
 PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades from its middle
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
-CONTENT_LIMIT, LOST_WEIGHT = 0.85, 6.0  # how far the photo may be left (unrelated: 2), and what more of it costs
+CONTENT_LIMIT, LOST_WEIGHT = 0.85, 12.0  # how far the photo may be left (unrelated: 2), and what more of it costs
 MAX_GAIN = 2.0  # of the contrast that averaging takes away
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
@@ -63,7 +63,7 @@ class Round:
 
     n_steps: int
     laid: float
-    content: float = 0.25
+    content: float = 0.15
     statistics: float = 0.0
     variation: float = 0.1
     factors: tuple[float, ...] = (1.0,)
