@@ -162,10 +162,10 @@ class Analogy:
             there = self.match(level, *seen, there, part(report, 0.0, 0.4), is_back=False)
             if not is_last:
                 finer = levels[n + 1].shrink
-                styled = self.estimate(level, theirs.styled, self.content, there, finer, part(report, 0.7, 0.85))
+                styled = self.estimate(level, theirs.styled, self.content, there, finer, part(report, 0.4, 0.55))
                 ours = Half(self.content, styled)
                 if self.pair is None:
-                    back = self.match(level, *seen[::-1], back, part(report, 0.4, 0.7), is_back=True)
+                    back = self.match(level, *seen[::-1], back, part(report, 0.55, 0.85), is_back=True)
                     plain = self.estimate(level, self.content, self.target, back, finer, part(report, 0.85, 1.0))
                     theirs = Half(plain, self.target)
         if there is None:
