@@ -215,7 +215,11 @@ def test_an_interrupt_is_status_130_without_a_traceback(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_a: Any, **_k: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     monkeypatch.setattr("server.commands.painting.stylize", interrupted)
     assert stylize(folder, tmp_path / "out.png") == 130
