@@ -28,8 +28,8 @@ def test_what_the_engine_finds_in_what_is_visible_is_selected(played: Played, sc
     """The engine of these tests finds what is bright in red, so the oracle is the picture that the user sees."""
     facts = played.facts(f"object {scene}")
     assert facts["status"] == "SUCCESS", facts["message"]
-    selection = played.pixels(f"{scene}-selection", facts)[..., 0]
-    red = played.pixels(f"{scene}-visible", facts)[..., 0].astype(int)
+    selection = played.pixels(f"object-{scene}-selection", facts)[..., 0]
+    red = played.pixels(f"object-{scene}-visible", facts)[..., 0].astype(int)
     x0, y0, x1, y1 = FOUND[scene]
     inside = np.zeros(selection.shape, bool)
     inside[y0:y1, x0:x1] = True

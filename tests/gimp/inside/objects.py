@@ -69,11 +69,11 @@ def found(image: Gimp.Image, name: str, engine: Engine, box: tuple[int, int, int
     before = stage.state_of(image)
     facts = stage.select_object(image)
     after = stage.state_of(image)
-    stage.dump(f"{name}-selection", stage.pixels(image.get_selection(), "Y u8"))
+    stage.dump(f"object-{name}-selection", stage.pixels(image.get_selection(), "Y u8"))
     copy = image.duplicate()
     if copy.get_base_type() == Gimp.ImageBaseType.INDEXED:
         copy.convert_rgb()
-    stage.dump(f"{name}-visible", stage.pixels(copy.flatten(), "R'G'B' u8"))
+    stage.dump(f"object-{name}-visible", stage.pixels(copy.flatten(), "R'G'B' u8"))
     copy.delete()
     kept = ("layers", "channels", "selected_layers", "n_images")
     size = {"width": image.get_width(), "height": image.get_height(), "dtype": "u1"}
