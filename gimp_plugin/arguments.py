@@ -187,7 +187,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
         catalog.methods[0].name,
         flags,
     )
-    procedure.add_string_argument("options", "_Options", _options_help(catalog), "", flags)
+    procedure.add_string_argument("options", "Options of the _method", _options_help(catalog), "", flags)
     procedure.add_choice_argument(
         "quality",
         "_Quality",
