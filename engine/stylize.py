@@ -100,7 +100,7 @@ def stylize(
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
             job = Job(
-                content=small.content,
+                content=without_hidden(small.content),
                 styles=recolored(styles, small, settings),
                 settings=replace(settings, **NOT_THE_METHODS),
                 mask=small.mask,
@@ -227,6 +227,17 @@ def visible(mask: Mask | None, alpha: Tensor | None) -> Mask | None:
     if not bool((seen > 0).any()):
         return mask
     return Mask(seen, "visible")
+
+
+def without_hidden(content: Picture) -> Picture:
+    """The picture with the mean of what is seen in place of colors that nobody sees, which must not count."""
+    if content.alpha is None or bool((content.alpha > 0).all()):
+        return content
+    seen = content.alpha.sum()
+    if seen == 0:
+        return content
+    mean = (content.rgb * content.alpha).sum((1, 2)) / seen  # (3,)
+    return replace(content, rgb=torch.where(content.alpha > 0, content.rgb, mean[:, None, None]))
 
 
 def shrink(work: Work, size_px: int | None) -> Work:

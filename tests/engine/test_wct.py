@@ -249,7 +249,7 @@ def test_a_pickle_that_holds_more_than_tensors_is_not_run(tmp_path: Path) -> Non
 def test_the_published_weights_give_pictures_back(shared_data: Path, cat: Picture) -> None:
     pair = load_folder(shared_data / "features" / "wct_vgg19_levels_1_3")
     with torch.inference_mode():
-        for level, wanted_db in ((1, 35), (2, 24), (3, 20)):
+        for level, wanted_db in ((1, 27), (2, 32), (3, 27)):  # the published decoder of level 1 paints a little dark
             assert psnr(pair.decode(pair.encode(cropped(cat), level), level), cropped(cat)) > wanted_db
 
 
