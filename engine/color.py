@@ -1,6 +1,6 @@
 """Color: whose is it, the style's or the content's; and the spaces in which that is answered.
 
-Three color modes meet here: "style" needs nothing, "luminance" is ``keep_chroma``, "match" is ``recolor``.
+Of the three color modes "style" needs nothing, "luminance" is ``engine.lightness``, "match" is ``recolor``.
 
 Source: Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer".
 """
@@ -20,9 +20,7 @@ from engine.types import ColorMap
 
 CHUNK_PIXELS = 1 << 18  # rows are worked on in chunks of about this many pixels, so that they stay in the cache
 ROUNDING_VARIANCE = 1 / 255**2 / 12  # variance that rounding to 8 bits makes: less than this is no color
-FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
 HISTOGRAM_BINS = 1 << 14  # finer than any picture of 8 bits, and than what 16 bits show
-BISECTIONS = 12  # 100 / 2^12 = 0.02 L*: a twentieth of the finest step that 8 bits can show
 
 RGB_TO_XYZ = (
     (0.412453, 0.357580, 0.180423),
@@ -73,7 +71,7 @@ def color_moments(rgb: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Te
         (3,) and (3, 3), float64.
     """
     check_shapes(rgb=(rgb, "3 H W"), weight=(weight, "H W"))
-    weight = _usable(weight)
+    weight = usable(weight)
     total, first, second = 0.0, _zeros(3), _zeros(3, 3)
     for rows in _row_chunks(rgb):
         x, w = _columns(rgb, weight, rows)
@@ -170,7 +168,7 @@ def match_histograms(
     """
     check_shapes(style=(style, "3 H W"), style_weight=(style_weight, "H W"))
     check_shapes(content=(content, "3 H W"), content_weight=(content_weight, "H W"))
-    style_weight, content_weight = _usable(style_weight), _usable(content_weight)
+    style_weight, content_weight = usable(style_weight), usable(content_weight)
     result = torch.empty_like(style)
     for ours, theirs, matched in zip(style, content, result, strict=True):
         low, step, ranks, _shares = _ranks(ours, style_weight)
@@ -178,7 +176,7 @@ def match_histograms(
         is_taken = their_shares > 0
         values = their_low + their_step * (np.arange(HISTOGRAM_BINS)[is_taken] + 0.5)
         curve = torch.from_numpy(np.interp(ranks, their_ranks[is_taken], values)).to(style)  # (bins,)
-        is_flat = _spread(ours, style_weight)[1] ** 2 < ROUNDING_VARIANCE
+        is_flat = spread(ours, style_weight)[1] ** 2 < ROUNDING_VARIANCE
         for rows in _row_chunks(style):
             matched[rows] = ours[rows] if is_flat else curve[_bins(ours[rows], low, step)]
     return result
@@ -200,67 +198,6 @@ def _bins(values: Tensor, low: float, step: float) -> Tensor:
     return ((values - low) / step).long().clamp_(0, HISTOGRAM_BINS - 1)
 
 
-def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Paint lightness only: the painting's L*, with the content's mean and contrast, under the content's a*, b*.
-
-    Where L* with that chroma is no color that a screen can show, L* gives way toward the content's, never the chroma.
-
-    Args:
-        painted: (3, H, W) sRGB-encoded, [0, 1].
-        content: (3, H, W).
-        weight: (H, W), what counts in the statistics of lightness; None = everything.
-
-    Returns:
-        (3, H, W) in [0, 1].
-
-    Departs: Gatys matches luminance before painting and in YIQ, whose chroma is not that of the eye; we match it after,
-    in CIELAB, so that the promise holds for what the user sees.
-    """
-    check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"), weight=(weight, "H W"))
-    weight = _usable(weight)
-    # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.
-    roots = torch.empty_like(content)  # (3, H, W): of the content
-    lightness = torch.empty_like(painted[0])
-    for rows in _row_chunks(content):
-        roots[:, rows] = _roots_of_light(srgb_to_linear(content[:, rows].clamp(0, 1)))
-        lightness[rows] = _roots_of_light(srgb_to_linear(painted[:, rows].clamp(0, 1)), only_y=True)[0]
-    mean_s, std_s = _spread(lightness, weight)
-    mean_c, std_c = _spread(roots[1], weight)
-    gain = std_c / max(std_s, FLAT_LIGHTNESS / 116)
-    for rows in _row_chunks(content):
-        wanted = lightness[rows].sub_(mean_s).mul_(gain).add_(mean_c).clamp_(16 / 116, 1)
-        light = _nearest_light(roots[:, rows], wanted.sub_(roots[1, rows]))
-        roots[:, rows] = linear_to_srgb(light.clamp_(0, 1))
-    return roots
-
-
-def _nearest_light(roots: Tensor, shift: Tensor) -> Tensor:
-    """Linear RGB of a color whose lightness is moved, as far as the gamut allows.
-
-    The color itself is in gamut, so bisection between it and what was wanted always ends in gamut.
-
-    Args:
-        roots: (3, h, W) of X, Y, Z.
-        shift: (h, W), what is wanted to be added to each.
-    """
-    light = _light_of_roots(roots + shift).flatten(1)  # (3, h*W)
-    outside = (~_in_gamut(light)).nonzero()[:, 0]  # (n,)
-    if len(outside) == 0:
-        return light.view_as(roots)
-    own = roots.flatten(1).index_select(1, outside)  # (3, n)
-    step = shift.flatten().index_select(0, outside)
-    good = torch.zeros_like(step)
-    for _ in range(BISECTIONS):
-        step = step / 2
-        good = torch.where(_in_gamut(_light_of_roots(own + (good + step))), good + step, good)
-    light.index_copy_(1, outside, _light_of_roots(own + good))
-    return light.view_as(roots)
-
-
-def _in_gamut(light: Tensor) -> Tensor:
-    return (light.amin(0) >= 0) & (light.amax(0) <= 1)
-
-
 def _light_to_lab(light: Tensor) -> Tensor:
     f = _roots_of_light(light)
     return torch.stack((116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])))
@@ -271,10 +208,9 @@ def _lab_to_light(lab: Tensor) -> Tensor:
     return _light_of_roots(torch.stack((fy + lab[1] / 500, fy, fy - lab[2] / 200)))
 
 
-def _roots_of_light(light: Tensor, only_y: bool = False) -> Tensor:
-    """CIELAB's cube roots of X, Y, Z, which is 1 for white, of linear RGB: (3, ...) -> (3, ...) or (1, ...)."""
-    matrix = WHITE_TO_XYZ.to(light)
-    t = _mix(matrix[1:2] if only_y else matrix, light)
+def _roots_of_light(light: Tensor) -> Tensor:
+    """CIELAB's cube roots of X, Y, Z, which is 1 for white, of linear RGB: (3, ...) -> (3, ...)."""
+    t = _mix(WHITE_TO_XYZ.to(light), light)
     return torch.where(t > LAB_EPSILON, t.pow(1 / 3), t * LAB_SLOPE + 4 / 29)
 
 
@@ -308,12 +244,13 @@ def _triangle(matrix: Tensor) -> Tensor:
     return factor
 
 
-def _usable(weight: Tensor | None) -> Tensor | None:
+def usable(weight: Tensor | None) -> Tensor | None:
+    """A weight (H, W), or None where it is nowhere above 0: then all counts alike."""
     return weight if weight is not None and bool((weight > 0).any()) else None
 
 
-def _spread(values: Tensor, weight: Tensor | None) -> tuple[float, float]:
-    """Weighted mean and standard deviation of (H, W)."""
+def spread(values: Tensor, weight: Tensor | None) -> tuple[float, float]:
+    """Mean and standard deviation of (H, W), weighted with (H, W)."""
     total, first, second = 0.0, 0.0, 0.0
     middle = float(values[::16, ::16].mean())  # near the mean, so that squares do not drown the variance
     for rows in _row_chunks(values[None]):

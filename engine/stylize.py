@@ -15,10 +15,11 @@ from engine import methods, semantics, strokes
 from engine.account import Box, is_refined, own_smoothing, report
 from engine.boundary import refine
 from engine.clock import Clock
-from engine.color import keep_chroma, recolor
+from engine.color import recolor
 from engine.composite import composite, mask_box
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError, SettingsError
+from engine.lightness import keep_chroma
 from engine.methods import Job, MethodInfo
 from engine.options import resolve
 from engine.progress import part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +30,47 @@ def _scaled(rgb: Tensor, factor: float) -> Tensor:
     return F.interpolate(rgb.float(), scale_factor=factor, mode="bilinear", antialias=True, align_corners=False)
 
 
+class _Moments(torch.autograd.Function):
+    """Gram matrix and channel means of a feature map, with one product for the gradients of both.
+
+    Torch's own gradient of a product with itself is two products and a sum over the largest tensors of a training
+    step, in a layout that the convolutions before it do not have; this one stays in channels-last.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        flat = _positions_first(features)
+        ctx.save_for_backward(flat)
+        ctx.shape = features.shape
+        wide = torch.promote_types(flat.dtype, torch.float32)
+        ones = flat.new_ones(len(flat), 1, flat.shape[1])  # a sum as a product is several times as fast
+        products, sums = flat.transpose(1, 2) @ flat, (ones @ flat)[:, 0]
+        return products.to(wide) / flat.shape[1], sums.to(wide) / flat.shape[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        of_gram, of_mean = (grad / flat.shape[1] for grad in grads)
+        matrix = (of_gram + of_gram.transpose(1, 2)).to(flat.dtype)
+        grad = torch.baddbmm(of_mean[:, None].to(flat.dtype), flat, matrix)  # (B, H*W, C)
+        n, channels, height, width = ctx.shape
+        return grad.reshape(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _positions_first(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H*W, C): a view, if they are channels-last."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, H, W) -> Gram matrices (B, C, C), mean over positions, and channel means (B, C); float32."""
+    found: tuple[Tensor, Tensor] = _Moments.apply(features)
+    return found
+
+
 def gram(features: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, C), mean over positions, float32."""
-    flat = features.flatten(2)  # (B, C, H*W)
-    return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]
+    return moments(features)[0]
 
 
 @dataclass(frozen=True)
@@ -49,7 +87,7 @@ Targets = list[dict[str, LayerTarget]]
 
 def layer_target(features: Tensor) -> LayerTarget:
     """The statistics of (B, C, H, W) that the style terms compare; second moments are the Gram matrix's diagonal."""
-    products, mean = gram(features), features.float().mean((2, 3))
+    products, mean = moments(features)
     var = products.diagonal(dim1=1, dim2=2) - mean.square()
     return LayerTarget(products, mean, (var.clamp_min(0) + 1e-4).sqrt())
 

@@ -11,10 +11,10 @@ from skimage.color import rgb2lab
 from skimage.exposure import match_histograms as match_histograms_of_skimage
 from torch import Tensor
 
+from engine import lightness
 from engine.color import (
     color_moments,
     color_transport,
-    keep_chroma,
     lab_to_rgb,
     linear_to_srgb,
     match_histograms,
@@ -23,6 +23,7 @@ from engine.color import (
     srgb_to_linear,
 )
 from engine.errors import InputError, SettingsError
+from engine.lightness import keep_chroma
 from engine.types import Picture
 
 MAPS = ("transport", "cholesky", "symmetric")
@@ -241,6 +242,29 @@ def test_luminance_statistics_are_those_of_the_selection(portrait: Picture) -> N
     wanted = rgb_to_lab(content)[0][weight > 0]
     assert float(result.mean()) == pytest.approx(float(wanted.mean()), abs=0.1)
     assert float(result.std()) == pytest.approx(float(wanted.std()), rel=0.01)
+
+
+def test_a_photo_painted_with_its_own_lightness_is_the_photo(coffee: Picture) -> None:
+    result = keep_chroma(coffee.rgb, coffee.rgb)
+    torch.testing.assert_close(result, coffee.rgb.clamp(0, 1), rtol=0, atol=2e-4)
+
+
+def test_the_table_for_8_bits_and_the_formula_agree(coffee: Picture, portrait: Picture) -> None:
+    """A shift too small to see leaves the table's path."""
+    content = (coffee.rgb * 255).round() / 255
+    painted = torch.nn.functional.interpolate(portrait.rgb[None], coffee.size)[0]
+    by_table, by_formula = keep_chroma(painted, content), keep_chroma(painted, content * (1 - 1e-4) + 5e-5)
+    torch.testing.assert_close(by_table, by_formula, rtol=0, atol=3 / 255)  # at the gamut's edge
+    assert float((by_table - by_formula).abs().mean()) < 2e-4
+
+
+def test_luminance_does_not_depend_on_where_chunks_end(
+    coffee: Picture, portrait: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted = torch.nn.functional.interpolate(portrait.rgb[None], coffee.size)[0]
+    whole = keep_chroma(painted, coffee.rgb)
+    monkeypatch.setattr(lightness, "CHUNK_PIXELS", 1000)
+    torch.testing.assert_close(keep_chroma(painted, coffee.rgb), whole, rtol=0, atol=1e-5)
 
 
 def test_sizes_that_differ_are_refused(coffee: Picture) -> None:

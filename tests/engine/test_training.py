@@ -108,6 +108,16 @@ def test_the_gram_distance_equals_a_direct_sum() -> None:
     )
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_gram_and_mean_are_the_finite_differences(layout: torch.memory_format) -> None:
+    features = torch.randn(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    features = features.contiguous(memory_format=layout).requires_grad_(True)
+    assert torch.autograd.gradcheck(objective.moments, (features,))
+    products, mean = objective.moments(features)
+    torch.testing.assert_close(products, torch.einsum("bihw,bjhw->bij", features, features) / 20)
+    torch.testing.assert_close(mean, features.mean((2, 3)))
+
+
 def test_content_distance_ignores_brightness_and_contrast_but_not_place() -> None:
     features = torch.rand(1, 6, 12, 12, generator=torch.Generator().manual_seed(2))
     assert float(objective.content_distance(3 * features + 2, features)) < 1e-2
