@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +22,60 @@ N_SAMPLES = 1024  # positions that the kernels without a closed form compare, al
 EPS = 1e-8
 
 
+class _Moments(torch.autograd.Function):
+    """Second and first moments, with one product for the gradients of both.
+
+    Torch's own gradient of a product with itself is two products and a sum over the largest tensors of an iteration,
+    in a layout that the convolutions before it may not have; this one keeps the layout of channels-last features.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(values, share)
+        ctx.set_materialize_grads(False)
+        wide = torch.promote_types(values.dtype, torch.float32)
+        weighted = values if share is None else values * share.to(values.dtype)
+        ones = values.new_ones(*values.shape[:-2], values.shape[-1], 1)  # a sum as a product is several times as fast
+        n = values.shape[-1] if share is None else 1
+        return (weighted @ values.mT).to(wide) / n, (weighted @ ones).to(wide) / n
+
+    @staticmethod
+    def backward(ctx: Any, of_products: Tensor | None, of_mean: Tensor | None) -> tuple[Tensor | None, None]:
+        values, share = ctx.saved_tensors
+        n = values.shape[-1] if share is None else 1
+        grad = None  # (..., N, C)
+        if of_products is not None:
+            grad = values.mT @ ((of_products + of_products.mT) / n).to(values.dtype)
+        if of_mean is not None:
+            each = (of_mean.mT / n).to(values.dtype)
+            grad = each.expand(values.mT.shape) if grad is None else grad.add_(each)
+        if grad is None:
+            return None, None
+        return (grad if share is None else grad * share[:, None].to(grad.dtype)).mT, None
+
+
+def moments(values: Tensor, share: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Means of products and of values over positions; in float32 at least.
+
+    Args:
+        values: (..., C, N) features; fastest if they are channels-last, that is a view of (..., N, C).
+        share: (N,) how much each position counts; None = 1 / N. No gradient flows to it.
+
+    Returns:
+        (..., C, C) and (..., C, 1).
+    """
+    found: tuple[Tensor, Tensor] = _Moments.apply(values, share)
+    return found
+
+
 class Statistic(Protocol):
-    """One way to say what a style is."""
+    """One way to say what a style is.
+
+    Attributes:
+        takes_half: bfloat16 features are precise enough for it.
+    """
+
+    takes_half: bool
 
     def describe(self, samples: Samples) -> Tensor:
         """What is remembered of a style at one layer."""
@@ -55,9 +107,7 @@ class Samples:
 
     def products(self, values: Tensor) -> Tensor:
         """(C, C) mean over positions of ``values values^T``."""
-        if self.share is None:
-            return values @ values.T / values.shape[1]
-        return (values * self.share) @ values.T
+        return moments(values, self.share)[0]
 
     def drawn(self) -> Tensor:
         """(C, n) features at random positions, drawn by their shares; the same ones for the same seed."""
@@ -78,7 +128,7 @@ def samples_of(features: Tensor, weight: Tensor | None = None, seed: int = 0) ->
         weight: (h, w) of the picture, any size, >= 0; None = all alike.
         seed: see ``Samples``.
     """
-    values = features[0].flatten(1)
+    values = features[0].permute(1, 2, 0).flatten(0, 1).T  # (C, N), a view of channels-last features
     if weight is None:
         return Samples(values, None, seed)
     small = F.interpolate(weight[None, None], features.shape[2:], mode="area").flatten()  # (N,)
@@ -87,6 +137,8 @@ def samples_of(features: Tensor, weight: Tensor | None = None, seed: int = 0) ->
 
 class Gram:
     """Second moments of features, means not subtracted: which go together. The quadratic kernel's MMD."""
+
+    takes_half = True
 
     def describe(self, samples: Samples) -> Tensor:
         """(C, C)."""
@@ -99,6 +151,8 @@ class Gram:
 class Linear:
     """Means of features: the linear kernel's MMD."""
 
+    takes_half = False
+
     def describe(self, samples: Samples) -> Tensor:
         """(C, 1)."""
         return samples.mean
@@ -109,6 +163,8 @@ class Linear:
 
 class Moments:
     """Means and standard deviations of features, as batch normalization keeps them."""
+
+    takes_half = False
 
     def describe(self, samples: Samples) -> Tensor:
         """(C, 2)."""
@@ -123,6 +179,8 @@ class Moments:
 
 class Wasserstein:
     """Means and covariances, compared by what it costs to move one Gaussian onto the other."""
+
+    takes_half = False
 
     def describe(self, samples: Samples) -> Tensor:
         """(C, C + 1): mean, and root of the covariance."""
@@ -155,6 +213,8 @@ class Discrepancy:
     Args:
         kernel: made from the style's features, since its width may depend on them.
     """
+
+    takes_half = False
 
     def __init__(self, kernel: Callable[[Tensor], Kernel]) -> None:
         self.kernel = kernel

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.arithmetic import has_native_bfloat16
 from engine.descent import descend_in_bands, resized
 from engine.device import memory_errors
 from engine.features import Backbone, block_of, load_backbone
@@ -29,6 +28,7 @@ from engine.methods import Job
 from engine.methods.gatys import Loss as Statistics
 from engine.patches import Preference, compress, grid_size, match_exactly, vote
 from engine.progress import part
+from engine.sight import Sight
 from engine.types import Mask, Region
 
 LAYERS = ("relu2_1", "relu3_1")
@@ -40,7 +40,6 @@ N_CHANNELS = 64  # of the features, as compared
 STYLE_PX = 512  # longest side at which the style is looked at
 WORK_PX = 768  # longest side at which strokes are laid; of a larger picture the change is made larger
 MIN_SIDE_PX = 64
-FRAME_PX = 16  # of repeated pixels around a picture: the networks see black beyond its borders
 PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades from its middle
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
@@ -224,7 +223,7 @@ class Look:
 
     def __init__(self, job: Job, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
-        self.is_half = job.device.type == "cpu" and has_native_bfloat16()
+        self.sight = Sight(backbone, job.device)
         self.hold = 2 / job.settings.strength - 1  # a weaker style, a stronger photo
         self._statistics: Statistics | None = None
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
@@ -245,9 +244,7 @@ class Look:
 
     def see(self, rgb: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """Features of (1, 3, h, w), as if the picture went on beyond its borders."""
-        seen = self.backbone(F.pad(rgb, (FRAME_PX,) * 4, mode="replicate"), layers)
-        edges = {name: FRAME_PX // 2 ** (block_of(name) - 1) for name in seen}
-        return {name: x[..., edges[name] : -edges[name], edges[name] : -edges[name]] for name, x in seen.items()}
+        return self.sight.wide(rgb, layers)
 
     def style_rgb(self, index: int) -> Tensor:
         """(1, 3, h, w), a style at the size at which it is looked at."""
@@ -298,7 +295,7 @@ class Look:
             size=SIZE,
             strides=strides,
             preference=self.preference(index, *grids),
-            is_half=self.is_half,
+            is_half=self.sight.arithmetic.is_half,
             on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
         )
         share = self.job.styles[index].weight / max(style.weight for style in self.job.styles)

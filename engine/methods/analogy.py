@@ -35,11 +35,11 @@ from engine.pairing import Pairing, pair_up
 from engine.patches import Preference
 from engine.progress import part
 from engine.propagation import Search
+from engine.sight import Sight
 from engine.types import Progress, Style
 from engine.wls import smooth_by_guide
 
 WORK_PX = 640  # longest side at which correspondence is looked for; its field is enlarged for larger pictures
-FRAME_PX = 16
 N_ROUNDS, FINE_ROUNDS = 2, 1  # of propagation and search: at the coarsest level, and at the others
 MIN_POSITIONS = 6  # of a level's shorter side
 PAINT_SIZE = 5  # of the patches of pixels that the result is made of
@@ -132,6 +132,7 @@ class Analogy:
 
     def __init__(self, job: Job, style: Style, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
+        self.sight = Sight(backbone, job.device, backbone.poolings[-1])
         self.style = picture_of(style)
         self.generator = torch.Generator().manual_seed(job.settings.seed)
         height, width = job.content.size
@@ -259,10 +260,7 @@ class Analogy:
 
     def look(self, rgb: Tensor, level: Level) -> Tensor:
         """Features (C, h, w) of (1, 3, H, W), as if the picture went on beyond its borders."""
-        framed = F.pad(rgb, (FRAME_PX,) * 4, mode="replicate")
-        seen = self.backbone(framed, [level.layer], self.backbone.poolings[-1])[level.layer]
-        edge = FRAME_PX // stride_of(level)
-        return seen[0, :, edge:-edge, edge:-edge]
+        return self.sight.wide(rgb, [level.layer])[level.layer][0]
 
 
 def preference_of(pairing: Pairing, size: Sequence[int], source: Sequence[int]) -> Preference | None:

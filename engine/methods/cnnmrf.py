@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.arithmetic import has_native_bfloat16
 from engine.descent import descend, resized, sizes_from_coarse
 from engine.device import memory_errors
 from engine.features import Backbone, block_of, load_backbone
@@ -29,6 +28,7 @@ from engine.methods.gatys import picture_of, start_of, variation
 from engine.options import Option
 from engine.pairing import Pairing, allowed_positions, pair_up, pooled
 from engine.progress import part
+from engine.sight import Sight
 from engine.types import Picture, Progress
 
 MATCHED_LAYERS = ("relu3_1", "relu4_1")  # as far as the network goes
@@ -43,7 +43,6 @@ MAX_PRODUCTS = 1 << 27  # more pairs of patches than this are halved twice by ta
 WORK_PX = 1280  # longest side that is painted; larger pictures are enlarged from it
 VARIATION_WEIGHT = 0.5
 ANGLE, ZOOM = math.pi / 24, 1.05  # of one copy of the style to the next
-FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
 MIN_SIDE_PX = 32  # of what the networks look at: three positions of block 4
 
 OPTIONS = (
@@ -115,14 +114,12 @@ class Eye:
         self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers)
         self.painted = tuple(layer for layer in PAINTED_LAYERS if layer in ("rgb", *self.backbone.layers))
         self.content_layer = next((x for x in CONTENT_LAYERS if x in self.backbone.layers), self.backbone.layers[-1])
-        self.is_half = device.type == "cpu" and has_native_bfloat16()
+        self.sight = Sight(self.backbone, device, self.backbone.poolings[-1])
 
     def see(self, rgb: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Features (C, h, w) of (1, 3, H, W), as if the picture went on beyond its borders."""
-        framed = F.pad(rgb, (FRAME_PX,) * 4, mode="replicate")
-        seen = self.backbone(framed, {layer for layer in layers if layer != "rgb"}, self.backbone.poolings[-1])
-        edges = {name: FRAME_PX // 2 ** (block_of(name) - 1) for name in seen}
-        found = {name: x[0, :, edges[name] : -edges[name], edges[name] : -edges[name]] for name, x in seen.items()}
+        seen = self.sight.wide(rgb, {layer for layer in layers if layer != "rgb"})
+        found = {name: x[0] for name, x in seen.items()}
         return found | ({"rgb": rgb[0]} if "rgb" in layers else {})
 
 
@@ -180,7 +177,7 @@ class Scale:
                 layer,
                 here,
                 strides=strides_of(layer, features[layer], self.styles[n][0].features[layer]),
-                is_half=self.eye.is_half,
+                is_half=self.eye.sight.arithmetic.is_half,
                 on_progress=part(on_progress, i / len(jobs), (i + 1) / len(jobs)),
             )
             for finer in self.eye.painted if layer == self.eye.matched[0] else (layer,):

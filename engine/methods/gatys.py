@@ -14,17 +14,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from engine.color import recolor
 from engine.descent import descend, resized, sizes_from_coarse
 from engine.device import memory_errors
 from engine.errors import InputError
-from engine.features import Backbone, block_of, load_backbone
+from engine.features import Backbone, load_backbone
 from engine.methods import Job, register
 from engine.options import Option
 from engine.progress import part
-from engine.statistics import STATISTICS, Statistic, samples_of
+from engine.sight import Sight
+from engine.statistics import STATISTICS, Samples, Statistic, samples_of
 from engine.types import Picture, Region, Style
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
@@ -36,7 +36,6 @@ VARIATION_WEIGHT = 0.3
 ROOT_EPS = 1e-4
 MIN_UNIT = 0.02  # a content that is this near the style already has nothing to gain there
 MIN_SIDE_PX = 16
-FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
 
 OPTIONS = (
     Option("statistic", "gram", "what makes a style", choices=tuple(STATISTICS)),
@@ -138,25 +137,18 @@ class Loss:
     """
 
     def __init__(self, job: Job, backbone: Backbone, content: Tensor) -> None:
-        self.backbone, self.seed = backbone, job.settings.seed
+        self.seed = job.settings.seed
         wanted = str(job.options["pooling"])
-        self.pooling = backbone.poolings[-1] if wanted == "auto" else wanted
+        self.see = Sight(backbone, job.device, backbone.poolings[-1] if wanted == "auto" else wanted)
         self.statistic: Statistic = STATISTICS[str(job.options["statistic"])]
         self.style_layers = tuple(layer for layer in STYLE_LAYERS if layer in backbone.layers)
         self.content_layer = next(layer for layer in CONTENT_LAYERS if layer in backbone.layers)
         self.content_weight = CONTENT_WEIGHT * (2 / job.settings.strength - 1)
         scale = max(content.shape[2:]) / max(job.content.size)
         with torch.no_grad():
-            self.content = self.see(content)[self.content_layer]
+            self.content = self.see.wide(content, [self.content_layer])[self.content_layer]
             self.content_energy = self.content.square().mean().clamp_min(1e-8)
             self.targets = [self.targets_at(job, content, scale, factor) for factor in PYRAMID]
-
-    def see(self, rgb: Tensor, layers: Sequence[str] = ()) -> dict[str, Tensor]:
-        """Features of (1, 3, h, w), as if the picture went on beyond its borders."""
-        framed = F.pad(rgb, (FRAME_PX,) * 4, mode="replicate")
-        seen = self.backbone(framed, layers or (*self.style_layers, self.content_layer), self.pooling)
-        edges = {name: FRAME_PX // 2 ** (block_of(name) - 1) for name in seen}
-        return {name: x[..., edges[name] : -edges[name], edges[name] : -edges[name]] for name, x in seen.items()}
 
     def targets_at(self, job: Job, content: Tensor, scale: float, factor: float) -> dict[str, list[Target]]:
         """Per layer the targets of all parts of the picture.
@@ -182,7 +174,7 @@ class Loss:
         for style, features in zip(job.styles, styles, strict=True):
             alpha = style.picture.alpha if style.picture is not None else None
             counted = alpha if region is None else region.style.weight
-            samples = samples_of(features, None if counted is None else counted.to(job.device), self.seed)
+            samples = self.samples(features, None if counted is None else counted.to(job.device))
             wanted.append((self.statistic.describe(samples), style.weight / total))
         mask = job.mask.weight if job.mask else None
         weight = mask if region is None else region.content.weight
@@ -205,7 +197,7 @@ class Loss:
             layers = (*self.style_layers, self.content_layer) if factor == 1 else self.style_layers
             seen = self.see(scaled(rgb, factor), layers)
             if factor == 1:
-                moved = (seen[self.content_layer] - self.content).square().mean()
+                moved = (seen[self.content_layer].float() - self.content).square().mean()
                 content = moved / self.content_energy
             terms += [self.part_distance(seen[layer], part) for layer, parts in targets.items() for part in parts]
         style = torch.stack(terms).sum() / (len(PYRAMID) * len(self.style_layers))
@@ -218,8 +210,12 @@ class Loss:
 
     def distance(self, features: Tensor, wanted: Sequence[tuple[Tensor, float]], weight: Tensor | None) -> Tensor:
         """Of the part of the features that a weight covers, from a blend of styles."""
-        samples = samples_of(features, weight, self.seed)
+        samples = self.samples(features, weight)
         return torch.stack([share * self.statistic.distance(samples, w) for w, share in wanted]).sum()
+
+    def samples(self, features: Tensor, weight: Tensor | None) -> Samples:
+        """The positions of (1, C, h, w) features that a weight covers, as precise as the statistic needs them."""
+        return samples_of(features if self.statistic.takes_half else features.float(), weight, self.seed)
 
 
 def scaled(rgb: Tensor, factor: float) -> Tensor:

@@ -23,7 +23,7 @@ OPTIONS = (
     Option("model", "embedded", "the encoders and decoders: embedded, or a folder with a published pair for VGG-19"),
     Option(
         "depth",
-        4,
+        3,
         "levels, from this one to the first: more = larger patterns, fewer = more of the photo",
         low=1,
         high=5,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine import statistics
 from engine.features import Backbone
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
@@ -30,42 +30,11 @@ def _scaled(rgb: Tensor, factor: float) -> Tensor:
     return F.interpolate(rgb.float(), scale_factor=factor, mode="bilinear", antialias=True, align_corners=False)
 
 
-class _Moments(torch.autograd.Function):
-    """Gram matrix and channel means of a feature map, with one product for the gradients of both.
-
-    Torch's own gradient of a product with itself is two products and a sum over the largest tensors of a training
-    step, in a layout that the convolutions before it do not have; this one stays in channels-last.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
-        flat = _positions_first(features)
-        ctx.save_for_backward(flat)
-        ctx.shape = features.shape
-        wide = torch.promote_types(flat.dtype, torch.float32)
-        ones = flat.new_ones(len(flat), 1, flat.shape[1])  # a sum as a product is several times as fast
-        products, sums = flat.transpose(1, 2) @ flat, (ones @ flat)[:, 0]
-        return products.to(wide) / flat.shape[1], sums.to(wide) / flat.shape[1]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (flat,) = ctx.saved_tensors
-        of_gram, of_mean = (grad / flat.shape[1] for grad in grads)
-        matrix = (of_gram + of_gram.transpose(1, 2)).to(flat.dtype)
-        grad = torch.baddbmm(of_mean[:, None].to(flat.dtype), flat, matrix)  # (B, H*W, C)
-        n, channels, height, width = ctx.shape
-        return grad.reshape(n, height, width, channels).permute(0, 3, 1, 2)
-
-
-def _positions_first(features: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, H*W, C): a view, if they are channels-last."""
-    return features.permute(0, 2, 3, 1).flatten(1, 2)
-
-
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """(B, C, H, W) -> Gram matrices (B, C, C), mean over positions, and channel means (B, C); float32."""
-    found: tuple[Tensor, Tensor] = _Moments.apply(features)
-    return found
+    positions_first = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H*W, C), a view of channels-last features
+    products, mean = statistics.moments(positions_first.mT)
+    return products, mean[..., 0]
 
 
 def gram(features: Tensor) -> Tensor:
