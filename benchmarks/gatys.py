@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from benchmarks.speed import computer
 from engine.features import Backbone, load_backbone
 from engine.methods.gatys import CONTENT_LAYERS, STYLE_LAYERS
 from engine.stylize import stylize
+from engine.threads import wait_briefly
 from engine.types import Picture, Settings, Style
 
 SIDE_PX, LARGE_PX, N_ITERATIONS, N_LARGE = 512, 1024, 200, 6
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 done, else the status of the process that failed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the product sets it
+    wait_briefly()  # as the product does
     words = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(words)
     options.out.mkdir(parents=True, exist_ok=True)

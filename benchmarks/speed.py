@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from engine.threads import wait_briefly
+
 SIZES = "512x512,1024x1024,2048x2048,4000x3000"
 STYLE_PX = 512
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 done, 1 a painter failed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the product sets it, for all painters
+    wait_briefly()  # as the product does, for all painters
     options = _parser().parse_args(argv)
     if options.measure:
         print(json.dumps(measure(options.measure, options.size, options.repeats, options.peers)))

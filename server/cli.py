@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from engine import __version__
 from engine.errors import ImpastoError, SettingsError
+from engine.threads import wait_briefly
 from gimp_plugin.wire import WireError
 from server.commands import batch, bench, catalog, doctor, models, segment, serve, stylize, train
 from server.commands.command import Command
@@ -41,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    # Threads that wait actively starve each other as soon as another program wants a core: a laptop has few.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     try:
         return _run(words)
     except SettingsError as error:
