@@ -45,6 +45,11 @@ QUALITIES = (
     Entry("better", "Better: with brush strokes of the style picture (seconds)"),
     Entry("best", "Best: the same, worked out with care (a minute or two)"),
 )
+REGIONS = (
+    Entry("none", "All of the style feeds all of the picture"),
+    Entry("auto", "Sky from sky, ground from ground: found automatically"),
+    Entry("layers", "Two label maps, painted on layers"),
+)
 DEVICES = (
     Entry("auto", "Automatic"),
     Entry("cpu", "Processor"),
@@ -53,7 +58,8 @@ DEVICES = (
 # Those that the dialog shows with a label before them.
 LABELLED = (
     *("style-preset", "style-file", "style-layer", "quality", "strength", "color", "photoreal"),
-    *("style-size", "blend", "feather", "method", "options", "color-map", "seed", "device"),
+    *("style-size", "blend", "feather", "regions", "region-map", "style-region-map"),
+    *("method", "options", "color-map", "seed", "device"),
 )
 
 
@@ -67,6 +73,9 @@ class Choices:
         file: a picture in any format that GIMP opens.
         layer: any layer of any open image.
         feather_px: how far the new layer's mask is softened.
+        regions: name of one of ``REGIONS``.
+        region_map: a layer of the image, on which each region is painted in a flat color.
+        style_region_map: the same of the style.
         style_size_px: 0 = the method's own.
     """
 
@@ -86,6 +95,9 @@ class Choices:
     consistent: bool
     blend: str
     feather_px: float
+    regions: str
+    region_map: Gimp.Layer | None
+    style_region_map: Gimp.Layer | None
     style_size_px: int
     seed: int
     device: str
@@ -105,6 +117,7 @@ def declare(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     _declare_style(procedure, catalog)
     _declare_painting(procedure, catalog)
     _declare_area(procedure)
+    _declare_regions(procedure)
     procedure.add_layer_return_value(
         "layer", "Layer", "The new layer, above the one that was read", False, GObject.ParamFlags.READWRITE
     )
@@ -133,6 +146,9 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         consistent=get("consistent"),
         blend=get("blend"),
         feather_px=get("feather"),
+        regions=get("regions"),
+        region_map=get("region-map"),
+        style_region_map=get("style-region-map"),
         style_size_px=get("style-size"),
         seed=get("seed"),
         device=get("device"),
@@ -281,6 +297,35 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         0.0,
         500.0,
         0.0,
+        flags,
+    )
+
+
+def _declare_regions(procedure: Gimp.Procedure) -> None:
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_choice_argument(
+        "regions",
+        "_Like takes from like",
+        "Whether parts of the picture take only from like parts of the style, which has to be a file or a layer. "
+        "Finding them looks for sky, buildings, ground and plants",
+        _choice(REGIONS),
+        "none",
+        flags,
+    )
+    procedure.add_layer_argument(
+        "region-map",
+        "Label map of the picture",
+        "A layer of this image, hidden if you like, on which each region is painted in a flat color. What is "
+        "transparent takes from all of the style",
+        True,
+        flags,
+    )
+    procedure.add_layer_argument(
+        "style-region-map",
+        "Label map of the style",
+        "The same for the style: what has the same color belongs together. Over a style layer it lies as it does in "
+        "their image, over a file it is stretched",
+        True,
         flags,
     )
 

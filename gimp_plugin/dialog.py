@@ -24,6 +24,7 @@ PAGES = {
 }
 SPACING_PX = 6
 INDENT_PX = 16
+REGION_ARGUMENTS = ("regions", "region-map", "style-region-map")
 GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
 
 
@@ -48,6 +49,7 @@ def ask(
     for widget in (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox)):
         config.bind_property("selection-only", widget, "sensitive", GObject.BindingFlags.SYNC_CREATE)
     _add_style_switch(dialog, config)
+    _show_maps_when_wanted(dialog, config)
     _explain(dialog, has_selection, is_gray)
     _arrange(dialog)
     is_confirmed = dialog.run()
@@ -62,14 +64,14 @@ def ask(
 
 def _fill(dialog: GimpUi.ProcedureDialog) -> None:
     """Three groups in the order in which people think: which style, what look, where."""
-    for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality"):
+    for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality", "regions"):
         dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
     for name in ("strength", "photoreal"):
         _show_percent(dialog.get_scale_entry(name, 100.0))
     dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
     dialog.fill_box("look-box", ["quality", "strength", "auto-strength", "color", "photoreal", "style-size"])
     dialog.fill_box("area-box", ["selection-only", "blend", "feather", "consistent"])
-    dialog.fill_box("more-box", ["method", "options", "color-map", "seed", "device"])
+    dialog.fill_box("more-box", [*REGION_ARGUMENTS, "method", "options", "color-map", "seed", "device"])
     for group, title in GROUPS.items():
         dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
         dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box")
@@ -91,7 +93,7 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
         file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
         if isinstance(button, Gtk.FileChooserButton):
             button.set_title("Choose a Style Picture")
-    more = dialog.get_widget("method", Gtk.Widget).get_parent()
+    more = dialog.get_widget("regions", Gtk.Widget).get_parent()
     more.set_margin_start(INDENT_PX)
     more.set_margin_top(SPACING_PX)
     for frame in dialog.get_content_area().get_children()[: len(GROUPS)]:
@@ -144,6 +146,17 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
 
     for name in ("style-source", "style-file", "style-layer"):
         config.connect(f"notify::{name}", update)
+    update()
+
+
+def _show_maps_when_wanted(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+    """The layers of label maps are asked for only where they are to be used."""
+
+    def update(*_: Any) -> None:
+        for name in REGION_ARGUMENTS[1:]:
+            dialog.get_widget(name, Gtk.Widget).set_visible(config.get_property("regions") == "layers")
+
+    config.connect("notify::regions", update)
     update()
 
 

@@ -61,7 +61,7 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     painted = []
     for i, (source, reading) in enumerate(zip(sources, readings, strict=True)):
         began = time.monotonic()
-        request = _request(reading, style, choices, series)
+        request = _request(reading, style, choices, series, label_maps(image, source, reading.box, choices))
         result = _compute(request, (i / len(sources), (i + 1) / len(sources)))
         settings = _settings(style, choices, result.report)
         settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
@@ -100,8 +100,27 @@ def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
     return wire.StyleEntry(title, preset=choices.preset)
 
 
+def label_maps(
+    image: Gimp.Image, source: Gimp.Layer, box: pixels.Box, choices: Choices
+) -> tuple[wire.Plane | None, wire.Plane | None]:
+    """The label maps of the part that is painted and of the style, if the user wants any."""
+    if choices.regions != "layers":
+        return None, None
+    ours, theirs = choices.region_map, choices.style_region_map
+    if ours is None or theirs is None:
+        raise pixels.refusal("A label map is missing: choose a layer for the picture's and one for the style's.")
+    if ours.get_image().get_id() != image.get_id():
+        raise pixels.refusal(f'The label map "{ours.get_name()}" is of another image: choose a layer of this one.')
+    is_layer = choices.chosen_source == "layer"
+    return scratch.read_over(ours, source, box), scratch.read_labels(theirs, choices.layer if is_layer else None)
+
+
 def _request(
-    reading: canvas.Reading, style: wire.StyleEntry, choices: Choices, series: tuple[wire.Plane, ...]
+    reading: canvas.Reading,
+    style: wire.StyleEntry,
+    choices: Choices,
+    series: tuple[wire.Plane, ...],
+    labels: tuple[wire.Plane | None, wire.Plane | None],
 ) -> wire.StylizeRequest:
     return wire.StylizeRequest(
         content=reading.content,
@@ -121,6 +140,9 @@ def _request(
         composite=False,  # the new layer's mask blends, and stays editable
         blend=choices.blend,
         series=series,
+        auto_regions=choices.regions == "auto",
+        labels=labels[0],
+        style_labels=labels[1],
     )
 
 
@@ -167,8 +189,15 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "blend": choices.blend,
         "consistent": choices.consistent,
         "feather": choices.feather_px,
+        "regions": choices.regions,
+        "region-map": _name_of(choices.region_map),
+        "style-region-map": _name_of(choices.style_region_map),
         "style-size": choices.style_size_px,
         "seed": choices.seed,
         "device": choices.device,
         "report": report,
     }
+
+
+def _name_of(layer: Gimp.Layer | None) -> str | None:
+    return None if layer is None else layer.get_name()

@@ -121,6 +121,23 @@ def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
         return _read_scaled(scratch)
 
 
+def read_over(labels: Gimp.Layer, layer: Gimp.Layer, box: pixels.Box) -> wire.Plane:
+    """What a layer with a label map has over a part of another layer of its image; transparent where it ends."""
+    _ok, left, top = layer.get_offsets()
+    _ok, labels_left, labels_top = labels.get_offsets()
+    there = pixels.Box(left + box.x - labels_left, top + box.y - labels_top, box.width, box.height)
+    with as_seen(labels.get_image(), labels) as drawable:
+        data = pixels.read(drawable, there, pixels.U8.pixels)
+    return wire.Plane("U8", (box.height, box.width, 4), data)
+
+
+def read_labels(labels: Gimp.Layer, style: Gimp.Layer | None) -> wire.Plane:
+    """The label map of a style: where it lies over the style's layer, if both are of one image, else all of it."""
+    if style is None or style.get_image().get_id() != labels.get_image().get_id():
+        style = labels
+    return read_over(labels, style, pixels.Box(0, 0, style.get_width(), style.get_height()))
+
+
 def _read_scaled(image: Gimp.Image) -> wire.Plane:
     """What an image of our own shows, scaled down to ``STYLE_SIDE_PX``. The image is changed."""
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:

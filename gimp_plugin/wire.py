@@ -142,6 +142,9 @@ class StylizeRequest:
         blend: one of ``BLENDS``: how the mask's edge is drawn. "feather": the mask as it is.
         color_map: one of ``COLOR_MAPS``: how colors are moved with color "match".
         auto_regions: sky takes from the style's sky, ground from its ground, and so on: the engine finds them.
+        labels: (H, W, 4), a label map of the content: the same color in it and in the style's pairs their regions.
+            What is transparent in it belongs to no region.
+        style_labels: (h, w, 4) of the one style, which has to be a picture; of any size.
         quality: one of ``QUALITIES``: whether strokes of the style picture are laid, and how carefully.
         options: of the method, by name: words or numbers, at most ``MAX_OPTIONS``.
         size_px: longest side at which the content is computed; None = its own.
@@ -171,6 +174,8 @@ class StylizeRequest:
     options: Mapping[str, str | int | float] = field(default_factory=dict)
     size_px: int | None = None
     series: tuple[Plane, ...] = ()
+    labels: Plane | None = None
+    style_labels: Plane | None = None
 
     def __post_init__(self) -> None:
         _require_rgba(self.content, "content")
@@ -178,6 +183,7 @@ class StylizeRequest:
         require(len(self.series) <= MAX_SERIES, f"A series has at most {MAX_SERIES} pictures, not {len(self.series)}.")
         for plane in self.series:
             _require_rgba(plane, "picture of a series")
+        self._require_labels()
         if self.mask is not None:
             require(
                 self.mask.shape == self.content.shape[:2],
@@ -199,11 +205,21 @@ class StylizeRequest:
         _require_options(self.options)
         require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, not {self.seed}.")
 
+    def _require_labels(self) -> None:
+        _require_rgba(self.labels, "label map")
+        _require_rgba(self.style_labels, "label map of the style")
+        require((self.labels is None) == (self.style_labels is None), "Give both label maps, or none.")
+        if self.labels is not None:
+            require(not self.auto_regions, "Regions are found, or label maps are given, not both.")
+            require(
+                self.labels.shape == self.content.shape,
+                f"The label map is {self.labels.shape}, the content {self.content.shape}: they must match.",
+            )
+
     def pack(self) -> list[Buffer]:
         """The request as a frame: buffers to be sent one after another (nothing is copied)."""
         planes: dict[str, Plane] = {"content": self.content}
-        if self.mask is not None:
-            planes["mask"] = self.mask
+        planes |= {name: plane for name in _MAPS if (plane := getattr(self, name)) is not None}
         planes |= {f"series.{i}": plane for i, plane in enumerate(self.series)}
         styles = []
         for i, style in enumerate(self.styles):
@@ -229,7 +245,8 @@ class StylizeRequest:
             settings = {name: meta["settings"][name] for name in _SETTINGS if name not in _LATER}
             settings |= {name: meta["settings"][name] for name in _LATER if name in meta["settings"]}
             series = tuple(planes[f"series.{i}"] for i in range(sum(name.startswith("series.") for name in planes)))
-            return cls(content=planes["content"], styles=entries, mask=planes.get("mask"), series=series, **settings)
+            maps: dict[str, Any] = {name: planes.get(name) for name in _MAPS}
+            return cls(content=planes["content"], styles=entries, series=series, **maps, **settings)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
 
@@ -253,6 +270,7 @@ class StylizeRequest:
         return result
 
 
+_MAPS = ("mask", "labels", "style_labels")  # planes that a request may have
 _SETTINGS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("method", "color", "device", "blend", "color_map", "quality"), (str,)),
     **dict.fromkeys(("strength", "photoreal"), (float, int)),

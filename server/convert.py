@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from engine.errors import InputError, SettingsError
+from engine.labels import Color, pair_regions, split_labels
 from engine.series import Series, sample_series
 from engine.styles import load_preset
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Settings, Style
+from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Region, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -83,6 +88,35 @@ def style_of(entry: StyleEntry) -> Style:
     if entry.picture is None:
         raise WireError("bad_request", "A style is either a preset or a picture.")
     return Style(entry.name, picture_of(entry.picture), weight=entry.weight)
+
+
+def regions_of(request: StylizeRequest, style: Style) -> list[Region]:
+    """The regions that a request's two label maps pair.
+
+    Raises:
+        InputError: they are no label maps, or have no color in common.
+        SettingsError: the style is no picture.
+    """
+    if request.labels is None or request.style_labels is None:
+        return []
+    if len(request.styles) != 1 or style.picture is None:
+        raise SettingsError("Label maps need exactly one style, and that a picture: a preset has no regions.")
+    ours = _labels_of(request.labels, request.content.shape[:2], "The label map")
+    theirs = _labels_of(request.style_labels, style.picture.size, "The style's label map")
+    return pair_regions(ours, theirs, "the style's label map")
+
+
+def _labels_of(plane: Plane, size: Sequence[int], name: str) -> list[tuple[Color, Mask]]:
+    """The regions of a label map, less what is transparent in it, brought to a size (H, W)."""
+    pixels = to_unit(tensor_of(plane), plane.dtype).permute(2, 0, 1)[None]  # (1, 4, h, w)
+    pixels = F.interpolate(pixels, tuple(size), mode="nearest-exact")[0]
+    is_seen = pixels[3] >= 0.5
+    if not bool(is_seen.any()):
+        raise InputError(f"{name} is empty: paint each region in one flat color.")
+    rgb = pixels[:3] * is_seen  # what is transparent is one color, whatever GIMP keeps below it
+    found = split_labels(Picture(rgb), name)
+    seen = [(color, replace(mask, weight=mask.weight * is_seen)) for color, mask in found]
+    return [(color, mask) for color, mask in seen if bool(mask.weight.any())]
 
 
 def series_of(request: StylizeRequest) -> Series | None:

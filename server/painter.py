@@ -92,10 +92,11 @@ def answer(
         content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
         entries = [convert.style_of(entry) for entry in request.styles]
         settings = convert.settings_of(request)
-        series = convert.series_of(request)
+        series, regions = convert.series_of(request), convert.regions_of(request, entries[0])
         converted = time.perf_counter()
+        tell = as_progress(on_progress)
         done = stylize(
-            content, entries, settings, mask=mask, on_progress=as_progress(on_progress), recent=recent, series=series
+            content, entries, settings, mask=mask, regions=regions, on_progress=tell, recent=recent, series=series
         )
         painted = time.perf_counter()
         plane = convert.plane_of(done.picture, request.content)

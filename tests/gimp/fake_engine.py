@@ -141,12 +141,22 @@ class FakeEngine(ThreadingHTTPServer):
             "composite": request.composite,
             "settings": {name: getattr(request, name) for name in SETTINGS},
             "n_series": len(request.series),
+            "auto_regions": request.auto_regions,
+            "labels": request.labels and sight_of(request.labels),
+            "style_labels": request.style_labels and sight_of(request.style_labels),
         }
         self._write_note(note)
 
     def _write_note(self, note: dict[str, Any]) -> None:
         with open(self.state_dir / "jobs.jsonl", "a") as notes:
             notes.write(json.dumps(note) + "\n")
+
+
+def sight_of(plane: wire.Plane) -> dict[str, Any]:
+    """The shape of an 8-bit picture and its pixels top left, top middle, bottom middle, bottom right."""
+    height, width, _ = plane.shape
+    starts = [4 * i for i in (0, width // 2, (height - 1) * width + width // 2, height * width - 1)]
+    return {"shape": list(plane.shape), "pixels": [list(plane.data[start : start + 4]) for start in starts]}
 
 
 def bright(request: wire.SegmentRequest) -> wire.Plane:

@@ -159,6 +159,30 @@ def test_several_layers_are_painted_each_and_measured_together(played: Played) -
     assert (facts["n_series"], facts["n_series_without"]) == (2, 0)
 
 
+RED, BLUE, NOTHING = [255, 0, 0, 255], [0, 0, 255, 255], [0, 0, 0, 0]
+
+
+def test_label_maps_lie_over_their_pictures_as_in_the_image(played: Played) -> None:
+    facts = played.facts("label_maps")
+    assert facts["status"] == "SUCCESS", facts["message"]
+    height, width = facts["both"]["content"][1][:2]
+    assert facts["both"]["labels"] == {"shape": [height, width, 4], "pixels": [NOTHING, RED, BLUE, NOTHING]}
+    assert facts["both"]["style_labels"] == {"shape": [*facts["style_size"], 4], "pixels": [BLUE, BLUE, RED, RED]}
+    assert facts["maps_are_untouched"] and not facts["both"]["auto_regions"]
+
+
+def test_over_a_style_file_all_of_the_label_map_counts(played: Played) -> None:
+    job = played.facts("label_maps")["over_a_file"]
+    assert job["style_labels"] == {"shape": [500, 700, 4], "pixels": [BLUE, BLUE, RED, RED]}
+    assert job["labels"]["shape"] == job["content"][1]
+    assert job["labels"]["pixels"][1:3] == [RED, BLUE]
+
+
+def test_regions_can_be_left_to_the_engine(played: Played) -> None:
+    job = played.facts("label_maps")["found"]
+    assert job["auto_regions"] and job["labels"] is None and job["style_labels"] is None
+
+
 def test_every_argument_reaches_the_engine(played: Played) -> None:
     facts = played.facts("every_argument")
     assert facts["job"]["settings"] == {

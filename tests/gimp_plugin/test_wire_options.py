@@ -67,3 +67,9 @@ def test_the_catalog_tells_the_dialog_what_can_be_set(tmp_path: Path) -> None:
     older = {"name": "wct", "title": "WCT", "is_ready": True}
     file.write_text(json.dumps({"styles": [], "methods": [method, older]}), "utf-8")
     assert [entry.options for entry in load(file).methods] == ["statistic=gram|linear, iterations=200", ""]
+
+
+@pytest.mark.parametrize("name", ["blend", "color_map", "color", "device", "quality"])
+def test_a_word_that_the_contract_does_not_know_is_refused(name: str) -> None:
+    with pytest.raises(WireError, match=f"{name} must be one of"):
+        dataclasses.replace(a_request(), **{name: "sepia"})

@@ -99,3 +99,73 @@ def test_an_older_plug_in_asks_for_none() -> None:
     del meta["settings"]["auto_regions"]
     older = b"".join(wire.pack_frame("request", meta, planes))
     assert StylizeRequest.unpack(older).auto_regions is False
+
+
+def picture(rgb: torch.Tensor, alpha: torch.Tensor | None = None) -> Plane:
+    """(H, W, 3) bytes as a plane, opaque unless said."""
+    alpha = torch.full((*rgb.shape[:2], 1), 255) if alpha is None else alpha[:, :, None] * 255
+    pixels = torch.cat([rgb, alpha], 2).to(torch.uint8)
+    return Plane("U8", tuple(pixels.shape), bytearray(pixels.numpy().tobytes()))
+
+
+def flags(height: int, width: int, above: tuple[int, int, int], below: tuple[int, int, int]) -> torch.Tensor:
+    """(H, W, 3): two colors, one above the other."""
+    rgb = torch.tensor(below).expand(height, width, 3).clone()
+    rgb[: height // 2] = torch.tensor(above)
+    return rgb
+
+
+RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
+
+
+def means(plane: Plane) -> tuple[list[float], list[float]]:
+    """Mean colors of the upper and the lower half."""
+    pixels = torch.frombuffer(bytearray(plane.data), dtype=torch.uint8).reshape(plane.shape)[:, :, :3].float()
+    half = plane.shape[0] // 2
+    return pixels[:half].mean((0, 1)).tolist(), pixels[half:].mean((0, 1)).tolist()
+
+
+@pytest.fixture
+def mapped() -> StylizeRequest:
+    """Gray noise is to be painted; the style is yellow above and violet below; the maps cross the halves."""
+    torch.manual_seed(0)
+    gray = torch.randint(60, 200, (32, 40, 1)).expand(32, 40, 3)
+    style = (flags(24, 24, (220, 200, 30), (120, 20, 160)) + torch.randint(-20, 20, (24, 24, 1))).clamp(0, 255)
+    return StylizeRequest(
+        picture(gray),
+        (StyleEntry("mine", picture=picture(style)),),
+        method="photoreal",
+        labels=picture(flags(32, 40, RED, BLUE)),
+        style_labels=picture(flags(48, 12, BLUE, RED)),  # of another size: stretched over the style
+    )
+
+
+def test_label_maps_of_a_request_say_what_feeds_what(mapped: StylizeRequest) -> None:
+    upper, lower = means(answer(mapped, lambda _share, _message: None).picture)
+    assert upper[2] > upper[1] + 50, "what is red in the map takes from the violet below"
+    assert lower[1] > lower[2] + 50, "and what is blue from the yellow above"
+
+
+def test_what_is_transparent_in_a_label_map_takes_from_the_whole_style(mapped: StylizeRequest) -> None:
+    seen = torch.ones(32, 40)
+    seen[16:] = 0
+    part = dataclasses.replace(mapped, labels=picture(flags(32, 40, RED, BLUE), seen))
+    upper, lower = means(answer(part, lambda _share, _message: None).picture)
+    assert upper[2] > upper[1] + 50
+    assert abs(lower[1] - lower[2]) < 50
+
+
+def test_label_maps_that_say_nothing_are_one_sentence(mapped: StylizeRequest) -> None:
+    empty = picture(flags(32, 40, RED, BLUE), torch.zeros(32, 40))
+    stranger = picture(flags(32, 40, GREEN, GREEN))
+    noise = picture(torch.randint(0, 4, (128, 160, 3)) * 85)  # 64 colors, all frequent
+    content = picture(torch.randint(0, 255, (128, 160, 3)))
+    for changes, words in (
+        ({"labels": empty}, "is empty"),
+        ({"labels": stranger}, "no color in common"),
+        ({"labels": noise, "content": content}, "it is no label map"),
+        ({"styles": (StyleEntry("wave", preset="great-wave"),)}, "exactly one style"),
+    ):
+        with pytest.raises(WireError, match=words) as caught:
+            answer(dataclasses.replace(mapped, **changes), lambda _share, _message: None)
+        assert caught.value.code == "unprocessable" and "\n" not in str(caught.value)

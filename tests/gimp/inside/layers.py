@@ -241,6 +241,40 @@ def every_argument(engine: Engine) -> Facts:
     return facts | {"job": engine.last_job(), "layer": stage.layer_facts(layer)}
 
 
+def label_maps(engine: Engine) -> Facts:
+    """Regions from two layers: one that is hidden, smaller than the picture and moved; one over the style's layer."""
+    image, other = stage.load("chelsea.jpg"), stage.load("coffee.jpg")
+    source, style = image.get_layers()[0], other.get_layers()[0]
+    ours = stage.two_colors(image, 300, 300, "red", "blue")
+    ours.set_offsets(100, 0)
+    ours.set_visible(False)
+    theirs = stage.two_colors(other, 700, 500, "blue", "red")
+    theirs.set_offsets(-50, -50)
+    _layer, facts = stage.run_filter(
+        image,
+        [source],
+        selection_only=False,
+        style_layer=style,
+        regions="layers",
+        region_map=ours,
+        style_region_map=theirs,
+    )
+    both = engine.last_job()
+    file = Gio.File.new_for_path(str(stage.FOLDER / "large.jpg"))
+    arguments = {"regions": "layers", "region_map": ours, "style_region_map": theirs}
+    stage.select_ellipse(image)
+    stage.run_filter(image, [source], style_file=file, style_source="file", **arguments)
+    over_a_file = engine.last_job()
+    stage.run_filter(image, [source], style_layer=style, regions="auto")
+    return facts | {
+        "both": both,
+        "over_a_file": over_a_file,
+        "found": engine.last_job(),
+        "style_size": [style.get_height(), style.get_width()],
+        "maps_are_untouched": not ours.get_visible() and ours.get_offsets()[1:] == (100, 0),
+    }
+
+
 def several_layers(engine: Engine) -> Facts:
     """Two selected layers: two new ones, one step of undo, and the engine is told of both."""
     image = stage.load("chelsea.jpg")
@@ -291,6 +325,7 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         clipboard,
         styles,
         every_argument,
+        label_maps,
         several_layers,
     )
 }

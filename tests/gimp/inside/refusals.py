@@ -104,6 +104,17 @@ def tiny_brush() -> Setting:
     return image, image.get_layers(), {"selection_only": False, "style_size": 5}
 
 
+def no_label_map() -> Setting:
+    image = stage.load("chelsea.jpg")
+    return image, image.get_layers(), {"selection_only": False, "regions": "layers"}
+
+
+def label_map_elsewhere() -> Setting:
+    image, other = stage.load("chelsea.jpg"), stage.load("coffee.jpg")
+    arguments = {"regions": "layers", "region_map": other.get_layers()[0], "style_region_map": image.get_layers()[0]}
+    return image, image.get_layers(), {"selection_only": False, **arguments}
+
+
 def good() -> Setting:
     """Nothing is wrong with the picture; the engine will be."""
     image = stage.load("chelsea.jpg")
@@ -190,5 +201,7 @@ PICTURES = (
     too_large,
     no_style_layer,
     tiny_brush,
+    no_label_map,
+    label_map_elsewhere,
 )
 ENGINES = (engine_dies, disk_full, a_fault, no_engine, engine_starts)

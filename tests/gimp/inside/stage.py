@@ -86,6 +86,22 @@ def select_ellipse(image: Gimp.Image, feather_px: float = 12.0) -> None:
         Gimp.Selection.feather(image, feather_px)
 
 
+def two_colors(image: Gimp.Image, width: int, height: int, above: str, below: str) -> Gimp.Layer:
+    """A layer at the top of the image, its upper half of one color, the lower of another."""
+    canvas = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)  # what the other image cannot show is painted too
+    painted = Gimp.Layer.new(canvas, "", width, height, Gimp.ImageType.RGBA_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+    canvas.insert_layer(painted, None, 0)
+    for color, top in ((above, 0), (below, height // 2)):
+        canvas.select_rectangle(Gimp.ChannelOps.REPLACE, 0, top, width, height // 2)
+        Gimp.context_set_foreground(Gegl.Color.new(color))
+        painted.edit_fill(Gimp.FillType.FOREGROUND)
+    layer = Gimp.Layer.new_from_drawable(painted, image)
+    layer.set_name(f"{above} and {below}")
+    image.insert_layer(layer, None, 0)
+    canvas.delete()
+    return layer
+
+
 def run_filter(image: Gimp.Image, drawables: list[Gimp.Drawable], **arguments: Any) -> tuple[Gimp.Layer | None, Facts]:
     """Call impasto-stylize as a script would.
 
