@@ -169,13 +169,3 @@ def conv(n_in: int, n_out: int) -> nn.Conv2d:
     assert layer.bias is not None  # noqa: S101  (for the type checker)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def n_parameters(module: nn.Module) -> int:
-    """How many numbers a network holds."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def as_halves(module: nn.Module) -> dict[str, Tensor]:
-    """A state dict in half precision, as it ships."""
-    return {name: value.detach().to(torch.float16).contiguous() for name, value in module.state_dict().items()}

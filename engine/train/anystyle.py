@@ -8,18 +8,14 @@ Belongie 2017 (channel moments), instance-normalized content after Li 2017.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import subprocess
-import time
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.device import choose_device
@@ -28,10 +24,11 @@ from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import AnyStyle
 from engine.train import objective
 from engine.train.data import PictureFolder
+from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
+from engine.train.recipe import FLOAT32, add_arguments, recipe_of
 from engine.train.textures import Textures
 
-CPU = torch.device("cpu")
 WEIGHTS = {
     "content": 1.0,
     "identity": 5.0,
@@ -40,8 +37,6 @@ WEIGHTS = {
     "peaks": 4.0,
     "range": 20.0,
 }  # the rest is the recipe's
-
-OUTLIER = 4.0  # a batch whose loss is so many times the usual one teaches nothing: its step is left out
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ class Recipe:
     style_weight: float = 25.0
     patch_weight: float = 38.0
     seed: int = 0
-    is_bf16: bool = True
+    is_bf16: bool = field(default=True, metadata=FLOAT32)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: short warm-up, constant, linear fall."""
@@ -89,8 +84,10 @@ class Recipe:
         return self.rate * min(1.0, (step + 1) / 100, left)
 
 
-class Training:
+class Training(Run):
     """A run: network, its average, optimizer, random numbers."""
+
+    recipe: Recipe
 
     def __init__(
         self,
@@ -100,17 +97,15 @@ class Training:
         art: PictureFolder,
         device: torch.device = CPU,
     ) -> None:
+        super().__init__(recipe, device)
         torch.manual_seed(recipe.seed)
-        self.recipe, self.backbone, self.photos, self.art, self.device = recipe, backbone, photos, art, device
+        self.backbone, self.photos, self.art = backbone, photos, art
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
         self.textures = Textures()
-        self.rng = np.random.default_rng(recipe.seed)
-        self.step = 0
-        self.typical = float("inf")  # loss of late
-        self.hours = 0.0  # of training, over all runs
+        self.usual = Usual()
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
@@ -163,49 +158,24 @@ class Training:
         weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
         loss = objective.weighted_sum(terms, weights)
         self.optimizer.zero_grad(set_to_none=True)
-        if self.is_usable(float(loss.detach()), is_copying="identity" in terms):
+        value, is_copying = float(loss.detach()), "identity" in terms  # the loss of copies is of another size
+        is_usable = np.isfinite(value) if is_copying else self.usual.takes(value)
+        if is_usable:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
         self.step += 1
-        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
-        return {"loss": float(loss.detach()), **{name: float(value.detach().mean()) for name, value in terms.items()}}
+        follow(self.average, self.net, self.recipe.average, self.step)
+        return {"loss": value, **{name: float(term.detach().mean()) for name, term in terms.items()}}
 
-    def is_usable(self, loss: float, *, is_copying: bool) -> bool:
-        """Whether a batch is to be learned from; keeps track of what is usual for batches that are not mere copies."""
-        if is_copying:
-            return np.isfinite(loss)
-        if not loss < OUTLIER * self.typical:
-            return False
-        self.typical = loss if self.typical == float("inf") else 0.95 * self.typical + 0.05 * loss
-        return True
-
-    def state(self) -> dict[str, object]:
-        """Everything to go on from, bit for bit."""
+    def parts(self) -> Mapping[str, Part]:
         return {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "torch_rng": torch.get_rng_state(),
-            "step": self.step,
-            "typical": self.typical,
-            "hours": self.hours,
+            "net": self.net,
+            "average": self.average,
+            "optimizer": self.optimizer,
+            "torch_rng": TorchRandom(),
+            "typical": self.usual,
         }
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        torch.set_rng_state(state["torch_rng"].cpu())
-        self.step, self.typical = state["step"], state.get("typical", float("inf"))
-        self.hours = state.get("hours", 0.0)
 
     def start_from(self, path: Path) -> None:
         """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
@@ -223,13 +193,8 @@ class Training:
             raise WeightsError(f"{path} holds weights of another version of the network.") from error
         self.average.load_state_dict(state)
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
-        torch.save(self.state(), folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        half = {name: value.half().contiguous() for name, value in self.average.state_dict().items()}
-        save_file(half, folder / "anystyle.tmp", {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))})
-        os.replace(folder / "anystyle.tmp", folder / "anystyle.safetensors")
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
+        return {"anystyle": self.average.state_dict()}
 
     @torch.no_grad()
     def preview(self, path: Path) -> None:
@@ -241,57 +206,13 @@ class Training:
         rows = [[self.average(c[None].to(self.device), code)[0].cpu() for code in codes] for c in contents]
         save_sheet(path, contents, styles, rows)
 
-
-def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 500) -> None:
-    """Train until the recipe's last step, logging and saving on the way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe, began, first, hours_before = training.recipe, time.monotonic(), training.step, training.hours
-    sums: dict[str, list[float]] = {}
-    while training.step < recipe.steps:
-        for name, value in training.advance().items():
-            sums.setdefault(name, []).append(value)
-        if training.step % 20 == 0:
-            pace = (time.monotonic() - began) / (training.step - first)
-            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-            line = {"step": training.step, "seconds_per_step": round(pace, 3), **means}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            left_h = pace * (recipe.steps - training.step) / 3600
-            print(f"step {training.step}/{recipe.steps}  {left_h:.1f} h left  {means}", flush=True)
-            sums = {}
-        training.hours = hours_before + (time.monotonic() - began) / 3600
-        if training.step % save_every == 0 or training.step == recipe.steps:
-            training.save(folder)
-        if training.step % preview_every == 0 or training.step == recipe.steps:
-            training.preview(folder / f"preview-{training.step:06d}.png")
-    write_card(training, folder / "card.md")
-
-
-def write_card(training: Training, path: Path) -> None:
-    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
-    n_parameters = sum(parameter.numel() for parameter in training.net.parameters())
-    log = path.parent / "log.jsonl"
-    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
-    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
-    path.write_text(
-        f"# anystyle: the any-style network\n\n"
-        f"- **What it is**: `engine/networks/anystyle.py`, {n_parameters / 1e6:.1f} M parameters, half precision.\n"
-        f"- **Trained on**: {len(training.photos)} content pictures, {len(training.art)} style pictures.\n"
-        f"- **How**: `python -m engine.train.anystyle PHOTOS ART --features VGG19.safetensors -o RUN`: {recipe}.\n"
-        f"- **Steps**: {training.step}, {training.hours:.1f} hours on {training.device}.\n"
-        f"- **Commit**: {commit()}.\n"
-        f"- **Losses of the last steps**: `{losses}`.\n",
-        "utf-8",
-    )
-
-
-def commit() -> str:
-    """The checkout's commit, or "unknown"."""
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    def card(self) -> Card:
+        return Card(
+            "anystyle: the any-style network",
+            f"`engine/networks/anystyle.py`, {size_of(self.net)}",
+            f"{len(self.photos)} content pictures, {len(self.art)} style pictures",
+            "anystyle PHOTOS ART --features VGG19.safetensors -o RUN",
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -300,23 +221,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("photos", type=Path, help="folder of content pictures")
     parser.add_argument("art", type=Path, help="folder of style pictures")
     parser.add_argument("--features", type=Path, required=True, help="VGG-19 (prefix) as safetensors")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
     parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="weights to begin with (then --copy-steps 0); not for resuming"
     )
-    for name, value in asdict(Recipe()).items():
-        if not isinstance(value, bool):
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
-    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
-    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
     backbone, device = load_vgg19_file(args.features), choose_device(args.device)
-    training = Training(recipe, backbone, PictureFolder(args.photos), PictureFolder(args.art), device)
-    if (args.out / "checkpoint.pt").exists():
-        training.restore(args.out / "checkpoint.pt")
-    elif args.start_from is not None:
+    recipe, photos, art = recipe_of(args, Recipe), PictureFolder(args.photos), PictureFolder(args.art)
+    training = Training(recipe, backbone, photos, art, device)
+    if not training.resume(args.out) and args.start_from is not None:
         training.start_from(args.start_from)
     run(training, args.out)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +14,17 @@ from torch.nn import functional as F
 from engine.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+class Pictures(Protocol):
+    """Pictures to train on. ``PictureFolder`` is one."""
+
+    def __len__(self) -> int: ...
+
+    def crop(
+        self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None
+    ) -> Tensor:
+        """A random crop (3, size_px, size_px) in [0, 1]."""
 
 
 class PictureFolder:

@@ -11,28 +11,26 @@ The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
 from engine.features import IMAGENET_MEAN, IMAGENET_STD, load_backbone
-from engine.networks.decoder import CHANNELS, LEVELS, Decoders, as_halves, encode, n_parameters
+from engine.networks.decoder import CHANNELS, LEVELS, Decoders, encode
 from engine.networks.embedded import Embedded
-from engine.train.anystyle import commit
 from engine.train.data import PictureFolder
+from engine.train.loop import Card, Part, Run, follow, run, size_of
 from engine.train.preview import save_sheet
+from engine.train.recipe import FLOAT32, add_arguments, recipe_of
 from engine.vision import import_torchvision
 
 FEATURE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
@@ -63,7 +61,7 @@ class Recipe:
     hint_weight: float = 0.2
     average: float = 0.995
     seed: int = 0
-    is_bf16: bool = True
+    is_bf16: bool = field(default=True, metadata=FLOAT32)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
@@ -85,12 +83,15 @@ def load_hint(path: Path | None) -> nn.Module | None:
     return features[:8].requires_grad_(False).eval()
 
 
-class Training:
+class Training(Run):
     """A run: decoders, their average, optimizer, random numbers."""
 
+    recipe: Recipe
+
     def __init__(self, recipe: Recipe, folders: Sequence[PictureFolder], hint: nn.Module | None = None) -> None:
+        super().__init__(recipe)
         torch.manual_seed(recipe.seed)
-        self.recipe, self.folders, self.hint = recipe, folders, hint
+        self.folders, self.hint = folders, hint
         embedded = load_backbone("embedded")
         if not isinstance(embedded, Embedded):
             raise WeightsError("The decoders are those of the embedded network.")
@@ -99,9 +100,6 @@ class Training:
         self.head = nn.Conv2d(CHANNELS[4], HINT_CHANNELS, 1)
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam([*self.net.parameters(), *self.head.parameters()], recipe.rate)
-        self.rng = np.random.default_rng(recipe.seed)
-        self.step = 0
-        self.hours = 0.0
 
     def batch(self) -> Tensor:
         """Crops (B, 3, size_px, size_px), evenly from all folders."""
@@ -155,42 +153,15 @@ class Training:
         nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
         self.optimizer.step()
         self.step += 1
-        keep = min(recipe.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
+        follow(self.average, self.net, recipe.average, self.step)
         family = "unpooling" if "pixels 1" not in terms else "plain"
         return {name if name == "hint" else f"{family} {name}": float(value.detach()) for name, value in terms.items()}
 
-    def state(self) -> dict[str, object]:
-        """Everything to go on from, bit for bit."""
-        return {
-            "net": self.net.state_dict(),
-            "head": self.head.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "step": self.step,
-            "hours": self.hours,
-        }
+    def parts(self) -> Mapping[str, Part]:
+        return {"net": self.net, "head": self.head, "average": self.average, "optimizer": self.optimizer}
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.head.load_state_dict(state["head"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        self.step, self.hours = state["step"], state["hours"]
-
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint and the averaged weights; a killed process leaves the former ones."""
-        torch.save(self.state(), folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        notes = {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
-        save_file(as_halves(self.average), folder / "decoders.tmp", notes)
-        os.replace(folder / "decoders.tmp", folder / "decoders.safetensors")
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
+        return {"decoders": self.average.state_dict()}
 
     @torch.no_grad()
     def preview(self, path: Path) -> None:
@@ -207,55 +178,20 @@ class Training:
             rows.append(row)
         save_sheet(path, contents, [torch.ones_like(contents[0])] * len(rows[0]), rows)
 
+    def card(self) -> Card:
+        n_pictures = " and ".join(str(len(pictures)) for pictures in self.folders)
+        return Card(
+            "decoders: from the embedded network's features back to pixels",
+            f"`engine/networks/decoder.py`, {size_of(self.net)}: "
+            "block 4 of the encoder, four plain decoders, three that unpool",
+            f"{n_pictures} pictures (photos, paintings; not part of this repository)",
+            "decoder PICTURES ... --hint SQUEEZENET.safetensors -o RUN",
+        )
+
 
 def relative(found: Tensor, wanted: Tensor) -> Tensor:
     """Squared distance in units of what is wanted."""
     return (found.float() - wanted.float()).square().mean() / wanted.float().square().mean().clamp_min(1e-8)
-
-
-def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 500) -> None:
-    """Train until the recipe's last step, logging and saving on the way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    began, first, hours_before = time.monotonic(), training.step, training.hours
-    sums: dict[str, list[float]] = {}
-    while training.step < training.recipe.steps:
-        for name, value in training.advance().items():
-            sums.setdefault(name, []).append(value)
-        is_last = training.step == training.recipe.steps
-        if training.step % 20 == 0 or is_last:
-            pace = (time.monotonic() - began) / (training.step - first)
-            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({"step": training.step, "seconds_per_step": round(pace, 3), **means}) + "\n")
-            left_min = pace * (training.recipe.steps - training.step) / 60
-            print(f"step {training.step}/{training.recipe.steps}  {left_min:.0f} min left  {means}", flush=True)
-            sums = {}
-        training.hours = hours_before + (time.monotonic() - began) / 3600
-        if training.step % save_every == 0 or is_last:
-            training.save(folder)
-        if training.step % preview_every == 0 or is_last:
-            training.preview(folder / f"preview-{training.step:06d}.png")
-    write_card(training, folder)
-
-
-def write_card(training: Training, folder: Path) -> None:
-    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
-    log = folder / "log.jsonl"
-    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
-    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
-    n_pictures = " and ".join(str(len(pictures)) for pictures in training.folders)
-    (folder / "card.md").write_text(
-        "# decoders: from the embedded network's features back to pixels\n\n"
-        f"- **What it is**: `engine/networks/decoder.py`, {n_parameters(training.net) / 1e6:.1f} M parameters, "
-        "half precision: block 4 of the encoder, four plain decoders, three that unpool.\n"
-        f"- **Trained on**: {n_pictures} pictures (photos, paintings; not part of this repository).\n"
-        "- **How**: `python -m engine.train.decoder PICTURES ... --hint SQUEEZENET.safetensors -o RUN`: "
-        f"{recipe}.\n"
-        f"- **Steps**: {training.step}, {training.hours:.1f} hours on one CPU core.\n"
-        f"- **Commit**: {commit()}.\n"
-        f"- **Losses of the last steps**: `{losses}`.\n",
-        "utf-8",
-    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -265,18 +201,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("pictures", type=Path, nargs="+", help="folders of pictures, drawn from evenly")
     parser.add_argument("--hint", type=Path, help="SqueezeNet 1.1's features as safetensors, imitated by block 4")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
-    for name, value in asdict(Recipe()).items():
-        if not isinstance(value, bool):
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    add_arguments(parser, Recipe, has_device=False)
     args = parser.parse_args(argv)
-    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
-    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
-    training = Training(recipe, [PictureFolder(path) for path in args.pictures], load_hint(args.hint))
-    if (args.out / "checkpoint.pt").exists():
-        training.restore(args.out / "checkpoint.pt")
-        print(f"going on from step {training.step}", flush=True)
+    folders = [PictureFolder(path) for path in args.pictures]
+    training = Training(recipe_of(args, Recipe), folders, load_hint(args.hint))
+    training.resume(args.out)
     run(training, args.out)
     return 0
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.embedded import LAYERS, Embedded
 from engine.train.data import PictureFolder
+from engine.train.loop import as_stored, replacing
 from engine.train.objective import gram
 
 
@@ -83,9 +83,8 @@ def distil(
             )
         if step % 250 == 0:
             state = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save(state | {"schedule": schedule.state_dict(), "step": step}, temporary)
-            os.replace(temporary, checkpoint)
+            with replacing(checkpoint) as path:
+                torch.save(state | {"schedule": schedule.state_dict(), "step": step}, path)
     return student
 
 
@@ -104,10 +103,8 @@ def main(argv: list[str] | None = None) -> int:
     recipe = {name: getattr(args, name) for name in ("steps", "batch", "size_px", "rate", "seed")}
     teacher, pictures = load_vgg19_file(args.features), PictureFolder(args.pictures)
     student = distil(teacher, pictures, args.out.with_suffix(".checkpoint.pt"), **recipe)
-    half = {name: value.half().contiguous() for name, value in student.state_dict().items()}
-    temporary = args.out.with_suffix(".tmp")
-    save_file(half, temporary, {"recipe": json.dumps(recipe)})
-    os.replace(temporary, args.out)
+    with replacing(args.out) as path:
+        save_file(as_stored(student.state_dict()), path, {"recipe": json.dumps(recipe)})
     return 0
 
 

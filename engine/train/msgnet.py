@@ -27,10 +27,12 @@ from engine.files import read_picture
 from engine.networks.anystyle import AnyStyle
 from engine.networks.msgnet import MsgNet, StyleCode
 from engine.train import painting
-from engine.train.data import PictureFolder
+from engine.train.data import PictureFolder, Pictures
 from engine.train.folding import fold_many
 from engine.train.goal import Goal, goal_of
-from engine.train.painting import CPU, Pictures, Recipe, in_colors
+from engine.train.loop import CPU, run
+from engine.train.painting import RHYTHM, Recipe, in_colors
+from engine.train.recipe import add_arguments, recipe_of
 
 N_BATCHES = 2  # of photos, for each style, from which it is known what folded layers see
 PICTURE_PX = 256  # size of the pictures from which codes are learned
@@ -46,6 +48,7 @@ class Training(painting.Training):
 
     title = "many styles in one network (CoMatch)"
     file = "msgnet"
+    command = "msgnet PHOTOS ART... -o RUN"
     net: MsgNet
 
     def __init__(
@@ -99,7 +102,7 @@ class Training(painting.Training):
         return [goals[-1] for goals in self.goals]
 
     @torch.no_grad()
-    def weights_to_ship(self) -> dict[str, Tensor]:
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
         """The network, and the code of each style in each size."""
         state = dict(self.net.state_dict())
         for name, goals in zip(self.names, self.goals, strict=True):
@@ -107,7 +110,7 @@ class Training(painting.Training):
                 code = self.net.encode_style(goal.rgb)
                 place = f"styles.{name}.{max(goal.rgb.shape[2:])}"
                 state[f"{place}.colors"], state[f"{place}.gram"] = code.colors[0], code.gram[0]
-        return state
+        return {self.file: state}
 
 
 def read_styles(paths: Sequence[Path]) -> dict[str, Tensor]:
@@ -133,18 +136,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--features", default="embedded", help="embedded, vgg19 or a .safetensors file of VGG-19")
     parser.add_argument("--base", default="shipped", choices=("shipped", "anystyle"), help="what to start from")
     parser.add_argument("--pictures", type=Path, help="with --base anystyle: many pictures, to learn what codes mean")
-    painting.add_arguments(parser, Recipe())
+    add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
-    recipe, photos = Recipe(**painting.chosen(args, Recipe())), PictureFolder(args.photos)
+    recipe, photos = recipe_of(args, Recipe), PictureFolder(args.photos)
     styles, device = read_styles(args.art), choose_device(args.device)
     training = Training(recipe, load_backbone(args.features), photos, styles, device)
-    if not (args.out / "checkpoint.pt").exists():
+    if not training.resume(args.out):
         if args.base == "shipped":
             training.start_again(weights.load_shipped("msgnet"))
         else:
             pictures = PictureFolder(args.pictures, min_side_px=PICTURE_PX // 2) if args.pictures else photos
             training.start_from(painting.load_anystyle(), pictures)
-    painting.go_on(training, args.out)
+    run(training, args.out, **RHYTHM)
     return 0
 
 

@@ -9,32 +9,26 @@ rooted, at three scales, with a patch term, as for the any-style network; conten
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine import weights
 from engine.features import Backbone
 from engine.networks.anystyle import AnyStyle, rgb_moments, transport_colors
-from engine.networks.feedforward import KINDS
 from engine.train import objective
-from engine.train.anystyle import OUTLIER, commit
+from engine.train.data import Pictures
 from engine.train.goal import Goal, patch_loss, targets_of
+from engine.train.loop import CPU, Card, Part, Run, Usual, size_of
 from engine.train.preview import save_sheet
+from engine.train.recipe import FLOAT32
 
-CPU = torch.device("cpu")
-TERMS = ("content", "style", "patch", "variation")
-CHOICES = {"kind": KINDS}
+RHYTHM = {"log_every": 10, "save_every": 50, "preview_every": 250}  # these runs are short
 FROZEN = 0.6  # share of the steps after which batch normalization keeps its moments: those that use will have
 
 
@@ -63,12 +57,12 @@ class Recipe:
     style_px: int = 512
     rate: float = 1e-3
     decay: float = 0.6
-    content: float = 1.0
-    style: float = 25.0
-    patch: float = 30.0
-    variation: float = 0.1
+    content: float = field(default=1.0, metadata={"option": "--content-weight"})
+    style: float = field(default=25.0, metadata={"option": "--style-weight"})
+    patch: float = field(default=30.0, metadata={"option": "--patch-weight"})
+    variation: float = field(default=0.1, metadata={"option": "--variation-weight"})
     seed: int = 0
-    is_bf16: bool = True
+    is_bf16: bool = field(default=True, metadata=FLOAT32)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: short warm-up, constant, linear fall."""
@@ -82,18 +76,7 @@ class Recipe:
         return own | {"grid": 5.0, "peaks": 4.0, "range": 20.0}
 
 
-class Pictures(Protocol):
-    """Photos to train on. ``PictureFolder`` is one."""
-
-    def __len__(self) -> int: ...
-
-    def crop(
-        self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None
-    ) -> Tensor:
-        """A random crop (3, size_px, size_px) in [0, 1]."""
-
-
-class Training:
+class Training(Run):
     """A run: network, goals, optimizer, random numbers. What a network paints is its subclass's business.
 
     Args:
@@ -104,8 +87,10 @@ class Training:
         device: where to compute.
     """
 
+    recipe: Recipe
     title = ""
     file = ""
+    command = ""
 
     def __init__(
         self,
@@ -115,26 +100,22 @@ class Training:
         photos: Pictures,
         device: torch.device = CPU,
     ) -> None:
+        super().__init__(recipe, device)
         layout = torch.channels_last
-        self.recipe, self.photos, self.device = recipe, photos, device
+        self.photos = photos
         self.backbone = backbone.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.net = net.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.content_layer = "relu3_3"
         self.optimizer = torch.optim.Adam(net.parameters(), recipe.rate, betas=(0.9, 0.99))
-        self.rng = np.random.default_rng(recipe.seed)
-        self.step, self.hours, self.typical = 0, 0.0, float("inf")
+        self.usual = Usual()
 
+    @abstractmethod
     def draw_goals(self) -> Sequence[Goal]:
         """A goal for each photo of a step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def paint(self, photos: Tensor, goals: Sequence[Goal]) -> Tensor:
         """(B, 3, H, W) painted."""
-        raise NotImplementedError
-
-    def weights_to_ship(self) -> dict[str, Tensor]:
-        """What goes into the file of weights."""
-        return dict(self.net.state_dict())
 
     def batch(self) -> Tensor:
         """(B, 3, size_px, size_px) crops of photos."""
@@ -170,7 +151,7 @@ class Training:
         terms = self.losses(self.batch(), self.draw_goals())
         loss = objective.weighted_sum(terms, self.recipe.weights)
         self.optimizer.zero_grad(set_to_none=True)
-        if self.is_usable(float(loss.detach())):
+        if self.usual.takes(float(loss.detach())):
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
@@ -185,44 +166,19 @@ class Training:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
-    def is_usable(self, loss: float) -> bool:
-        """Whether a batch is to be learned from: not if its loss is many times the usual; keeps track of that."""
-        if not loss < OUTLIER * self.typical:
-            return False
-        self.typical = loss if self.typical == float("inf") else 0.95 * self.typical + 0.05 * loss
-        return True
+    def parts(self) -> Mapping[str, Part]:
+        return {"net": self.net, "optimizer": self.optimizer, "typical": self.usual}
 
-    def state(self) -> dict[str, object]:
-        """Everything to go on from, bit for bit."""
-        return {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "step": self.step,
-            "typical": self.typical,
-            "hours": self.hours,
-        }
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
+        return {self.file: self.net.state_dict()}
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        self.step, self.typical, self.hours = state["step"], state["typical"], state["hours"]
+    def card(self) -> Card:
+        photos = f"{len(self.photos)} photos"
+        return Card(f"{self.file}: {self.title}", size_of(self.net), photos, self.command)
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint and the weights; a killed process leaves the former ones."""
-        torch.save(self.state(), folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        state = {name: stored(name, value) for name, value in self.weights_to_ship().items()}
-        notes = {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
-        save_file(state, folder / f"{self.file}.tmp", notes)
-        os.replace(folder / f"{self.file}.tmp", folder / f"{self.file}.safetensors")
-
+    @abstractmethod
     def shown_goals(self) -> Sequence[Goal]:
         """The goals of a preview sheet's columns."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def preview(self, path: Path) -> None:
@@ -237,59 +193,9 @@ class Training:
         save_sheet(path, photos, tops, rows)
 
 
-def stored(name: str, value: Tensor) -> Tensor:
-    """Half precision, but for variances (which exceed its range) and counters."""
-    is_half = value.is_floating_point() and "running_" not in name
-    return (value.half() if is_half else value).detach().cpu().contiguous()
-
-
 def in_colors(photos: Tensor, colors: Tensor) -> Tensor:
     """(B, 3, H, W) with the colors (B or 1, 12) of their styles, as networks of ours expect them."""
     return transport_colors(photos, rgb_moments(photos), colors.expand(len(photos), -1))
-
-
-def run(training: Training, folder: Path, save_every: int = 50, preview_every: int = 250) -> None:
-    """Train until the recipe's last step, logging and saving on the way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe, began, first, hours_before = training.recipe, time.monotonic(), training.step, training.hours
-    sums: dict[str, list[float]] = {}
-    while training.step < recipe.steps:
-        for name, value in training.advance().items():
-            sums.setdefault(name, []).append(value)
-        is_last = training.step == recipe.steps
-        training.hours = hours_before + (time.monotonic() - began) / 3600
-        if training.step % 10 == 0 or is_last:
-            pace = (time.monotonic() - began) / (training.step - first)
-            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-            line = {"step": training.step, "seconds_per_step": round(pace, 3), **means}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            left_min = pace * (recipe.steps - training.step) / 60
-            print(f"step {training.step}/{recipe.steps}  {left_min:.0f} min left  {means}", flush=True)
-            sums = {}
-        if training.step % save_every == 0 or is_last:
-            training.save(folder)
-        if training.step % preview_every == 0 or is_last:
-            training.preview(folder / f"preview-{training.step:06d}.png")
-    write_card(training, folder)
-
-
-def write_card(training: Training, folder: Path) -> None:
-    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
-    n_parameters = sum(parameter.numel() for parameter in training.net.parameters())
-    log = folder / "log.jsonl"
-    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
-    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
-    (folder / "card.md").write_text(
-        f"# {training.file}: {training.title}\n\n"
-        f"- **What it is**: {n_parameters / 1e6:.2f} M parameters, half precision.\n"
-        f"- **Trained on**: {len(training.photos)} photos.\n"
-        f"- **How**: {recipe}.\n"
-        f"- **Steps**: {training.step}, {training.hours:.2f} hours on {training.device}.\n"
-        f"- **Commit**: {commit()}.\n"
-        f"- **Losses of the last steps**: `{losses}`.\n",
-        "utf-8",
-    )
 
 
 def load_anystyle() -> AnyStyle:
@@ -301,28 +207,3 @@ def load_anystyle() -> AnyStyle:
     net = AnyStyle()
     weights.fill(net, "anystyle")
     return net.requires_grad_(False).eval()
-
-
-def add_arguments(parser: argparse.ArgumentParser, recipe: Recipe) -> None:
-    """The recipe's values (weights of terms as ``--content-weight`` and so on), where to write, where to compute."""
-    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
-    for name, value in asdict(recipe).items():
-        if not isinstance(value, bool):
-            option = f"--{name}-weight" if name in TERMS else f"--{name.replace('_', '-')}"
-            parser.add_argument(option, dest=name, type=type(value), default=value, choices=CHOICES.get(name))
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--float32", action="store_true", help="no bfloat16")
-
-
-def chosen(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
-    """The recipe's values that were given."""
-    names = [name for name, value in asdict(recipe).items() if not isinstance(value, bool)]
-    return {name: getattr(args, name) for name in names} | {"is_bf16": not args.float32}
-
-
-def go_on(training: Training, folder: Path) -> None:
-    """Train, from the folder's checkpoint if it has one."""
-    if (folder / "checkpoint.pt").exists():
-        training.restore(folder / "checkpoint.pt")
-        print(f"going on from step {training.step}", flush=True)
-    run(training, folder)

@@ -7,17 +7,14 @@ values are the class, 11 = not labeled. An unfinished run in RUN is resumed, bit
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,8 +22,9 @@ from engine import weights
 from engine.device import choose_device
 from engine.errors import InputError
 from engine.networks.segnet import CLASSES, SegNet, take_over
-from engine.train.anystyle import commit
+from engine.train.loop import Card, Part, Run, TorchRandom, run, size_of
 from engine.train.preview import save_sheet
+from engine.train.recipe import FLOAT32, add_arguments, recipe_of
 
 IGNORED = 11
 COLORS = torch.tensor(
@@ -62,7 +60,7 @@ class Recipe:
     decay: float = 0.02
     balance: float = 0.5
     seed: int = 0
-    is_bf16: bool = True
+    is_bf16: bool = field(default=True, metadata=FLOAT32)
 
     def rate_at(self, step: int) -> float:
         """One cycle: up over the first tenth, down along a cosine."""
@@ -129,7 +127,7 @@ class Scenes:
         return (rgb.clamp_min(1e-4) ** float(rng.uniform(0.75, 1.33)) * gain).clamp(0, 1), labels
 
 
-class Training:
+class Training(Run):
     """A run that can stop and go on.
 
     Args:
@@ -138,19 +136,20 @@ class Training:
         device: where to compute.
     """
 
+    recipe: Recipe
+
     def __init__(self, recipe: Recipe, scenes: Scenes, device: torch.device) -> None:
+        super().__init__(recipe, device)
         torch.manual_seed(recipe.seed)
-        self.recipe, self.scenes, self.device = recipe, scenes, device
-        self.rng = np.random.default_rng(recipe.seed)
+        self.scenes = scenes
         self.net = SegNet()
         take_over(self.net, weights.load_shipped("embedded"))
         self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.decay)
         frequency = scenes.frequencies().clamp_min(1e-6)
         self.class_weights = ((frequency.median() / frequency) ** recipe.balance).clamp(max=8).to(device)
-        self.step, self.hours = 0, 0.0
 
-    def advance(self) -> float:
+    def advance(self) -> dict[str, float]:
         """One optimizer step; the loss."""
         self.net.train()
         for group in self.optimizer.param_groups:
@@ -166,32 +165,13 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        return float(loss.detach())
+        return {"loss": float(loss.detach())}
 
-    def save(self, folder: Path) -> None:
-        """Write checkpoint and weights; a killed process leaves the former ones."""
-        state = {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "torch_rng": torch.get_rng_state(),
-            "step": self.step,
-            "hours": self.hours,
-        }
-        torch.save(state, folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        half = {k: v.half().contiguous() for k, v in self.net.state_dict().items() if v.is_floating_point()}
-        save_file(half, folder / "segnet.tmp", {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))})
-        os.replace(folder / "segnet.tmp", folder / "segnet.safetensors")
+    def parts(self) -> Mapping[str, Part]:
+        return {"net": self.net, "optimizer": self.optimizer, "torch_rng": TorchRandom()}
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        torch.set_rng_state(state["torch_rng"].cpu())
-        self.step, self.hours = state["step"], state["hours"]
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
+        return {"segnet": self.net.state_dict()}
 
     def preview(self, path: Path) -> None:
         """A sheet: pictures, their labels, ours, and where the network is not sure."""
@@ -205,61 +185,29 @@ class Training:
             columns.append([small[0], paint_labels(truth), paint_labels(answer.probability[0].argmax(0).cpu()), unsure])
         save_sheet(path, [c[0] for c in columns], [torch.ones_like(columns[0][0])] * 3, [c[1:] for c in columns])
 
+    def card(self) -> Card:
+        return Card(
+            "segnet: Bayesian SegNet",
+            f"`engine/networks/segnet.py`, {size_of(self.net)}",
+            f"{len(self.scenes)} labeled street scenes (CamVid), from the embedded network's first stages",
+            "segnet CAMVID -o RUN",
+        )
+
 
 def paint_labels(labels: Tensor) -> Tensor:
     """(H, W) classes as (3, H, W) colors in [0, 1]."""
     return COLORS[labels.clamp(0, IGNORED)].permute(2, 0, 1).float() / 255
 
 
-def run(training: Training, folder: Path, save_every: int = 100, preview_every: int = 400) -> None:
-    """Train to the recipe's last step, telling and saving on the way; a card at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    began, first, hours_before, losses = time.monotonic(), training.step, training.hours, []
-    n_steps = training.recipe.steps
-    while training.step < n_steps:
-        losses.append(training.advance())
-        training.hours = hours_before + (time.monotonic() - began) / 3600
-        if training.step % 20 == 0:
-            pace = (time.monotonic() - began) / (training.step - first)
-            left_min = pace * (n_steps - training.step) / 60
-            loss = sum(losses) / len(losses)
-            losses = []
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({"step": training.step, "loss": round(loss, 4)}) + "\n")
-            print(f"step {training.step}/{n_steps}  {pace:.2f} s  {left_min:.0f} min left  loss {loss:.3f}", flush=True)
-        if training.step % save_every == 0 or training.step == n_steps:
-            training.save(folder)
-        if training.step % preview_every == 0 or training.step == n_steps:
-            training.preview(folder / f"preview-{training.step:06d}.png")
-    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
-    (folder / "card.md").write_text(
-        f"# segnet: Bayesian SegNet\n\n"
-        f"- **What it is**: `engine/networks/segnet.py`, "
-        f"{sum(p.numel() for p in training.net.parameters()) / 1e6:.1f} M parameters, half precision.\n"
-        f"- **Trained on**: {len(training.scenes)} labeled street scenes (CamVid), from the embedded network's first "
-        f"stages.\n- **How**: `python -m engine.train.segnet CAMVID -o RUN`: {recipe}.\n"
-        f"- **Steps**: {training.step}, {training.hours:.1f} hours on {training.device}.\n- **Commit**: {commit()}.\n",
-        "utf-8",
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="impasto train segnet", description="Train Bayesian SegNet.")
     parser.add_argument("data", type=Path, help="folder with train and trainannot")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
-    for name, value in asdict(Recipe()).items():
-        if not isinstance(value, bool):
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
-    names = [name for name in asdict(Recipe()) if name != "is_bf16"]
-    recipe = Recipe(**{name: getattr(args, name) for name in names}, is_bf16=not args.float32)
-    training = Training(recipe, Scenes(args.data, "train"), choose_device(args.device))
-    if (args.out / "checkpoint.pt").exists():
-        training.restore(args.out / "checkpoint.pt")
-    run(training, args.out)
+    training = Training(recipe_of(args, Recipe), Scenes(args.data, "train"), choose_device(args.device))
+    training.resume(args.out)
+    run(training, args.out, preview_every=400)
     return 0
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +26,13 @@ from engine.files import read_picture
 from engine.networks.anystyle import AnyStyle, rgb_moments
 from engine.networks.feedforward import KINDS, Painter
 from engine.train import painting
-from engine.train.data import PictureFolder
+from engine.train.data import PictureFolder, Pictures
 from engine.train.folding import fold
 from engine.train.goal import Goal, goal_of
 from engine.train.leaves import DeadLeaves
-from engine.train.painting import CPU, Pictures, in_colors
+from engine.train.loop import CPU, run
+from engine.train.painting import RHYTHM, in_colors
+from engine.train.recipe import add_arguments, recipe_of
 
 N_BATCHES = 12  # of photos, from which it is known what folded layers see
 MIN_PHOTOS = 20  # fewer would be learned by heart
@@ -44,7 +46,7 @@ class Recipe(painting.Recipe):
         kind: "johnson" or "ulyanov".
     """
 
-    kind: str = "johnson"
+    kind: str = field(default="johnson", metadata={"choices": KINDS})
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -59,6 +61,7 @@ class Training(painting.Training):
     """
 
     net: Painter
+    command = "style --style FILE --photos PHOTOS -o RUN"
 
     def __init__(
         self,
@@ -118,15 +121,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--photos", type=Path, help="folder of photos, 100 or more; without, made-up scenes are used")
     parser.add_argument("--features", default="embedded", help="embedded, vgg19 or a .safetensors file of VGG-19")
     parser.add_argument("--base", default="shipped", choices=("shipped", "none"), help="what to start from")
-    painting.add_arguments(parser, Recipe())
+    add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
-    recipe = Recipe(**painting.chosen(args, Recipe()))
+    recipe = recipe_of(args, Recipe)
     backbone, photos = load_backbone(args.features), read_photos(args.photos, recipe.size_px)
     style = read_picture(args.picture).rgb[None]
     training = Training(recipe, backbone, photos, style, choose_device(args.device))
-    if args.base == "shipped":
+    if not training.resume(args.out) and args.base == "shipped":
         training.start_from(painting.load_anystyle())
-    painting.go_on(training, args.out)
+    run(training, args.out, **RHYTHM)
     return 0
 
 

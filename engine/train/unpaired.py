@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.device import choose_device
@@ -36,12 +32,12 @@ from engine.networks.translation import (
     ResnetGenerator,
     init_weights,
 )
-from engine.train.anystyle import commit
-from engine.train.data import PictureFolder
+from engine.train.data import PictureFolder, Pictures
+from engine.train.loop import CPU, Card, Part, Run, run
 from engine.train.preview import save_sheet
+from engine.train.recipe import add_arguments, recipe_of
 
 KINDS = ("cyclegan", "discogan")
-CPU = torch.device("cpu")
 DISCO_CURRICULUM = 0.1  # share of the steps in which reconstruction hardly counts (Kim 2017's schedule)
 DISCO_RECONSTRUCTION = (0.01, 0.5)  # its share of the loss before and after
 DISCO_MATCHING = 0.9  # share of feature matching in the adversarial part
@@ -67,7 +63,7 @@ class Recipe:
         seed: of weights, crops and pools.
     """
 
-    kind: str = "cyclegan"
+    kind: str = field(default="cyclegan", metadata={"choices": KINDS})
     steps: int = 4000
     batch: int = 1
     size_px: int = 128
@@ -88,17 +84,6 @@ class Recipe:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
         return self.rate * min(1.0, 2 * (1 - step / self.steps))
-
-
-class Pictures(Protocol):
-    """Pictures of one kind. ``PictureFolder`` is one."""
-
-    def __len__(self) -> int: ...
-
-    def crop(
-        self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None
-    ) -> Tensor:
-        """A random crop (3, size_px, size_px) in [0, 1]."""
 
 
 class Pool:
@@ -127,6 +112,12 @@ class Pool:
                 chosen.append(result)
         return torch.stack(chosen)
 
+    def state_dict(self) -> list[Tensor]:
+        return self.kept
+
+    def load_state_dict(self, state_dict: list[Tensor]) -> None:
+        self.kept = state_dict
+
 
 def generator_of(recipe: Recipe) -> Generator:
     """An untrained generator."""
@@ -138,12 +129,15 @@ def generator_of(recipe: Recipe) -> Generator:
     return network
 
 
-class Training:
+class Training(Run):
     """A run: two generators, two judges, their optimizers and pools, random numbers."""
 
+    recipe: Recipe
+
     def __init__(self, recipe: Recipe, a: Pictures, b: Pictures, device: torch.device = CPU) -> None:
+        super().__init__(recipe, device)
         torch.manual_seed(recipe.seed)
-        self.recipe, self.a, self.b, self.device = recipe, a, b, device
+        self.a, self.b = a, b
         self.to_b, self.to_a = (generator_of(recipe).to(device) for _ in range(2))
         self.judge_a, self.judge_b = (
             PatchDiscriminator(recipe.judge_width, recipe.judge_layers).to(device) for _ in range(2)
@@ -156,9 +150,6 @@ class Training:
         self.painting = torch.optim.Adam(painters, recipe.rate, betas)
         self.judging = torch.optim.Adam(judges, recipe.rate, betas)
         self.pool_a, self.pool_b = Pool(recipe.pool), Pool(recipe.pool)
-        self.rng = np.random.default_rng(recipe.seed)
-        self.step = 0
-        self.hours = 0.0
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Crops of both kinds, (B, 3, size_px, size_px)."""
@@ -224,43 +215,20 @@ class Training:
         self.step += 1
         return {name: float(value.detach()) for name, value in (terms | {"judging": judged}).items()}
 
-    def parts(self) -> dict[str, nn.Module]:
-        """The networks by name."""
-        return {"to_b": self.to_b, "to_a": self.to_a, "judge_a": self.judge_a, "judge_b": self.judge_b}
-
-    def state(self) -> dict[str, object]:
-        """Everything to go on from, bit for bit."""
+    def parts(self) -> Mapping[str, Part]:
         return {
-            **{name: network.state_dict() for name, network in self.parts().items()},
-            "painting": self.painting.state_dict(),
-            "judging": self.judging.state_dict(),
-            "pool_a": self.pool_a.kept,
-            "pool_b": self.pool_b.kept,
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "step": self.step,
-            "hours": self.hours,
+            "to_b": self.to_b,
+            "to_a": self.to_a,
+            "judge_a": self.judge_a,
+            "judge_b": self.judge_b,
+            "painting": self.painting,
+            "judging": self.judging,
+            "pool_a": self.pool_a,
+            "pool_b": self.pool_b,
         }
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        for name, network in self.parts().items():
-            network.load_state_dict(state[name])
-        self.painting.load_state_dict(state["painting"])
-        self.judging.load_state_dict(state["judging"])
-        self.pool_a.kept, self.pool_b.kept = state["pool_a"], state["pool_b"]
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        self.step, self.hours = state["step"], state["hours"]
-
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint and both generators; a killed process leaves the former ones."""
-        torch.save(self.state(), folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        notes = {"steps": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
-        for name, network in (("a_to_b", self.to_b), ("b_to_a", self.to_a)):
-            state = {key: half(value) for key, value in network.state_dict().items()}
-            save_file(state, folder / f"{name}.tmp", notes)
-            os.replace(folder / f"{name}.tmp", folder / f"{name}.safetensors")
+    def shipped(self) -> dict[str, dict[str, Tensor]]:
+        return {"a_to_b": self.to_b.state_dict(), "b_to_a": self.to_a.state_dict()}
 
     @torch.no_grad()
     def preview(self, path: Path) -> None:
@@ -275,6 +243,14 @@ class Training:
                 rows.append([translated[0].cpu(), back(translated)[0].cpu()])
         save_sheet(path, firsts, [torch.ones_like(firsts[0])] * 2, rows)
 
+    def card(self) -> Card:
+        return Card(
+            f"{self.recipe.kind}: translation between two kinds of pictures",
+            "a generator of `engine/networks/translation.py` for each direction, half precision",
+            f"{len(self.a)} pictures of A, {len(self.b)} of B, without pairs",
+            "unpaired A_DIR B_DIR -o RUN",
+        )
+
 
 def cross_entropy(scores: Tensor, wanted: float) -> Tensor:
     """Of a judge's scores, all of which should say ``wanted``."""
@@ -287,53 +263,6 @@ def feature_matching(judge: PatchDiscriminator, real: Tensor, fake: Tensor) -> T
     return torch.stack([(r.mean(0) - f.mean(0)).square().mean() for r, f in pairs]).sum()
 
 
-def half(value: Tensor) -> Tensor:
-    """Half precision, as it is stored; counters stay what they are."""
-    return (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
-
-
-def run(training: Training, folder: Path, save_every: int = 200, preview_every: int = 1000) -> None:
-    """Train until the recipe's last step, logging and saving on the way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    began, first, hours_before = time.monotonic(), training.step, training.hours
-    sums: dict[str, list[float]] = {}
-    while training.step < training.recipe.steps:
-        for name, value in training.advance().items():
-            sums.setdefault(name, []).append(value)
-        is_last = training.step == training.recipe.steps
-        training.hours = hours_before + (time.monotonic() - began) / 3600
-        if training.step % 20 == 0 or is_last:
-            pace = (time.monotonic() - began) / (training.step - first)
-            means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps({"step": training.step, "seconds_per_step": round(pace, 3), **means}) + "\n")
-            left_min = pace * (training.recipe.steps - training.step) / 60
-            print(f"step {training.step}/{training.recipe.steps}  {left_min:.0f} min left  {means}", flush=True)
-            sums = {}
-        if training.step % save_every == 0 or is_last:
-            training.save(folder)
-        if training.step % preview_every == 0 or is_last:
-            training.preview(folder / f"preview-{training.step:06d}.png")
-    write_card(training, folder)
-
-
-def write_card(training: Training, folder: Path) -> None:
-    """What a reader of the weights should know: data, recipe, commit, hours, the losses of the end."""
-    log = folder / "log.jsonl"
-    losses = log.read_text("utf-8").splitlines()[-1] if log.exists() else "not logged"
-    recipe = ", ".join(f"{name} {value}" for name, value in asdict(training.recipe).items())
-    (folder / "card.md").write_text(
-        f"# {training.recipe.kind}: translation between two kinds of pictures\n\n"
-        f"- **What it is**: a generator of `engine/networks/translation.py` for each direction, half precision.\n"
-        f"- **Trained on**: {len(training.a)} pictures of A, {len(training.b)} of B, without pairs.\n"
-        f"- **How**: `python -m engine.train.unpaired A_DIR B_DIR -o RUN`: {recipe}.\n"
-        f"- **Steps**: {training.step}, {training.hours:.2f} hours on {training.device}.\n"
-        f"- **Commit**: {commit()}.\n"
-        f"- **Losses of the last steps**: `{losses}`.\n",
-        "utf-8",
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(
@@ -341,19 +270,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("a", type=Path, help="folder of pictures of one kind")
     parser.add_argument("b", type=Path, help="folder of pictures of the other kind")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="run folder; an unfinished run in it is resumed")
-    for name, value in asdict(Recipe()).items():
-        choices = KINDS if name == "kind" else None
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, choices=choices)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
-    recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
+    recipe = recipe_of(args, Recipe)
     folders = [PictureFolder(path, min_side_px=min(200, recipe.size_px)) for path in (args.a, args.b)]
     training = Training(recipe, folders[0], folders[1], choose_device(args.device))
-    if (args.out / "checkpoint.pt").exists():
-        training.restore(args.out / "checkpoint.pt")
-        print(f"going on from step {training.step}", flush=True)
-    run(training, args.out)
+    training.resume(args.out)
+    run(training, args.out, save_every=200, preview_every=1000)
     return 0
 
 

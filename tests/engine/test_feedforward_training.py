@@ -16,7 +16,7 @@ from torch import Tensor
 from engine import manystyles, onestyle
 from engine.errors import InputError, SettingsError
 from engine.features import Backbone, load_backbone
-from engine.train import msgnet, objective, painting, style
+from engine.train import loop, msgnet, objective, painting, style
 from engine.train.goal import goal_of, patch_loss, targets_of
 from engine.train.leaves import DeadLeaves
 from engine.types import Picture
@@ -69,7 +69,7 @@ def test_a_goal_is_met_by_its_own_picture_alone(backbone: Backbone, painted: Ten
 def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backbone: Backbone, painted: Tensor) -> None:
     recipe = replace(QUICK, kind=kind, steps=4)
     whole = style.Training(recipe, backbone, DeadLeaves(), painted)
-    painting.run(whole, tmp_path / "whole")
+    loop.run(whole, tmp_path / "whole")
     first = style.Training(recipe, backbone, DeadLeaves(), painted)
     for _ in range(2):
         first.advance()
@@ -109,7 +109,7 @@ def test_many_styles_are_saved_with_their_codes(
     recipe = painting.Recipe(steps=2, batch=2, size_px=112, style_px=128, is_bf16=False)
     training = msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
     training.start_from(painting.load_anystyle(), DeadLeaves(3))
-    painting.run(training, tmp_path)
+    loop.run(training, tmp_path)
     known = manystyles.of_state(load_file(tmp_path / "msgnet.safetensors"), "msgnet")
     assert {name: sorted(sizes) for name, sizes in known.codes.items()} == {
         "coffee": [64, 96, 128],

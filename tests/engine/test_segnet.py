@@ -134,7 +134,7 @@ def test_the_first_stages_begin_as_the_embedded_network() -> None:
 
 def test_a_shortened_training_learns_what_is_where(streets: Path) -> None:
     run = started(streets)
-    losses = [run.advance() for _ in range(TINY.steps)]
+    losses = [run.advance()["loss"] for _ in range(TINY.steps)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     rgb, labels = run.scenes.item(0)
     answer = run.net.answer(rgb[None], 8)

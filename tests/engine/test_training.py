@@ -15,8 +15,9 @@ from skimage import data
 from engine.errors import InputError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
-from engine.train.anystyle import Recipe, Training, run
+from engine.train.anystyle import Recipe, Training
 from engine.train.data import PictureFolder
+from engine.train.loop import run
 from engine.types import Picture
 
 RECIPE = Recipe(steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
