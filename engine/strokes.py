@@ -43,7 +43,7 @@ MIN_SIDE_PX = 64
 PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades from its middle
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
-CONTENT_LIMIT, LOST_WEIGHT = 0.85, 12.0  # how far the photo may be left (unrelated: 2), and what more of it costs
+CONTENT_LIMIT, LOST_WEIGHT = 0.8, 12.0  # how far the photo may be left (unrelated: 2), and what more of it costs
 MAX_GAIN = 2.0  # of the contrast that averaging takes away
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
@@ -62,7 +62,7 @@ class Round:
 
     n_steps: int
     laid: float
-    content: float = 0.15
+    content: float = 0.2
     statistics: float = 0.0
     variation: float = 0.1
     factors: tuple[float, ...] = (1.0,)
@@ -71,13 +71,13 @@ class Round:
 
 # Fewer and fewer pieces are laid anew, so that what the descent has joined stays joined. It changes single pixels only
 # after the first round: in few steps they would be noise.
-BETTER = (Round(8, laid=1.0, content=0.2, variation=0.2, finest=2),)
+BETTER = (Round(8, laid=1.0, variation=0.2, finest=2),)
 ROUNDS = {
     "better": BETTER,
     "best": (
         *BETTER,
-        *(Round(12, laid) for laid in (0.6, 0.5, 0.4, 0.3)),
-        Round(12, 0.2, statistics=0.1, factors=(1.0, 0.5)),
+        *(Round(20, laid) for laid in (0.6, 0.5, 0.4, 0.3)),
+        Round(20, 0.2, statistics=0.1, factors=(1.0, 0.5)),
     ),
 }
 
