@@ -200,7 +200,7 @@ def _declare_painting(procedure: Gimp.Procedure, catalog: Catalog) -> None:
         "Met_hod",
         "How the style is transferred",
         _choice(catalog.methods),
-        catalog.methods[0].name,
+        catalog.default_method,
         flags,
     )
     procedure.add_string_argument("options", "Options of the _method", _options_help(catalog), "", flags)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("catalog.json")
+DEFAULT_METHOD = "anystyle"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,17 @@ class Catalog:
     styles: tuple[Entry, ...]
     methods: tuple[Entry, ...]
 
+    @property
+    def default_method(self) -> str:
+        """The one that takes every style, wherever it stands in the list."""
+        names = [method.name for method in self.methods]
+        return DEFAULT_METHOD if DEFAULT_METHOD in names else names[0]
+
 
 # Where the plug-in was copied by hand, without install.py: enough to register and to reach a running engine.
 BUILT_IN = Catalog(
     styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
-    methods=(Entry("anystyle", "Any style (fast)"),),
+    methods=(Entry(DEFAULT_METHOD, "Any style (fast)"),),
 )
 
 

@@ -119,9 +119,9 @@ def _discover() -> None:
 
 
 def catalog() -> list[MethodInfo]:
-    """Every method, by name."""
+    """Every method: the default first, because lists are shown in this order, the others by name."""
     _discover()
-    return [_registry[name] for name in sorted(_registry)]
+    return [_registry[name] for name in sorted(_registry, key=lambda name: (name != Settings.method, name))]
 
 
 def get(name: str) -> MethodInfo:

@@ -27,6 +27,12 @@ def test_the_default_method_is_ready_without_any_download() -> None:
     assert Settings().method in READY
 
 
+def test_lists_begin_with_the_default_method_and_go_on_by_name() -> None:
+    names = [info.name for info in methods.catalog()]
+    assert names[0] == Settings().method
+    assert names[1:] == sorted(names[1:]) and len(names) > 2
+
+
 def test_every_file_of_the_folder_registers_a_method() -> None:
     folder = Path(methods.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / "scripts" / "gimp-sandbox"
@@ -97,8 +98,25 @@ def _is_made(suite: str) -> bool:
     return (cache / suite / "recipe.json").exists()
 
 
-def make_profile(folder: Path, version: str) -> Path:
+FEW = {  # the default method is not the first, and yet what a run without a method gets
+    "methods": [
+        {"name": "analogy", "title": "Deep image analogy", "is_ready": True},
+        {"name": "anystyle", "title": "Any style", "is_ready": True},
+    ],
+    "styles": [
+        {"name": "starry-night", "title": "The Starry Night", "artist": "Vincent van Gogh", "year": "1889"},
+        {"name": "great-wave", "title": "The Great Wave", "artist": "Katsushika Hokusai", "year": "1831"},
+    ],
+}
+
+
+def make_profile(folder: Path, version: str, catalog: Mapping[str, Any] = FEW) -> Path:
     """A GIMP profile of its own with the plug-in in it, as install.py would put it there.
+
+    Args:
+        folder: of the profile.
+        version: of GIMP.
+        catalog: what the dialog offers.
 
     Returns:
         What GIMP3_DIRECTORY must be.
@@ -109,13 +127,6 @@ def make_profile(folder: Path, version: str) -> Path:
         if source.name != "__init__.py":
             shutil.copy(source, plugin / source.name)
     (plugin / "impasto.py").chmod(0o755)
-    catalog = {
-        "methods": [{"name": "anystyle", "title": "Any style", "is_ready": True}],
-        "styles": [
-            {"name": "starry-night", "title": "The Starry Night", "artist": "Vincent van Gogh", "year": "1889"},
-            {"name": "great-wave", "title": "The Great Wave", "artist": "Katsushika Hokusai", "year": "1831"},
-        ],
-    }
     (plugin / "catalog.json").write_text(json.dumps(catalog), "utf-8")
     # Else the first start welcomes the user with a window of its own.
     settings = f'(show-welcome-dialog no)\n(check-updates no)\n(config-version "{version}.99")\n'

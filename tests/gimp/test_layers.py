@@ -183,6 +183,11 @@ def test_regions_can_be_left_to_the_engine(played: Played) -> None:
     assert job["auto_regions"] and job["labels"] is None and job["style_labels"] is None
 
 
+def test_a_run_that_names_no_method_paints_in_any_style(played: Played) -> None:
+    """Another method may stand before it in the list, and would refuse presets."""
+    assert played.facts("whole_layer")["job"]["settings"]["method"] == "anystyle"
+
+
 def test_every_argument_reaches_the_engine(played: Played) -> None:
     facts = played.facts("every_argument")
     assert facts["job"]["settings"] == {

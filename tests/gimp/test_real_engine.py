@@ -15,6 +15,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from benchmarks.objects import SAUCER, iou, outline
+from server.painter import catalog
 from tests.gimp import gimps, samples
 from tests.gimp.conftest import HERE, START_TIMEOUT_S, Played, environment
 from tests.server.running_engine import RunningEngine, is_alive, kill, wait_until
@@ -51,7 +52,7 @@ def real(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """What happened in a GIMP with the real engine beside it."""
     folder = tmp_path_factory.mktemp(f"real-{gimp.version}")
     samples.write_samples(folder)
-    gimps.make_profile(folder / "profile", gimp.version)
+    gimps.make_profile(folder / "profile", gimp.version, catalog())
     jobs = folder / "state" / "jobs"
     jobs.mkdir(parents=True)
     (folder / "state").chmod(0o700)
