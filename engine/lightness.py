@@ -1,33 +1,27 @@
 """Color mode "luminance": the painting's lightness under the content's chroma, fast enough to try on 12 megapixels.
 
-A picture is worked on in chunks that stay in the cache, several at a time, with NumPy and OpenCV: their functions set
-the GIL free and start no threads for so little, and OpenCV's powers are three times as fast as torch's. Every step
-writes into arrays that its thread keeps, because fresh memory costs more than the arithmetic.
+A picture is worked on in chunks that stay in the cache, by steps that write into memory kept for them: fresh memory
+costs more than the arithmetic.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Iterator
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.color import LAB_EPSILON, LAB_SLOPE, WHITE_TO_XYZ, XYZ_TO_RGB, spread, srgb_to_linear, usable
+from engine.color import LAB_EPSILON, LAB_SLOPE, WHITE_TO_XYZ, XYZ_TO_RGB, usable
 from engine.shapes import check_shapes
 
-CHUNK_PIXELS = 1 << 16  # smaller ones wait for the GIL, larger ones for memory
+CHUNK_PIXELS = 1 << 17  # smaller ones wait for the threads to meet, larger ones for memory
 FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
+ENOUGH_PIXELS = 1_000_000  # to know the mean and the spread of lightness
 BISECTIONS = 7  # of a way of 30 L*, which is long, 0.2 are left: half of the finest step that 8 bits can show
-BYTE_ROUNDING = 0.01  # values so near to k / 255 came from 8 bits
-
-Array = NDArray[np.float32]
-TO_XYZ, TO_RGB = WHITE_TO_XYZ.float().numpy(), XYZ_TO_RGB.float().numpy()
+DARK_CODE, DARK_LIGHT, DARK_ROOT = 0.04045, 0.0031308, 6 / 29  # below these sRGB and CIELAB go straight
+ROUNDING = 1e-6  # of linear light
+MIDDLE = 0.5  # of the values whose variance is wanted, so that their squares do not drown it
+TO_XYZ, TO_RGB = WHITE_TO_XYZ.float(), XYZ_TO_RGB.float()
 
 
 def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -48,140 +42,150 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
     """
     check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"), weight=(weight, "H W"))
     weight = usable(weight)
-    theirs, ours = (x.float().cpu().numpy().reshape(3, -1) for x in (painted, content))  # (3, H*W)
+    gain, offset = lightness_map(painted, content, weight)
+    theirs, ours = (x.float().cpu().reshape(3, -1) for x in (painted, content))  # (3, H*W)
+    result = torch.empty_like(ours)
+    room, gamut_room = (Room(min(CHUNK_PIXELS, ours.shape[1])) for _ in range(2))
+    shifts, roots = torch.empty(gamut_room.n_pixels), torch.empty(3 * gamut_room.n_pixels)
     # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.
-    roots, lightness = np.empty_like(ours), np.empty_like(ours[:1])  # of the content; of the painting, (1, H*W)
+    for part in parts_of(ours.shape[1]):
+        room.load(theirs[:, part])
+        room.look(TO_XYZ[1:2])
+        shift = torch.mul(room.x[0], gain, out=shifts[: room.x.shape[1]])
+        room.load(ours[:, part])
+        room.look(TO_XYZ)
+        shift.add_(offset).clamp_(16 / 116, 1).sub_(room.x[1])
+        own = roots[: room.x.numel()].view_as(room.x).copy_(room.x)
+        room.x += shift
+        room.show()
+        bring_into_gamut(room.x, own, shift, gamut_room)
+        room.encode()
+        result[:, part] = room.x
+    return result.view(content.shape).to(content)
 
-    def look(part: slice, chunk: Chunk) -> None:
-        for source, matrix, found in ((ours, TO_XYZ, roots), (theirs, TO_XYZ[1:2], lightness)):
-            chunk.load(source[:, part])
-            chunk.linearize()
-            chunk.mix(matrix)
-            chunk.take_roots()
-            found[:, part] = chunk.x
 
-    in_chunks(look, lightness.size)
-    mean_s, std_s = spread(torch.from_numpy(lightness).view(painted[0].shape), weight)
-    mean_c, std_c = spread(torch.from_numpy(roots[1]).view(painted[0].shape), weight)
+def lightness_map(painted: Tensor, content: Tensor, weight: Tensor | None) -> tuple[float, float]:
+    """Gain and offset that give the painting's lightness (in cube roots of Y) the content's mean and deviation.
+
+    Of a large picture evenly spread pixels are enough: a million tell both to a thousandth.
+
+    Args:
+        painted, content: (3, H, W).
+        weight: (H, W), somewhere above 0, or None.
+    """
+    step = max(1, int((painted[0].numel() / ENOUGH_PIXELS) ** 0.5))
+    share = None
+    if weight is not None:
+        share = weight[::step, ::step].float().cpu().reshape(-1)
+        if not bool((share > 0).any()):  # a selection of a few pixels
+            step, share = 1, weight.float().cpu().reshape(-1)
+    spreads = []
+    for picture in (painted, content):
+        seen = picture[:, ::step, ::step].float().cpu().reshape(3, -1)
+        room, total = Room(min(CHUNK_PIXELS, seen.shape[1])), torch.zeros(3, dtype=torch.float64)
+        for part in parts_of(seen.shape[1]):
+            room.load(seen[:, part])
+            room.look(TO_XYZ[1:2])
+            total += sums(room.x[0], None if share is None else share[part])
+        spreads.append(spread_of(total))
+    (mean_s, std_s), (mean_c, std_c) = spreads
     gain = std_c / max(std_s, FLAT_LIGHTNESS / 116)
-
-    def paint(part: slice, chunk: Chunk) -> None:
-        own, shift = roots[:, part], lightness[0, part]
-        shift -= mean_s
-        shift *= gain
-        shift += mean_c
-        np.clip(shift, 16 / 116, 1, out=shift)
-        shift -= own[1]
-        chunk.load(own)
-        chunk.x += shift
-        chunk.cube_roots()
-        chunk.mix(TO_RGB)
-        bring_into_gamut(chunk.x, own, shift)
-        chunk.encode()
-        own[:] = chunk.x
-
-    in_chunks(paint, lightness.size)
-    return torch.from_numpy(roots).view(content.shape).to(content)
+    return gain, mean_c - mean_s * gain
 
 
-def in_chunks(work: Callable[[slice, Chunk], None], n_pixels: int) -> None:
-    """Do some work on all pixels, a chunk at a time, on as many threads as torch may use."""
-    local = threading.local()
-
-    def on_chunk(start: int) -> None:
-        if not hasattr(local, "chunk"):
-            local.chunk = Chunk()
-        work(slice(start, min(n_pixels, start + CHUNK_PIXELS)), local.chunk)
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(on_chunk, range(0, n_pixels, CHUNK_PIXELS)))  # the list raises what a thread raised
+def parts_of(n_pixels: int) -> Iterator[slice]:
+    """Chunks of a picture."""
+    return (slice(start, min(n_pixels, start + CHUNK_PIXELS)) for start in range(0, n_pixels, CHUNK_PIXELS))
 
 
-class Chunk:
-    """Values (M, n) on their way through color spaces, and room to work.
+def sums(values: Tensor, share: Tensor | None) -> Tensor:
+    """Of values (n,), weighted with (n,): the weights' sum, that of their distances from ``MIDDLE``, of the squares."""
+    off = values - MIDDLE
+    weighted = off if share is None else off * share
+    total = values.new_tensor(values.numel()) if share is None else share.sum(dtype=torch.float64)
+    return torch.stack([total.double(), weighted.sum(dtype=torch.float64), weighted.dot(off).double()])
+
+
+def spread_of(total: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation, from what ``sums`` returned."""
+    weight, first, second = total.tolist()
+    away = first / weight
+    return MIDDLE + away, max(0.0, second / weight - away * away) ** 0.5
+
+
+class Room:
+    """Memory for the values (M, n) of a chunk on their way through color spaces.
+
+    A curve with a straight part is computed as the curve of what lies above its beginning plus the line of what lies
+    below: choosing between the two, value by value, costs as much as ten multiplications.
+
+    Args:
+        n_pixels: of the largest chunk.
 
     Attributes:
         x: the values.
     """
 
-    def __init__(self) -> None:
-        self._room = [np.empty(3 * CHUNK_PIXELS, np.float32) for _ in range(3)]
-        self._is_low = np.empty(3 * CHUNK_PIXELS, np.bool_)
-        self._levels = np.empty(3 * CHUNK_PIXELS, np.uint8)
-        self._shape(3, 0)
+    def __init__(self, n_pixels: int) -> None:
+        self.n_pixels = n_pixels
+        self._rows = [torch.empty(3 * n_pixels) for _ in range(2)]
+        self._shape(3, n_pixels)
 
     def _shape(self, n_channels: int, n: int) -> None:
-        """Views of the room as (n_channels, n)."""
-        self.x, self.y, self.z = (array[: n_channels * n].reshape(n_channels, n) for array in self._room)
-        self.is_low = self._is_low[: n_channels * n].reshape(n_channels, n)
-        self.levels = self._levels[: n_channels * n].reshape(n_channels, n)
+        """Views of the memory as (n_channels, n)."""
+        self.x, self.y = (rows[: n_channels * n].view(n_channels, n) for rows in self._rows)
 
-    def load(self, source: Array) -> None:
+    def load(self, source: Tensor) -> None:
         """Begin with a copy of (3, n)."""
         self._shape(*source.shape)
-        np.copyto(self.x, source)
+        self.x.copy_(source)
 
-    def linearize(self) -> None:
-        """sRGB-encoded, clipped to [0, 1] -> linear light; from a table, where the values are those of 8 bits."""
-        np.clip(self.x, 0, 1, out=self.x)
-        np.multiply(self.x, 255, out=self.y)
-        np.rint(self.y, out=self.z)
-        self.y -= self.z
-        np.abs(self.y, out=self.y)
-        if self.y.max(initial=0) < BYTE_ROUNDING:
-            np.copyto(self.levels, self.z, casting="unsafe")
-            cv2.LUT(self.levels, light_of_bytes(), dst=self.x)
-            return
-        np.multiply(self.x, 1 / 12.92, out=self.y)
-        np.less_equal(self.x, 0.04045, out=self.is_low)
-        self.x += 0.055
-        self.x *= 1 / 1.055
-        cv2.pow(self.x, 2.4, dst=self.x)
-        np.copyto(self.x, self.y, where=self.is_low)
+    def look(self, to_xyz: Tensor) -> None:
+        """sRGB-encoded, clipped to [0, 1] -> CIELAB's cube roots of X, Y, Z, or of those that the matrix has rows for."""
+        self.x.clamp_(0, 1)
+        self._split(DARK_CODE)
+        self.x.add_(0.055).mul_(1 / 1.055)
+        self._raise_to(2.4)
+        self.x.add_(self.y, alpha=1 / 12.92)
+        self._mix(to_xyz)
+        self._split(LAB_EPSILON)
+        self._raise_to(1 / 3)
+        self.x.add_(self.y, alpha=LAB_SLOPE)
+
+    def show(self) -> None:
+        """CIELAB's cube roots -> linear light."""
+        self._split(DARK_ROOT)
+        self.y.mul_(1 / LAB_SLOPE).addcmul_(self.x, self.x * self.x)
+        self._rows.reverse()
+        self.x, self.y = self.y, self.x
+        self._mix(TO_RGB)
 
     def encode(self) -> None:
         """Linear light, clipped to [0, 1] -> sRGB-encoded."""
-        np.clip(self.x, 0, 1, out=self.x)
-        np.multiply(self.x, 12.92, out=self.y)
-        np.less_equal(self.x, 0.0031308, out=self.is_low)
-        cv2.pow(self.x, 1 / 2.4, dst=self.x)
-        self.x *= 1.055
-        self.x -= 0.055
-        np.copyto(self.x, self.y, where=self.is_low)
+        self.x.clamp_(0, 1)
+        self._split(DARK_LIGHT)
+        self._raise_to(1 / 2.4)
+        self.x.mul_(1.055).sub_(0.055).add_(self.y, alpha=12.92).clamp_(0, 1)  # rounding leaves it, too
 
-    def take_roots(self) -> None:
-        """X, Y, Z, at least 0 -> CIELAB's cube roots."""
-        np.multiply(self.x, LAB_SLOPE, out=self.y)
-        self.y += 4 / 29
-        np.less_equal(self.x, LAB_EPSILON, out=self.is_low)
-        cv2.pow(self.x, 1 / 3, dst=self.x)
-        np.copyto(self.x, self.y, where=self.is_low)
-
-    def cube_roots(self) -> None:
-        """CIELAB's cube roots -> X, Y, Z."""
-        np.subtract(self.x, 4 / 29, out=self.y)
-        self.y *= 1 / LAB_SLOPE
-        np.less_equal(self.x, 6 / 29, out=self.is_low)
-        np.multiply(self.x, self.x, out=self.z)
-        self.x *= self.z
-        np.copyto(self.x, self.y, where=self.is_low)
-
-    def mix(self, matrix: Array) -> None:
+    def _mix(self, matrix: Tensor) -> None:
         """A matrix (M, 3) times every pixel's channels."""
-        mixed = self._room[1][: matrix.shape[0] * self.x.shape[1]].reshape(matrix.shape[0], -1)
-        np.matmul(matrix, self.x, out=mixed)
-        self._room[0], self._room[1] = self._room[1], self._room[0]
-        self._shape(*mixed.shape)
+        source = self.x
+        self._rows.reverse()
+        self._shape(matrix.shape[0], source.shape[1])
+        torch.mm(matrix, source, out=self.x)
+
+    def _split(self, beginning: float) -> None:
+        """x -> what lies above the beginning of a curve, at least that; y -> how far it lies below, at most 0."""
+        torch.clamp_max(self.x, beginning, out=self.y)
+        self.y -= beginning
+        self.x.clamp_min_(beginning)
+
+    def _raise_to(self, power: float) -> None:
+        """x above 0 -> its power: torch's own power takes four times as long."""
+        self.x.log_().mul_(power).exp_()
 
 
-@cache
-def light_of_bytes() -> Array:
-    """Linear light of the 256 levels of 8 bits."""
-    table: Array = srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255).float().numpy()
-    return table
-
-
-def bring_into_gamut(light: Array, own: Array, shift: Array) -> None:
+def bring_into_gamut(light: Tensor, own: Tensor, shift: Tensor, room: Room) -> None:
     """Where moving the lightness has left the gamut, move it only as far as is possible; in place.
 
     The color itself is in gamut, so bisection between it and what was wanted always ends in gamut.
@@ -190,22 +194,29 @@ def bring_into_gamut(light: Array, own: Array, shift: Array) -> None:
         light: (3, n) linear RGB of the colors moved.
         own: (3, n) cube roots of X, Y, Z of the colors themselves.
         shift: (n,), what was added to each.
+        room: to work in.
     """
-    outside = np.flatnonzero((light.min(0) < 0) | (light.max(0) > 1))
+    outside = (~is_shown(light)).nonzero()[:, 0]
     if len(outside) == 0:
         return
-    own, step = own[:, outside], shift[outside]
-    good = np.zeros_like(step)
+    own, step = own.index_select(1, outside), shift.index_select(0, outside)
+    good = torch.zeros_like(step)
     for _ in range(BISECTIONS):
-        step = step * np.float32(0.5)
-        found = _light_of_roots(own + (good + step))
-        is_inside = (found.min(0) >= 0) & (found.max(0) <= 1)
-        np.add(good, step, out=good, where=is_inside)
-    light[:, outside] = _light_of_roots(own + good)
+        step *= 0.5
+        room.load(own)
+        room.x += good + step
+        room.show()
+        good.addcmul_(step, is_shown(room.x).float())
+    room.load(own)
+    room.x += good
+    room.show()
+    light.index_copy_(1, outside, room.x)
 
 
-def _light_of_roots(f: Array) -> Array:
-    """Linear RGB of cube roots of X, Y, Z: (3, n) -> (3, n)."""
-    xyz = np.where(f > 6 / 29, f * f * f, (f - np.float32(4 / 29)) * np.float32(1 / LAB_SLOPE))
-    light: Array = TO_RGB @ xyz
-    return light
+def is_shown(light: Tensor) -> Tensor:
+    """Whether linear RGB (3, n) lies in [0, 1], up to what rounding adds: (n,)."""
+    low, high = (
+        torch.minimum(torch.minimum(light[0], light[1]), light[2]),
+        torch.maximum(torch.maximum(light[0], light[1]), light[2]),
+    )
+    return (low >= -ROUNDING) & (high <= 1 + ROUNDING)
