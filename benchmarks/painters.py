@@ -19,6 +19,7 @@ from engine.methods import anystyle
 from engine.networks.anystyle import AnyStyle
 from engine.stylize import stylize
 from engine.types import Picture, Settings, Style
+from engine.weights import unpacked
 
 Painter = Callable[[Tensor, Tensor], Tensor]
 """(1, 3, H, W) content and (1, 3, h, w) style in [0, 1] -> (1, 3, H, W) in [0, 1]."""
@@ -42,7 +43,7 @@ def candidate(path: Path, settings: Settings) -> Painter:
     """The product's pipeline with weights of an any-style network that do not ship (yet), of a training run say."""
     net = AnyStyle()
     try:
-        net.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+        net.load_state_dict(unpacked(load_file(path)))
     except RuntimeError as error:
         raise WeightsError(f"{path} holds weights of another version of the network.") from error
     net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

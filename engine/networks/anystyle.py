@@ -24,7 +24,8 @@ EIGHTH_CHANNELS = 96
 PAINT_CHANNELS = 32
 COLORING_CHANNELS = 32
 LATENT_SIZE = 192
-N_BLOCKS = 3
+N_BLOCKS = 4
+N_QUARTER_BLOCKS = 4
 STRIDE_PX = 8  # sides of pictures must be divisible by it
 MARGIN_PX = 64  # what lies farther away moves a pixel by less than 1/255, but through the statistics (not at all: 104)
 RGB_MOMENTS = 3 + 9
@@ -178,12 +179,17 @@ class Modulation(nn.Module):
 
 
 class StyledBlock(nn.Module):
-    """Residual block: two modulated convolutions."""
+    """Residual block: two modulated convolutions. It begins as the identity: a deeper network as the one it grew from.
+
+    Source: Goyal 2017 (the last normalization of a residual block begins with a gain of 0).
+    """
 
     def __init__(self, name: str, n_channels: int) -> None:
         super().__init__()
         self.conv1, self.conv2 = conv(n_channels, n_channels), conv(n_channels, n_channels)
         self.mod1, self.mod2 = Modulation(f"{name}.1", n_channels), Modulation(f"{name}.2", n_channels)
+        nn.init.zeros_(self.mod2.affine.weight)
+        nn.init.constant_(self.mod2.affine.bias[:n_channels], -1)
 
     def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
         y = _act(self.mod1(self.conv1(x), latent, statistics))
@@ -191,11 +197,13 @@ class StyledBlock(nn.Module):
 
 
 class PlainBlock(nn.Module):
-    """Residual block without normalization, for the encoders."""
+    """Residual block without normalization, for the encoders; it begins as the identity."""
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
         self.conv1, self.conv2 = conv(n_channels, n_channels), conv(n_channels, n_channels)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(_act(self.conv1(_act(x))))
@@ -255,14 +263,21 @@ class AnyStyle(nn.Module):
         self.content = Encoder()
         self.style = Encoder()
         self.style_block = PlainBlock(EIGHTH_CHANNELS)
+        self.style_deep = nn.Sequential(PlainBlock(EIGHTH_CHANNELS), PlainBlock(EIGHTH_CHANNELS))
         self.style_project = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
+        self.style_project_fine = conv(QUARTER_CHANNELS, COLORING_CHANNELS, 1)
         n_moments = 2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS**2 + RGB_MOMENTS
         self.latent = nn.Sequential(nn.Linear(n_moments, LATENT_SIZE), nn.SiLU(), nn.Linear(LATENT_SIZE, LATENT_SIZE))
+        self.latent_fine = nn.Linear(COLORING_CHANNELS**2, LATENT_SIZE)
+        self.latent_deep = nn.Sequential(nn.SiLU(), nn.Linear(LATENT_SIZE, LATENT_SIZE))
+        for layer in (self.latent_fine, self.latent_deep[1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         self.color_eighth = Coloring("eighth.coloring", EIGHTH_CHANNELS)
         self.color_quarter = Coloring("quarter.coloring", QUARTER_CHANNELS)
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
         self.up_quarter = conv(EIGHTH_CHANNELS, QUARTER_CHANNELS, 1)
-        self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(2))
+        self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(N_QUARTER_BLOCKS))
         self.up_half = shuffled_conv(QUARTER_CHANNELS, PAINT_CHANNELS)
         self.mix_half = conv(PAINT_CHANNELS, PAINT_CHANNELS)
         self.mod_half = Modulation("half.mix", PAINT_CHANNELS)
@@ -276,13 +291,17 @@ class AnyStyle(nn.Module):
             weight: (B, 1, H, W): which part of each counts; None = all of it.
         """
         half, quarter, eighth = self.style(rgb)
-        eighth = self.style_block(eighth)
-        _, cov = covariance(self.style_project(eighth), weight)
-        texture, _ = inverse_root(cov)
+        eighth = self.style_deep(self.style_block(eighth))
+        texture, fine = (
+            inverse_root(covariance(project(features), weight)[1])[0].flatten(1)
+            for project, features in ((self.style_project, eighth), (self.style_project_fine, quarter))
+        )  # (B, 32 * 32)
         colors = rgb_moments(rgb, weight)
         levels = [mean_std(features, weight) for features in (half, quarter, eighth)]
         moments = [torch.cat([mean, std.log()], 1).flatten(1) for mean, std in levels]
-        latent = self.latent(torch.cat([*moments, texture.flatten(1), colors], 1))
+        hidden = self.latent[0](torch.cat([*moments, texture, colors], 1)) + self.latent_fine(fine)
+        latent = self.latent[2](self.latent[1](hidden))
+        latent = latent + self.latent_deep(latent)
         _, own_quarter, own_eighth = self.content(rgb)
         colorings = [self.color_quarter.describe(own_quarter, weight), self.color_eighth.describe(own_eighth, weight)]
         return torch.cat([colors, *colorings, latent.float()], 1)

@@ -22,7 +22,6 @@ from engine.networks.anystyle import (
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
-    N_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
     RGB_MOMENTS,
@@ -33,6 +32,7 @@ from engine.networks.anystyle import (
 from engine.networks.measured import InstanceNorm, Measured
 
 KINDS = ("johnson", "ulyanov")
+N_BLOCKS = 3
 N_QUARTER_BLOCKS = 2
 MAX_WIDTH, MAX_BLOCKS = 256, 16
 BLUR_PX = 8

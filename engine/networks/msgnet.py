@@ -21,7 +21,6 @@ from engine.networks.anystyle import (
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
     LATENT_SIZE,
-    N_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
     RGB_MOMENTS,
@@ -32,7 +31,7 @@ from engine.networks.anystyle import (
     rgb_moments,
     shuffled_conv,
 )
-from engine.networks.feedforward import N_QUARTER_BLOCKS, act, blurred, doubled
+from engine.networks.feedforward import N_BLOCKS, N_QUARTER_BLOCKS, act, blurred, doubled
 from engine.networks.measured import InstanceNorm, Measured
 
 SAID_SIZE = RGB_MOMENTS + 2 * COLORING_CHANNELS + COLORING_CHANNELS * (COLORING_CHANNELS + 1)

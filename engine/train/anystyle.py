@@ -28,6 +28,7 @@ from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, 
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
 from engine.train.textures import Textures
+from engine.weights import unpacked
 
 WEIGHTS = {
     "content": 1.0,
@@ -37,6 +38,20 @@ WEIGHTS = {
     "peaks": 4.0,
     "range": 20.0,
 }  # the rest is the recipe's
+LATER_PARTS = (
+    "blocks.3.",
+    "quarter_blocks.2.",
+    "quarter_blocks.3.",
+    "style_deep.",
+    "style_project_fine.",
+    "latent_fine.",
+    "latent_deep.",
+)  # of the network, which that of the first 9,800 steps did not have
+
+
+def is_later(name: str) -> bool:
+    """Whether a parameter may be missing from weights to start from: its part begins as if it was not there."""
+    return name.startswith(LATER_PARTS)
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Recipe:
         sharing: contents that share one style, which saves the loss network its most costly pass.
         size_px: side of the content crops.
         style_px: side of the style crops.
+        least_zoom: smallest scale at which pictures are looked at; 1 = their own pixels, which is the largest.
         rate: Adam's learning rate.
         decay: share of the steps with falling rate.
         average: factor of the moving average of the weights that is shipped.
@@ -68,6 +84,7 @@ class Recipe:
     sharing: int = 2
     size_px: int = 160
     style_px: int = 192
+    least_zoom: float = 0.65
     rate: float = 1.5e-3
     decay: float = 0.3
     average: float = 0.998
@@ -111,7 +128,8 @@ class Training(Run):
         """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
         recipe = self.recipe
         n_styles = recipe.batch // recipe.sharing
-        content = [self.photos.crop(self.rng, recipe.size_px, (0.5, 1.0)) for _ in range(recipe.batch)]
+        zoom = (recipe.least_zoom, 1.0)
+        content = [self.photos.crop(self.rng, recipe.size_px, zoom) for _ in range(recipe.batch)]
         style = [self.style_crop() for _ in range(n_styles)]
         pictures, styles = (
             torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
@@ -122,7 +140,7 @@ class Training(Run):
     def style_crop(self) -> Tensor:
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
         source = self.textures if self.rng.random() < self.recipe.made_up else self.art
-        return source.crop(self.rng, self.recipe.style_px, (0.5, 1.0))
+        return source.crop(self.rng, self.recipe.style_px, (self.recipe.least_zoom, 1.0))
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
@@ -180,18 +198,22 @@ class Training(Run):
     def start_from(self, path: Path) -> None:
         """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
 
+        Blocks that the earlier network did not have yet begin as the identity.
+
         Args:
             path: safetensors, such as the file that ships.
 
         Raises:
             WeightsError: they are of another network.
         """
-        state = {name: value.float() for name, value in load_file(path).items()}
+        state = unpacked(load_file(path))
         try:
-            self.net.load_state_dict(state)
+            missing, strange = self.net.load_state_dict(state, strict=False)
         except RuntimeError as error:
             raise WeightsError(f"{path} holds weights of another version of the network.") from error
-        self.average.load_state_dict(state)
+        if strange or not all(is_later(name) for name in missing):
+            raise WeightsError(f"{path} holds weights of another network.")
+        self.average.load_state_dict(self.net.state_dict())
 
     def shipped(self) -> dict[str, dict[str, Tensor]]:
         return {"anystyle": self.average.state_dict()}

@@ -52,13 +52,20 @@ def fold(source: AnyStyle, code: Tensor, target: Painter, photos: Sequence[Tenso
     seen = [own_statistics(source, code, batch) for batch in photos]
     fold_coloring(source.color_eighth, code_eighth, target.color_eighth, seen)
     fold_coloring(source.color_quarter, code_quarter, target.color_quarter, seen)
-    blocks = [*zip(source.blocks, target.blocks, strict=True)]
-    for theirs, ours in [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=True)]:
+    for theirs, ours in paired_blocks(source, target):
         for i in ("1", "2"):
             getattr(ours, f"conv{i}").load_state_dict(getattr(theirs, f"conv{i}").state_dict())
             fold_modulation(getattr(theirs, f"mod{i}"), latent, getattr(ours, f"norm{i}"))
     fold_modulation(source.mod_half, latent, target.norm_half)
     settle(target, photos)
+
+
+def paired_blocks(source: AnyStyle, target: Painter | MsgNet) -> list[tuple[nn.Module, nn.Module]]:
+    """The source's residual blocks and the target's, as many as it has: the source is deeper, and what its last blocks
+    add to the first ones' work is to be learned again.
+    """
+    blocks = zip(source.blocks, target.blocks, strict=False)
+    return [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=False)]
 
 
 def own_statistics(source: AnyStyle, code: Tensor, photos: Tensor) -> dict[str, tuple[Tensor, ...]]:
@@ -127,8 +134,7 @@ def fold_many(
         getattr(target, name).load_state_dict(getattr(source.content, name).state_dict())
     for name in ("up_quarter", "up_half", "mix_half", "paint"):
         getattr(target, name).load_state_dict(getattr(source, name).state_dict())
-    blocks = [*zip(source.blocks, target.blocks, strict=True)]
-    for theirs, ours in [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=True)]:
+    for theirs, ours in paired_blocks(source, target):
         for i in ("1", "2"):
             getattr(ours, f"conv{i}").load_state_dict(getattr(theirs, f"conv{i}").state_dict())
             getattr(ours, f"norm{i}").affine.load_state_dict(getattr(theirs, f"mod{i}").affine.state_dict())

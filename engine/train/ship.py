@@ -1,7 +1,7 @@
 """Put trained weights and style codes into the package.
 
 ``python -m engine.train.ship weights anystyle RUN/anystyle.safetensors --card CARD.md`` copies weights and card and
-enters length and hash in the manifest.
+enters length and hash in the manifest; ``--pack`` stores them in 8 bits.
 ``python -m engine.train.ship presets ART_DIR`` encodes the works of ``presets/works.json`` with the shipped network.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from engine import styles, weights
@@ -30,13 +30,19 @@ THUMBNAIL_BOX = (60, 0, 420, 240)  # of the sample photo: the face
 THUMBNAIL_PX = (288, 192)
 
 
-def ship_weights(name: str, source: Path, card: Path) -> None:
+def ship_weights(name: str, source: Path, card: Path, *, is_packed: bool = False) -> None:
     """Copy weights and card into the package and enter them in the manifest.
+
+    Args:
+        name: of the weights in the manifest.
+        source: safetensors.
+        card: says how they were made.
+        is_packed: store the matrices in 8 bits.
 
     Raises:
         SystemExit: the file is larger than what may ship.
     """
-    data = source.read_bytes()
+    data = save(weights.packed(load(source.read_bytes()))) if is_packed else source.read_bytes()
     if len(data) > MAX_BYTES:
         raise SystemExit(f"{source} has {len(data)} bytes; at most {MAX_BYTES} ship.")
     weights.FOLDER.mkdir(exist_ok=True)
@@ -92,10 +98,11 @@ def main(argv: list[str] | None = None) -> int:
     ship.add_argument("name")
     ship.add_argument("source", type=Path)
     ship.add_argument("--card", type=Path, required=True)
+    ship.add_argument("--pack", action="store_true", help="store the matrices in 8 bits")
     commands.add_parser("presets").add_argument("art", type=Path)
     args = parser.parse_args(argv)
     if args.command == "weights":
-        ship_weights(args.name, args.source, args.card)
+        ship_weights(args.name, args.source, args.card, is_packed=args.pack)
     else:
         ship_presets(args.art)
     return 0
