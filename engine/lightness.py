@@ -141,7 +141,7 @@ class Room:
         self.x.copy_(source)
 
     def look(self, to_xyz: Tensor) -> None:
-        """sRGB-encoded, clipped to [0, 1] -> CIELAB's cube roots of X, Y, Z, or of those that the matrix has rows for."""
+        """sRGB-encoded, clipped to [0, 1] -> CIELAB's cube roots of X, Y and Z, those that the matrix has rows for."""
         self.x.clamp_(0, 1)
         self._split(DARK_CODE)
         self.x.add_(0.055).mul_(1 / 1.055)

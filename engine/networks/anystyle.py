@@ -277,7 +277,9 @@ class AnyStyle(nn.Module):
         self.color_quarter = Coloring("quarter.coloring", QUARTER_CHANNELS)
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
         self.up_quarter = conv(EIGHTH_CHANNELS, QUARTER_CHANNELS, 1)
-        self.quarter_blocks = nn.ModuleList(StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(N_QUARTER_BLOCKS))
+        self.quarter_blocks = nn.ModuleList(
+            StyledBlock(f"quarter.{i}", QUARTER_CHANNELS) for i in range(N_QUARTER_BLOCKS)
+        )
         self.up_half = shuffled_conv(QUARTER_CHANNELS, PAINT_CHANNELS)
         self.mix_half = conv(PAINT_CHANNELS, PAINT_CHANNELS)
         self.mod_half = Modulation("half.mix", PAINT_CHANNELS)

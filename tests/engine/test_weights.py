@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engine import styles, weights
@@ -53,6 +54,28 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(weights, "load_shipped", lambda _name: {})
     with pytest.raises(WeightsError, match="another version"):
         weights.fill(AnyStyle(), "anystyle")
+
+
+def test_eight_bits_keep_matrices_to_half_a_step_and_take_a_quarter() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.logspace(-3, 1, 16)[:, None]
+    state = {
+        "conv.weight": torch.randn(16, 8, 3, 3, generator=generator) * rows[:, :, None, None],
+        "linear.weight": torch.randn(16, 40, generator=generator) * rows,
+        "nothing.weight": torch.zeros(4, 5),
+        "conv.bias": torch.randn(16, generator=generator),
+        "count": torch.tensor(7),
+    }
+    stored = weights.packed(state)
+    assert stored["conv.weight"].dtype == torch.int8
+    found = weights.unpacked(stored)
+    assert found.keys() == state.keys()
+    for name in ("conv.weight", "linear.weight"):
+        off, largest = ((x.flatten(1).abs().amax(1)) for x in (found[name] - state[name], state[name]))
+        assert (off <= 0.5001 * largest / 127).all()
+    assert not found["nothing.weight"].any()
+    assert (found["conv.bias"] - state["conv.bias"]).abs().max() < 2e-3
+    assert found["count"] == 7
 
 
 def test_every_preset_has_a_code_and_every_code_a_work() -> None:
