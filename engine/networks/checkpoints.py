@@ -19,7 +19,15 @@ from typing import TypeVar
 from torch import Tensor
 
 from engine.errors import WeightsError
-from engine.networks.feedforward import MAX_BLOCKS, MAX_WIDTH, Painter, build_painter, fill
+from engine.networks.feedforward import (
+    MAX_BLOCKS,
+    MAX_WIDTH,
+    Painter,
+    are_possible,
+    build_painter,
+    count_blocks,
+    fill,
+)
 from engine.networks.msgnet import MsgNet
 from engine.networks.onnx import read_initializers
 from engine.networks.pairs import read_state
@@ -158,28 +166,28 @@ def build_many_styles(state: State, name: str) -> MsgNet | PublishedMsgNet:
     state = {key: value for key, value in state.items() if not key.startswith("styles.")}
     if "color_eighth.match.weight" in state:
         widths = [len(state[f"{part}.bias"]) if f"{part}.bias" in state else 0 for part in ("quarter", "eighth")]
-        n_blocks = count(state, r"blocks\.\d+\.conv1\.weight")
-        check_sizes(widths, n_blocks, name)
-        return with_weights(MsgNet(widths[0], widths[1], n_blocks), state, name)
+        counts = [count_blocks(state, part) for part in ("blocks", "quarter_blocks")]
+        check_sizes(widths, counts, name)
+        return with_weights(MsgNet(*widths, *counts), state, name)
     if "model1.0.conv2d.weight" in state and "ins.weight" in state:
         doubles = ("model.0.", "model.1.")
         kept = {k: v for k, v in state.items() if not STATISTICS.search(k) and not k.startswith(doubles)}
         kept = {k: v for k, v in kept.items() if k != "ins.G"}
         ngf = kept["ins.weight"].shape[-1] // 4
         n_blocks = count(kept, r"model\.\d+\.conv_block\.2\.weight") - 2
-        check_sizes([ngf], n_blocks, name)
+        check_sizes([ngf], [n_blocks], name)
         return with_weights(PublishedMsgNet(ngf, n_blocks), kept, name)
     raise WeightsError(f"{name} holds no MSG-Net, neither Impasto's own nor its authors'.")
 
 
-def check_sizes(widths: list[int], n_blocks: int, name: str) -> None:
+def check_sizes(widths: list[int], counts: list[int], name: str) -> None:
     """Refuse sizes that no such network has, before one is built.
 
     Raises:
         WeightsError: they are that.
     """
-    if not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
-        raise WeightsError(f"{name} has layers of {widths} channels and {n_blocks} blocks, which no MSG-Net has.")
+    if not (all(1 <= width <= MAX_WIDTH for width in widths) and are_possible(counts)):
+        raise WeightsError(f"{name} has layers of {widths} channels and {sum(counts)} blocks, which no MSG-Net has.")
 
 
 Many = TypeVar("Many", MsgNet, PublishedMsgNet)

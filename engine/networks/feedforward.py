@@ -11,7 +11,7 @@ result directly, so that only strokes have to be learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from engine.networks.anystyle import (
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
+    N_BLOCKS,
+    N_QUARTER_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
     RGB_MOMENTS,
@@ -32,8 +34,6 @@ from engine.networks.anystyle import (
 from engine.networks.measured import InstanceNorm, Measured
 
 KINDS = ("johnson", "ulyanov")
-N_BLOCKS = 3
-N_QUARTER_BLOCKS = 2
 MAX_WIDTH, MAX_BLOCKS = 256, 16
 BLUR_PX = 8
 BATCH_CLIP = 3.0  # deviations; tighter than for a picture's own, because a photo may be far from all of the training
@@ -97,13 +97,13 @@ class Painter(Measured):
         quarter: channels at 1/4 resolution.
         eighth: channels at 1/8 resolution.
         n_blocks: residual blocks there.
+        n_quarter_blocks: residual blocks at 1/4 resolution, on the way back.
 
     Attributes:
         colors: (12,) mean and covariance of the style's colors, which pictures are to have before they come in.
     """
 
     stride_px = 8
-    margin_px = 104
     colors: Tensor
 
     def __init__(
@@ -112,11 +112,12 @@ class Painter(Measured):
         quarter: int = QUARTER_CHANNELS,
         eighth: int = EIGHTH_CHANNELS,
         n_blocks: int = N_BLOCKS,
+        n_quarter_blocks: int = N_QUARTER_BLOCKS,
     ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise SettingsError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
-        self.kind = kind
+        self.kind, self.margin_px = kind, reach(n_blocks, n_quarter_blocks)
         self.register_buffer("colors", torch.zeros(RGB_MOMENTS))
         self.stem = conv(12, HALF_CHANNELS)
         self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
@@ -125,7 +126,7 @@ class Painter(Measured):
         self.color_quarter = nn.Sequential(conv(quarter, COLORING_CHANNELS, 1), conv(COLORING_CHANNELS, quarter, 1))
         self.blocks = nn.ModuleList(ResidualBlock(kind, eighth) for _ in range(n_blocks))
         self.up_quarter = conv(eighth, quarter, 1)
-        self.quarter_blocks = nn.ModuleList(ResidualBlock(kind, quarter) for _ in range(N_QUARTER_BLOCKS))
+        self.quarter_blocks = nn.ModuleList(ResidualBlock(kind, quarter) for _ in range(n_quarter_blocks))
         self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
         self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), norm_of(kind, PAINT_CHANNELS)
         self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
@@ -151,13 +152,28 @@ def build_painter(state: Mapping[str, Tensor], name: str) -> Painter:
         WeightsError: they are of another network, or not numbers.
     """
     kind = "johnson" if "norm_half.running_mean" in state else "ulyanov"
-    n_blocks = sum(key.startswith("blocks.") and key.endswith(".conv1.weight") for key in state)
+    counts = [count_blocks(state, part) for part in ("blocks", "quarter_blocks")]
     widths = [state[key].shape[0] for key in ("quarter.bias", "eighth.bias") if key in state and state[key].dim() == 1]
-    if len(widths) != 2 or not (all(1 <= width <= MAX_WIDTH for width in widths) and 1 <= n_blocks <= MAX_BLOCKS):
+    if len(widths) != 2 or not all(1 <= width <= MAX_WIDTH for width in widths) or not are_possible(counts):
         raise WeightsError(f"{name} holds no network of one style.")
-    network = Painter(kind, widths[0], widths[1], n_blocks)
+    network = Painter(kind, *widths, *counts)
     fill(network, state, name)
     return network
+
+
+def reach(n_blocks: int, n_quarter_blocks: int) -> int:
+    """How far a pixel reaches, in pixels, through residual blocks at 1/8 and 1/4 resolution and what is around them."""
+    return 40 + 16 * n_blocks + 8 * n_quarter_blocks
+
+
+def count_blocks(state: Mapping[str, Tensor], part: str) -> int:
+    """How many residual blocks weights have in one part of a network."""
+    return sum(key.startswith(f"{part}.") and key.endswith(".conv1.weight") for key in state)
+
+
+def are_possible(counts: Sequence[int]) -> bool:
+    """Whether a network may have so many residual blocks in its parts."""
+    return all(1 <= count <= MAX_BLOCKS for count in counts)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:

@@ -21,6 +21,8 @@ from engine.networks.anystyle import (
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
     LATENT_SIZE,
+    N_BLOCKS,
+    N_QUARTER_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
     RGB_MOMENTS,
@@ -31,7 +33,7 @@ from engine.networks.anystyle import (
     rgb_moments,
     shuffled_conv,
 )
-from engine.networks.feedforward import N_BLOCKS, N_QUARTER_BLOCKS, act, blurred, doubled
+from engine.networks.feedforward import act, blurred, doubled, reach
 from engine.networks.measured import InstanceNorm, Measured
 
 SAID_SIZE = RGB_MOMENTS + 2 * COLORING_CHANNELS + COLORING_CHANNELS * (COLORING_CHANNELS + 1)
@@ -138,15 +140,20 @@ class MsgNet(Measured):
         quarter: channels at 1/4 resolution.
         eighth: channels at 1/8 resolution.
         n_blocks: residual blocks there.
+        n_quarter_blocks: residual blocks at 1/4 resolution, on the way back.
     """
 
     stride_px = 8
-    margin_px = 104
 
     def __init__(
-        self, quarter: int = QUARTER_CHANNELS, eighth: int = EIGHTH_CHANNELS, n_blocks: int = N_BLOCKS
+        self,
+        quarter: int = QUARTER_CHANNELS,
+        eighth: int = EIGHTH_CHANNELS,
+        n_blocks: int = N_BLOCKS,
+        n_quarter_blocks: int = N_QUARTER_BLOCKS,
     ) -> None:
         super().__init__()
+        self.margin_px = reach(n_blocks, n_quarter_blocks)
         self.stem = conv(12, HALF_CHANNELS)
         self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
         self.eighth = conv(quarter, eighth, stride=2)
@@ -154,7 +161,7 @@ class MsgNet(Measured):
         self.latent = nn.Linear(SAID_SIZE, LATENT_SIZE)
         self.blocks = nn.ModuleList(StyledBlock(eighth) for _ in range(n_blocks))
         self.up_quarter = conv(eighth, quarter, 1)
-        self.quarter_blocks = nn.ModuleList(StyledBlock(quarter) for _ in range(N_QUARTER_BLOCKS))
+        self.quarter_blocks = nn.ModuleList(StyledBlock(quarter) for _ in range(n_quarter_blocks))
         self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
         self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), StyledNorm(PAINT_CHANNELS)
         self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)

@@ -61,11 +61,9 @@ def fold(source: AnyStyle, code: Tensor, target: Painter, photos: Sequence[Tenso
 
 
 def paired_blocks(source: AnyStyle, target: Painter | MsgNet) -> list[tuple[nn.Module, nn.Module]]:
-    """The source's residual blocks and the target's, as many as it has: the source is deeper, and what its last blocks
-    add to the first ones' work is to be learned again.
-    """
-    blocks = zip(source.blocks, target.blocks, strict=False)
-    return [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=False)]
+    """The source's residual blocks and the target's."""
+    blocks = zip(source.blocks, target.blocks, strict=True)
+    return [*blocks, *zip(source.quarter_blocks, target.quarter_blocks, strict=True)]
 
 
 def own_statistics(source: AnyStyle, code: Tensor, photos: Tensor) -> dict[str, tuple[Tensor, ...]]:
