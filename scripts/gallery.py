@@ -1,6 +1,6 @@
 """Paints the pictures of README and docs/ with the shipped weights: ``python -m scripts.gallery``.
 
-docs/images/presets.png: one photo in the style of every preset. docs/images/modes.png: the color modes, photorealistic
+docs/images/presets.jpg: one photo in the style of every preset. docs/images/modes.jpg: the color modes, photorealistic
 smoothing, strength, and a blend. docs/images/sheet-*.jpg: six photos in eight styles each.
 """
 
@@ -45,7 +45,6 @@ SHEETS = {
         "vertumnus",
     ),
 }
-COLORS = 256  # of the palette: the sheets are looked at, not measured
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,11 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     out = parser.parse_args(argv).out
     out.mkdir(parents=True, exist_ok=True)
     photo = load_photo()
-    save(out / "presets.png", draw_sheet(*presets(photo), n_columns=4))
-    save(out / "modes.png", draw_sheet(*modes(photo), n_columns=4))
+    save(out / "presets.jpg", draw_sheet(*presets(photo), n_columns=4))
+    save(out / "modes.jpg", draw_sheet(*modes(photo), n_columns=4))
     contents = six_photos()
     for name, chosen in SHEETS.items():
-        table(contents, chosen).save(out / f"{name}.jpg", quality=88, optimize=True)  # a palette would band the skies
+        save(out / f"{name}.jpg", table(contents, chosen))
     return 0
 
 
@@ -134,8 +133,8 @@ def shown(picture: Picture) -> Image.Image:
 
 
 def save(path: Path, sheet: Image.Image) -> None:
-    """As a palette PNG: a third of the bytes, and nobody sees it."""
-    sheet.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    """As a JPEG of good quality: a palette would band the skies."""
+    sheet.save(path, quality=90, optimize=True)
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ def _paint_part(
 ) -> Tensor:
     """Paint (1, 3, H, W) with one code; broad strokes come from a painting of the picture made smaller.
 
-    The network sees 200 pixels around it, so in a large picture its strokes are fine. All that the small painting
+    The network sees 136 pixels around it, so in a large picture its strokes are fine. All that the small painting
     can hold is taken from it, what is finer from the painting at full size: a Laplacian pyramid of two levels
     (Burt & Adelson 1983).
     """
