@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from engine.color import LAB_EPSILON, LAB_SLOPE, WHITE_TO_XYZ, XYZ_TO_RGB, usable
+from engine.color import LAB_EPSILON, LAB_SLOPE, WHITE_TO_XYZ, XYZ_TO_RGB, spread, usable
 from engine.shapes import check_shapes
 
 CHUNK_PIXELS = 1 << 17  # smaller ones wait for the threads to meet, larger ones for memory
@@ -20,7 +20,6 @@ ENOUGH_PIXELS = 1_000_000  # to know the mean and the spread of lightness
 BISECTIONS = 7  # of a way of 30 L*, which is long, 0.2 are left: half of the finest step that 8 bits can show
 DARK_CODE, DARK_LIGHT, DARK_ROOT = 0.04045, 0.0031308, 6 / 29  # below these sRGB and CIELAB go straight
 ROUNDING = 1e-6  # of linear light
-MIDDLE = 0.5  # of the values whose variance is wanted, so that their squares do not drown it
 TO_XYZ, TO_RGB = WHITE_TO_XYZ.float(), XYZ_TO_RGB.float()
 
 
@@ -74,43 +73,32 @@ def lightness_map(painted: Tensor, content: Tensor, weight: Tensor | None) -> tu
         weight: (H, W), somewhere above 0, or None.
     """
     step = max(1, int((painted[0].numel() / ENOUGH_PIXELS) ** 0.5))
-    share = None
-    if weight is not None:
-        share = weight[::step, ::step].float().cpu().reshape(-1)
-        if not bool((share > 0).any()):  # a selection of a few pixels
-            step, share = 1, weight.float().cpu().reshape(-1)
+    if weight is not None and not bool((weight[::step, ::step] > 0).any()):  # a selection of a few pixels
+        step = 1
+    share = None if weight is None else weight[::step, ::step].float().cpu()
     spreads = []
     for picture in (painted, content):
-        seen = picture[:, ::step, ::step].float().cpu().reshape(3, -1)
-        room, total = Room(min(CHUNK_PIXELS, seen.shape[1])), torch.zeros(3, dtype=torch.float64)
-        for part in parts_of(seen.shape[1]):
-            room.load(seen[:, part])
-            room.look(TO_XYZ[1:2])
-            total += sums(room.x[0], None if share is None else share[part])
-        spreads.append(spread_of(total))
+        seen = picture[:, ::step, ::step].float().cpu()
+        spreads.append(spread(lightness_of(seen), share))
     (mean_s, std_s), (mean_c, std_c) = spreads
     gain = std_c / max(std_s, FLAT_LIGHTNESS / 116)
     return gain, mean_c - mean_s * gain
 
 
+def lightness_of(rgb: Tensor) -> Tensor:
+    """CIELAB's cube roots of Y of sRGB-encoded pixels: (3, H, W) -> (H, W)."""
+    flat = rgb.reshape(3, -1)
+    room, lightness = Room(min(CHUNK_PIXELS, flat.shape[1])), torch.empty_like(flat[0])
+    for part in parts_of(flat.shape[1]):
+        room.load(flat[:, part])
+        room.look(TO_XYZ[1:2])
+        lightness[part] = room.x[0]
+    return lightness.view(rgb.shape[1:])
+
+
 def parts_of(n_pixels: int) -> Iterator[slice]:
     """Chunks of a picture."""
     return (slice(start, min(n_pixels, start + CHUNK_PIXELS)) for start in range(0, n_pixels, CHUNK_PIXELS))
-
-
-def sums(values: Tensor, share: Tensor | None) -> Tensor:
-    """Of values (n,), weighted with (n,): the weights' sum, that of their distances from ``MIDDLE``, of the squares."""
-    off = values - MIDDLE
-    weighted = off if share is None else off * share
-    total = values.new_tensor(values.numel()) if share is None else share.sum(dtype=torch.float64)
-    return torch.stack([total.double(), weighted.sum(dtype=torch.float64), weighted.dot(off).double()])
-
-
-def spread_of(total: Tensor) -> tuple[float, float]:
-    """Mean and standard deviation, from what ``sums`` returned."""
-    weight, first, second = total.tolist()
-    away = first / weight
-    return MIDDLE + away, max(0.0, second / weight - away * away) ** 0.5
 
 
 class Room:
