@@ -72,7 +72,7 @@ def color_moments(rgb: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Te
     check_shapes(rgb=(rgb, "3 H W"), weight=(weight, "H W"))
     weight = usable(weight)
     total, first, second = 0.0, _zeros(3), _zeros(3, 3)
-    middle = rgb[:, ::16, ::16].flatten(1).mean(1)  # near the mean, so that squares do not drown the variance
+    middle = _rough_mean(rgb, weight)  # so that squares do not drown the variance
     for rows in _row_chunks(rgb):
         x, w = _columns(rgb, weight, rows)
         off = x - middle[:, None]  # (3, n)
@@ -82,6 +82,16 @@ def color_moments(rgb: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Te
         second += (weighted @ off.T).double()
     away = first / total
     return middle.double() + away, second / total - torch.outer(away, away)
+
+
+def _rough_mean(rgb: Tensor, weight: Tensor | None) -> Tensor:
+    """About the mean color (3,), from spread-out pixels; where none of them counts, from the one that counts most."""
+    if weight is None:
+        return rgb[:, ::16, ::16].flatten(1).mean(1)
+    seen, shares = rgb[:, ::16, ::16].flatten(1), weight[::16, ::16].flatten().to(rgb)
+    if float(shares.sum()) <= 0:
+        return rgb.flatten(1)[:, int(weight.argmax())]
+    return (seen * shares).sum(1) / shares.sum()
 
 
 def color_transport(

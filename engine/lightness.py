@@ -105,7 +105,7 @@ class Room:
     """Memory for the values (M, n) of a chunk on their way through color spaces.
 
     A curve with a straight part is computed as the curve of what lies above its beginning plus the line of what lies
-    below: choosing between the two, value by value, costs as much as ten multiplications.
+    below: choosing between the two, value by value, costs more than all of the arithmetic.
 
     Args:
         n_pixels: of the largest chunk.

@@ -207,12 +207,13 @@ class Training(Run):
             WeightsError: they are of another network.
         """
         state = unpacked(load_file(path))
+        wanted = self.net.state_dict()
+        if set(state) - set(wanted) or not all(is_later(name) for name in set(wanted) - set(state)):
+            raise WeightsError(f"{path} holds weights of another network: give it those of an any-style network.")
         try:
-            missing, strange = self.net.load_state_dict(state, strict=False)
+            self.net.load_state_dict(wanted | state)
         except RuntimeError as error:
             raise WeightsError(f"{path} holds weights of another version of the network.") from error
-        if strange or not all(is_later(name) for name in missing):
-            raise WeightsError(f"{path} holds weights of another network.")
         self.average.load_state_dict(self.net.state_dict())
 
     def shipped(self) -> dict[str, dict[str, Tensor]]:

@@ -42,7 +42,7 @@ def ship_weights(name: str, source: Path, card: Path, *, is_packed: bool = False
     Raises:
         SystemExit: the file is larger than what may ship.
     """
-    data = save(weights.packed(load(source.read_bytes()))) if is_packed else source.read_bytes()
+    data = save(weights.packed(weights.unpacked(load(source.read_bytes())))) if is_packed else source.read_bytes()
     if len(data) > MAX_BYTES:
         raise SystemExit(f"{source} has {len(data)} bytes; at most {MAX_BYTES} ship.")
     weights.FOLDER.mkdir(exist_ok=True)

@@ -278,3 +278,13 @@ def test_luminance_does_not_depend_on_where_chunks_end(
 def test_sizes_that_differ_are_refused(coffee: Picture) -> None:
     with pytest.raises(InputError, match="content must have the shape"):
         keep_chroma(coffee.rgb, coffee.rgb[:, 1:])
+
+
+@pytest.mark.parametrize("place", [(slice(40, 80), slice(40, 90)), (slice(3, 4), slice(5, 6))])
+def test_a_flat_selection_has_no_variance_whatever_is_around_it(place: tuple[slice, slice]) -> None:
+    rgb, weight = noise(3, 96, 120), torch.zeros(96, 120)
+    color = torch.tensor([0.9, 0.1, 0.8])
+    rgb[(slice(None), *place)], weight[place] = color[:, None, None], 1
+    mean, cov = color_moments(rgb, weight)
+    torch.testing.assert_close(mean.float(), color)
+    assert float(cov.abs().max()) < 1e-9

@@ -206,3 +206,18 @@ def test_clipped_normalization_is_torchs_but_for_outliers() -> None:
     far = ours(1e6 * x)
     reach = 3 * torch.tensor([1.0, 2.0, 0.5, 0.0])[:, None, None]
     assert bool(((far - ours.bias[:, None, None]).abs() <= reach + 1e-6).all())
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (3, 2), (4, 4)])
+def test_a_pixel_reaches_no_farther_than_the_margin(counts: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = Painter("johnson", 8, 8, *counts).eval()
+    side = 400
+    rgb = torch.rand(1, 3, side, side, requires_grad=True)
+    network(rgb)[0, :, side // 2, side // 2].sum().backward()
+    assert rgb.grad is not None
+    rows, columns = rgb.grad[0].abs().sum(0).nonzero(as_tuple=True)
+    for places in (rows, columns):
+        assert side // 2 - int(places.min()) <= network.margin_px
+        assert int(places.max()) - side // 2 <= network.margin_px
+    assert int(rows.max() - rows.min()) > network.margin_px  # the margin is not far too wide

@@ -76,7 +76,7 @@ def test_a_run_can_begin_with_the_weights_of_another(pictures: PictureFolder, ba
         assert torch.equal(value.half(), second.net.state_dict()[name].half()), name
         assert torch.equal(second.average.state_dict()[name], second.net.state_dict()[name]), name
     save_file({"paint.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="another version of the network"):
+    with pytest.raises(WeightsError, match="another network: give it those of an any-style network"):
         second.start_from(tmp_path / "other.safetensors")
 
 
