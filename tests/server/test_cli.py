@@ -342,7 +342,8 @@ def test_a_running_engine_paints_the_same(
     assert stylize(folder, tmp_path / "here.png", *words) == 0
     assert stylize(folder, tmp_path / "there.png", *words, "--engine", engine_url) == 0
     here, there = (pixels(tmp_path / name).astype(int) for name in ("here.png", "there.png"))
-    assert np.abs(here - there).max() <= 1  # another process may sum in another order
+    apart = np.abs(here - there)  # another process may sum in another order, and bfloat16 makes a step of that
+    assert apart.max() <= 2 and apart.mean() < 0.1
     assert np.array_equal(there[:, 80:], pixels(folder / "photo.png")[:, 80:])
     assert json.loads(capsys.readouterr().out.partition("\n}\n")[2])["method"] == "anystyle"
     assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, "--backbone", "vgg19") == 2
