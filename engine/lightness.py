@@ -1,15 +1,18 @@
 """Color mode "luminance": the painting's lightness under the content's chroma, fast enough to try on 12 megapixels.
 
 A picture is worked on in chunks that stay in the cache, by steps that write into memory kept for them: fresh memory
-costs more than the arithmetic.
+costs more than the arithmetic. How light and how dark a chroma can be on a screen is looked up in a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.color import LAB_EPSILON, LAB_SLOPE, WHITE_TO_XYZ, XYZ_TO_RGB, spread, usable
 from engine.shapes import check_shapes
@@ -17,9 +20,7 @@ from engine.shapes import check_shapes
 CHUNK_PIXELS = 1 << 17  # smaller ones wait for the threads to meet, larger ones for memory
 FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
 ENOUGH_PIXELS = 1_000_000  # to know the mean and the spread of lightness
-BISECTIONS = 7  # of a way of 30 L*, which is long, 0.2 are left: half of the finest step that 8 bits can show
 DARK_CODE, DARK_LIGHT, DARK_ROOT = 0.04045, 0.0031308, 6 / 29  # below these sRGB and CIELAB go straight
-ROUNDING = 1e-6  # of linear light
 TO_XYZ, TO_RGB = WHITE_TO_XYZ.float(), XYZ_TO_RGB.float()
 
 
@@ -44,22 +45,16 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
     gain, offset = lightness_map(painted, content, weight)
     theirs, ours = (x.float().cpu().reshape(3, -1) for x in (painted, content))  # (3, H*W)
     result = torch.empty_like(ours)
-    room, gamut_room = (Room(min(CHUNK_PIXELS, ours.shape[1])) for _ in range(2))
-    shifts, roots = torch.empty(gamut_room.n_pixels), torch.empty(3 * gamut_room.n_pixels)
+    room, gamut = Room(min(CHUNK_PIXELS, ours.shape[1])), gamut_of_a_screen()
+    wanted = torch.empty(room.n_pixels)
     # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.
     for part in parts_of(ours.shape[1]):
-        room.load(theirs[:, part])
-        room.look(TO_XYZ[1:2])
-        shift = torch.mul(room.x[0], gain, out=shifts[: room.x.shape[1]])
-        room.load(ours[:, part])
-        room.look(TO_XYZ)
-        shift.add_(offset).clamp_(16 / 116, 1).sub_(room.x[1])
-        own = roots[: room.x.numel()].view_as(room.x).copy_(room.x)
-        room.x += shift
-        room.show()
-        bring_into_gamut(room.x, own, shift, gamut_room)
-        room.encode()
-        result[:, part] = room.x
+        room.look(theirs[:, part], TO_XYZ[1:2])
+        target = torch.mul(room.x[0], gain, out=wanted[: room.x.shape[1]]).add_(offset)
+        room.look(ours[:, part], TO_XYZ)
+        gamut.bring_into(target, room.x)
+        room.x += target.sub_(room.x[1])
+        room.show(result[:, part])
     return result.view(content.shape).to(content)
 
 
@@ -90,8 +85,7 @@ def lightness_of(rgb: Tensor) -> Tensor:
     flat = rgb.reshape(3, -1)
     room, lightness = Room(min(CHUNK_PIXELS, flat.shape[1])), torch.empty_like(flat[0])
     for part in parts_of(flat.shape[1]):
-        room.load(flat[:, part])
-        room.look(TO_XYZ[1:2])
+        room.look(flat[:, part], TO_XYZ[1:2])
         lightness[part] = room.x[0]
     return lightness.view(rgb.shape[1:])
 
@@ -117,49 +111,47 @@ class Room:
     def __init__(self, n_pixels: int) -> None:
         self.n_pixels = n_pixels
         self._rows = [torch.empty(3 * n_pixels) for _ in range(2)]
-        self._shape(3, n_pixels)
+        self.take_shape(3, n_pixels)
 
-    def _shape(self, n_channels: int, n: int) -> None:
+    def take_shape(self, n_channels: int, n: int) -> None:
         """Views of the memory as (n_channels, n)."""
         self.x, self.y = (rows[: n_channels * n].view(n_channels, n) for rows in self._rows)
 
-    def load(self, source: Tensor) -> None:
-        """Begin with a copy of (3, n)."""
-        self._shape(*source.shape)
-        self.x.copy_(source)
-
-    def look(self, to_xyz: Tensor) -> None:
-        """sRGB-encoded, clipped to [0, 1] -> CIELAB's cube roots of X, Y and Z, those that the matrix has rows for."""
-        self.x.clamp_(0, 1)
-        self._split(DARK_CODE)
-        self.x.add_(0.055).mul_(1 / 1.055)
+    def look(self, rgb: Tensor, to_xyz: Tensor) -> None:
+        """sRGB-encoded (3, n), clipped to [0, 1] -> CIELAB's cube roots of X, Y, Z, as many as the matrix has rows."""
+        self.take_shape(*rgb.shape)
+        torch.clamp(rgb, DARK_CODE, 1, out=self.x)
+        torch.clamp(rgb, 0, DARK_CODE, out=self.y)
+        self.x.add_(0.055)
         self._raise_to(2.4)
-        self.x.add_(self.y, alpha=1 / 12.92)
-        self._mix(to_xyz)
+        self.x.add_(self.y.sub_(DARK_CODE), alpha=1.055**2.4 / 12.92)
+        self._mix(to_xyz / 1.055**2.4)
         self._split(LAB_EPSILON)
         self._raise_to(1 / 3)
         self.x.add_(self.y, alpha=LAB_SLOPE)
 
-    def show(self) -> None:
+    def light(self) -> None:
         """CIELAB's cube roots -> linear light."""
         self._split(DARK_ROOT)
-        self.y.mul_(1 / LAB_SLOPE).addcmul_(self.x, self.x * self.x)
+        self.y.mul_(1 / LAB_SLOPE).addcmul_(self.x, self.x.square())
         self._rows.reverse()
         self.x, self.y = self.y, self.x
         self._mix(TO_RGB)
 
-    def encode(self) -> None:
-        """Linear light, clipped to [0, 1] -> sRGB-encoded."""
-        self.x.clamp_(0, 1)
-        self._split(DARK_LIGHT)
+    def show(self, rgb: Tensor) -> None:
+        """CIELAB's cube roots -> sRGB-encoded, clipped to [0, 1], which is written to (3, n)."""
+        self.light()
+        torch.clamp(self.x, 0, DARK_LIGHT, out=self.y)
+        self.x.clamp_(DARK_LIGHT, 1)
         self._raise_to(1 / 2.4)
-        self.x.mul_(1.055).sub_(0.055).add_(self.y, alpha=12.92).clamp_(0, 1)  # rounding leaves it, too
+        self.x.mul_(1.055).add_(self.y, alpha=12.92).sub_(0.055 + 12.92 * DARK_LIGHT)
+        torch.clamp(self.x, 0, 1, out=rgb)  # rounding leaves it, too
 
     def _mix(self, matrix: Tensor) -> None:
         """A matrix (M, 3) times every pixel's channels."""
         source = self.x
         self._rows.reverse()
-        self._shape(matrix.shape[0], source.shape[1])
+        self.take_shape(matrix.shape[0], source.shape[1])
         torch.mm(matrix, source, out=self.x)
 
     def _split(self, beginning: float) -> None:
@@ -173,38 +165,77 @@ class Room:
         self.x.log_().mul_(power).exp_()
 
 
-def bring_into_gamut(light: Tensor, own: Tensor, shift: Tensor, room: Room) -> None:
-    """Where moving the lightness has left the gamut, move it only as far as is possible; in place.
+# Chroma in units of cube roots: across fx - fy = a* / 500, along fz - fy = -b* / 200. The table holds all of sRGB.
+ACROSS, ALONG = (-0.175, 0.2), (-0.48, 0.545)
+COARSE, FINE = 256, 4  # entries a side that are computed; entries of the table for each of them: 0.2 of a*, b* apart
+LEVELS = 33  # of lightness that are tried first
+BISECTIONS = 8
 
-    The color itself is in gamut, so bisection between it and what was wanted always ends in gamut.
+
+@dataclass(frozen=True, eq=False)
+class Gamut:
+    """Within which lightness colors of a chroma can be shown.
 
     Args:
-        light: (3, n) linear RGB of the colors moved.
-        own: (3, n) cube roots of X, Y, Z of the colors themselves.
-        shift: (n,), what was added to each.
-        room: to work in.
+        low, high: ((FINE * COARSE)**2,), cube roots of Y by chroma, across first.
     """
-    outside = (~is_shown(light)).nonzero()[:, 0]
-    if len(outside) == 0:
-        return
-    own, step = own.index_select(1, outside), shift.index_select(0, outside)
-    good = torch.zeros_like(step)
-    for _ in range(BISECTIONS):
-        step *= 0.5
-        room.load(own)
-        room.x += good + step
-        room.show()
-        good.addcmul_(step, is_shown(room.x).float())
-    room.load(own)
-    room.x += good
-    room.show()
-    light.index_copy_(1, outside, room.x)
+
+    low: Tensor
+    high: Tensor
+
+    def bring_into(self, target: Tensor, own: Tensor) -> None:
+        """Move lightnesses into the gamut, toward what the colors had; in place.
+
+        Args:
+            target: (n,) cube roots of Y.
+            own: (3, n) cube roots of X, Y, Z of colors that can be shown, whose chroma counts.
+        """
+        n = FINE * COARSE
+        place = torch.zeros_like(target)
+        for channel, (first, last) in ((0, ACROSS), (2, ALONG)):
+            step = (last - first) / (n - 1)
+            along = torch.sub(own[channel], own[1]).mul_(1 / step).sub_(first / step).round_()
+            place = along.add_(place, alpha=n)
+        index = place.int().clamp_(0, n * n - 1)  # only what is no number leaves it
+        lowest = torch.minimum(self.low.index_select(0, index), own[1])
+        highest = torch.maximum(self.high.index_select(0, index), own[1])
+        torch.clamp(target, lowest, highest, out=target)
 
 
-def is_shown(light: Tensor) -> Tensor:
-    """Whether linear RGB (3, n) lies in [0, 1], up to what rounding adds: (n,)."""
-    low, high = (
-        torch.minimum(torch.minimum(light[0], light[1]), light[2]),
-        torch.maximum(torch.maximum(light[0], light[1]), light[2]),
-    )
-    return (low >= -ROUNDING) & (high <= 1 + ROUNDING)
+@cache
+def gamut_of_a_screen() -> Gamut:
+    """That of sRGB, found once in a process.
+
+    Lightness is tried at some levels; where a color can be shown at one, bisection goes on from there to both ends.
+    Where it can at none, the level that comes nearest stands for both.
+    """
+    n = COARSE
+    a, b = (torch.linspace(first, last, n) for first, last in (ACROSS, ALONG))
+    chroma = torch.stack([a[:, None].expand(n, n), torch.zeros(n, n), b[None].expand(n, n)]).reshape(3, -1)  # (3, n*n)
+    room = Room(n * n)
+
+    def excess(lightness: Tensor) -> Tensor:
+        room.take_shape(3, n * n)
+        torch.add(chroma, lightness, out=room.x)
+        room.light()
+        low, high = torch.aminmax(room.x, dim=0)
+        return torch.maximum(high - 1, -low)
+
+    levels = torch.linspace(16 / 116, 1, LEVELS)
+    tried = torch.stack([excess(level) for level in levels])  # (LEVELS, n*n)
+    inside = levels[tried.argmin(0)]
+    ends = []
+    for end in (levels[0], levels[-1]):
+        good, bad = inside.clone(), torch.full_like(inside, float(end))
+        good = torch.where(excess(bad) <= 0, bad, good)
+        for _ in range(BISECTIONS):
+            middle = (good + bad) / 2
+            is_shown = excess(middle) <= 0
+            good, bad = torch.where(is_shown, middle, good), torch.where(is_shown, bad, middle)
+        ends.append(_finer(good.view(1, 1, n, n)))
+    return Gamut(*ends)
+
+
+def _finer(table: Tensor) -> Tensor:
+    """(1, 1, N, N) -> (FINE * FINE * N * N,), between its entries."""
+    return F.interpolate(table, scale_factor=FINE, mode="bilinear", align_corners=True).flatten()
