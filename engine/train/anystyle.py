@@ -85,17 +85,17 @@ class Recipe:
     steps: int = 20_000
     batch: int = 4
     sharing: int = 2
-    size_px: int = 160
-    style_px: int = 192
+    size_px: int = 192
+    style_px: int = 256
     least_zoom: float = 0.65
     rate: float = 1.2e-3
     muon: float = 1.25
-    decay: float = 0.7
+    decay: float = 0.8
     average: float = 0.998
     identity: float = 0.04
     made_up: float = 0.1
-    style_weight: float = 25.0
-    patch_weight: float = 38.0
+    style_weight: float = 22.0
+    patch_weight: float = 16.0
     seed: int = 0
     is_bf16: bool = field(default=True, metadata=FLOAT32)
 
