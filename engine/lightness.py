@@ -167,7 +167,7 @@ class Room:
 
 # Chroma in units of cube roots: across fx - fy = a* / 500, along fz - fy = -b* / 200. The table holds all of sRGB.
 ACROSS, ALONG = (-0.175, 0.2), (-0.48, 0.545)
-COARSE, FINE = 256, 4  # entries a side that are computed; entries of the table for each of them: 0.2 of a*, b* apart
+COARSE, FINE = 512, 2  # entries a side that are computed; entries of the table for each of them: 0.2 of a*, b* apart
 LEVELS = 33  # of lightness that are tried first
 BISECTIONS = 8
 
