@@ -30,8 +30,8 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
     Where L* with that chroma is no color that a screen can show, L* gives way toward the content's, never the chroma.
 
     Args:
-        painted: (3, H, W) sRGB-encoded, [0, 1].
-        content: (3, H, W).
+        painted: (3, H, W) sRGB-encoded; clipped to [0, 1].
+        content: (3, H, W), in [0, 1].
         weight: (H, W), what counts in the statistics of lightness; None = everything.
 
     Returns:

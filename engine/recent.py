@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from engine.methods import Job
 from engine.options import Option
@@ -27,15 +29,36 @@ SLICE_BYTES = 8 << 20  # digested in parallel
 AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
 
 
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What pixels were made of: digested in their place, since 8 bits a value are a quarter of what 32 are.
+
+    Args:
+        data: all that decides the pixels, but for ``kind``.
+        kind: how they came of it.
+    """
+
+    data: bytes | bytearray | memoryview
+    kind: str
+
+
+Sources = Mapping[Tensor, Source]
+NO_SOURCES: Sources = MappingProxyType({})
+
+
 class Recent:
     """Paintings by digest; the one that was longest not asked for goes first.
 
     Args:
         budget_bytes: what all of them may take; a larger painting is not kept.
+
+    Attributes:
+        sources: by the pixels of a job, where whoever made them says of what. Those must not be written to then.
     """
 
     def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
+        self.sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._paintings: OrderedDict[bytes, Tensor] = OrderedDict()
 
     def find(self, digest: bytes) -> Tensor | None:
@@ -80,12 +103,17 @@ def is_reusable(options: Sequence[Option], job: Job) -> bool:
     return all(os.path.exists(name) for name in names)
 
 
-def digest_of(job: Job) -> bytes:
-    """32 bytes that differ for jobs whose paintings could: every pixel and every setting of a method counts."""
+def digest_of(job: Job, sources: Sources = NO_SOURCES) -> bytes:
+    """32 bytes that differ for jobs whose paintings could: every pixel and every setting of a method counts.
+
+    Args:
+        job: what is to be painted.
+        sources: of those of its tensors that are digested by what they were made of.
+    """
     total = hashlib.blake2b(digest_size=32)
     for name, value in _parts(job):
         total.update(f"{name}:".encode())
-        total.update(_digest(value) if isinstance(value, Tensor) else repr(value).encode())
+        total.update(_digest(value, sources) if isinstance(value, Tensor) else repr(value).encode())
         total.update(b"\n")
     return total.digest()
 
@@ -125,16 +153,24 @@ def _with_file(value: object) -> object:
     return [(path, state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states]
 
 
-def _digest(x: Tensor) -> bytes:
-    """Of shape, type and every byte; large tensors in slices on several threads, since hashing sets the GIL free."""
-    flat = x.detach().cpu().contiguous().numpy().data.cast("B")
-    head = f"{x.dtype}{tuple(x.shape)}".encode()
+def _digest(x: Tensor, sources: Sources) -> bytes:
+    """Of shape, type and every byte, or of the bytes that these came of."""
+    head = f"{x.dtype}{tuple(x.shape)}"
+    source = sources.get(x)
+    if source is not None:
+        return _digest_of_bytes(f"{head} of {source.kind}", memoryview(source.data))
+    return _digest_of_bytes(head, x.detach().cpu().contiguous().numpy().data)
+
+
+def _digest_of_bytes(head: str, data: memoryview) -> bytes:
+    """Large ones in slices on several threads, since hashing sets the GIL free."""
+    flat = data.cast("B")
     starts = range(0, len(flat), SLICE_BYTES)
 
     def of_slice(start: int) -> bytes:
         return hashlib.blake2b(flat[start : start + SLICE_BYTES], digest_size=32).digest()
 
     if len(starts) <= 1:
-        return hashlib.blake2b(head + of_slice(0), digest_size=32).digest()
+        return hashlib.blake2b(head.encode() + of_slice(0), digest_size=32).digest()
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return hashlib.blake2b(head + b"".join(pool.map(of_slice, starts)), digest_size=32).digest()
+        return hashlib.blake2b(head.encode() + b"".join(pool.map(of_slice, starts)), digest_size=32).digest()

@@ -295,12 +295,12 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     """
     content = work.content.rgb
     weight = None if work.mask is None else work.mask.weight
+    if settings.color == "luminance":
+        return keep_chroma(painted, content, weight)  # which clips on its way
     painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
         moved = recolor(painted, content, style_weight=weight, content_weight=weight, map=settings.color_map)
         return moved.clamp_(0, 1)
-    if settings.color == "luminance":
-        return keep_chroma(painted, content, weight)
     return painted
 
 
@@ -312,7 +312,7 @@ def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor,
         return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
         return paint(method, job), False
-    digest = digest_of(job)
+    digest = digest_of(job, recent.sources)
     found = recent.find(digest)
     if found is not None:
         return found, True
@@ -350,6 +350,8 @@ def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, b
 
 
 def inside(x: Tensor, box: Box) -> Tensor:
-    """A part of (..., H, W), as a view."""
+    """A part of (..., H, W), as a view; all of it as the very same tensor, by which its source is known."""
     top, left, height, width = box
+    if (height, width) == tuple(x.shape[-2:]):
+        return x
     return x[..., top : top + height, left : left + width]

@@ -12,7 +12,7 @@ from typing import Any, cast
 from engine import __version__, methods, segment, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
-from engine.recent import Recent
+from engine.recent import Recent, Source
 from engine.stylize import stylize
 from engine.types import Progress
 from gimp_plugin.wire import (
@@ -92,6 +92,8 @@ def answer(
         content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
         entries = [convert.style_of(entry) for entry in request.styles]
         settings = convert.settings_of(request)
+        if recent is not None:
+            recent.sources[content.rgb] = Source(request.content.data, request.content.dtype)
         series, regions = convert.series_of(request), convert.regions_of(request, entries[0])
         converted = time.perf_counter()
         tell = as_progress(on_progress)

@@ -14,7 +14,7 @@ import torch
 from engine import methods
 from engine.methods import Job, MethodInfo
 from engine.options import Option
-from engine.recent import AFTERWARDS, Recent, digest_of
+from engine.recent import AFTERWARDS, Recent, Source, digest_of
 from engine.styles import load_preset
 from engine.stylize import Stylized, stylize
 from engine.types import Mask, Picture, Region, Settings, Style
@@ -222,6 +222,39 @@ def test_a_view_counts_with_all_that_it_keeps_alive() -> None:
     recent = Recent(budget_bytes=1000)
     recent.keep(b"a", torch.zeros(1000)[:10])
     assert len(recent) == 0
+
+
+def test_pixels_are_told_apart_by_what_they_were_made_of_where_that_is_known() -> None:
+    rgb = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+    job, sources = Job(Picture(rgb), [Style("a", code=torch.zeros(1))], Settings()), Recent().sources
+    digests = [digest_of(job, sources)]
+    assert digests == [digest_of(job)]
+    for source in (Source(b"12", "U8"), Source(b"13", "U8"), Source(b"12", "U16")):
+        sources[rgb] = source
+        digests.append(digest_of(job, sources))
+    sources[rgb] = Source(memoryview(bytearray(b"12")), "U8")
+    assert digests.index(digest_of(job, sources)) == 1 and len(set(digests)) == 4
+    copy = replace(job, content=Picture(rgb.clone()))  # of equal pixels, but nobody said what of
+    assert digest_of(copy, sources) == digests[0]
+    sources[copy.content.rgb] = Source(b"12", "U8")
+    assert digest_of(copy, sources) == digests[1]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 256, 256), (64, 64, 128, 128)], ids=["all", "selection"])
+def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
+    box: tuple[int, int, int, int], counted: list[Job], portrait: Picture
+) -> None:
+    """Although both are made of the same bytes."""
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    recent.sources[portrait.rgb] = Source(b"portrait", "U8")
+    stylize(portrait, [style], inverse(), recent=recent)
+    top, left, height, width = box
+    weight = torch.zeros(256, 256)
+    weight[top : top + height, left : left + width] = 1
+    mask = Mask(weight)
+    found = [stylize(portrait, [style], inverse(), mask=mask, recent=recent).report["reused"] for _ in range(2)]
+    assert found == [False, True] and counted[0].content.rgb is portrait.rgb
+    assert tuple(counted[1].content.rgb.shape[1:]) == counted[1].content.size
 
 
 @pytest.mark.parametrize("settings", [{}, {"composite": False}, {"color": "match"}], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -90,6 +91,16 @@ def test_a_worker_does_not_paint_the_same_picture_twice(tmp_path: Path) -> None:
         assert again.report["reused"] and not fresh.report["reused"]
         assert bytes(again.picture.data) == bytes(fresh.picture.data)
     assert not painted_by(one, a_request(strength=0.5), tmp_path).report["reused"]
+
+
+def test_a_picture_that_differs_by_one_step_of_one_value_is_painted_anew(tmp_path: Path) -> None:
+    one, request = Painter(), a_request()
+    painted_by(one, request, tmp_path)
+    data = bytearray(request.content.data)
+    data[0] ^= 1
+    other = replace(request, content=replace(request.content, data=memoryview(data)))
+    assert not painted_by(one, other, tmp_path).report["reused"]
+    assert painted_by(one, other, tmp_path).report["reused"]
 
 
 def test_when_memory_is_short_the_paintings_at_hand_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
