@@ -26,6 +26,7 @@ from benchmarks.sheet import Sheet
 from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
 from engine.features import Backbone, load_vgg19_file
+from engine.train.objective import worst_stripes
 from engine.types import Quality, Settings
 
 FIGURES = {
@@ -33,6 +34,7 @@ FIGURES = {
     "content": "content distance",
     "patch": "patch distance",
     "grid": "grid peak (1 = none)",
+    "stripes": "worst colored stripes",
     "moments": "mean and deviation",
     "wasserstein": "Wasserstein-2",
     "frechet": "Fréchet (SqueezeNet)",
@@ -116,6 +118,7 @@ def measure_pair(
             "content": metrics.content_distance(seen, content),
             "patch": metrics.patch_distance(seen, style),
             "grid": metrics.grid_peak(picture),
+            "stripes": float(worst_stripes(picture)),
             "moments": metrics.moments_distance(seen, style),
             "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,
@@ -148,12 +151,16 @@ def steadiness(paint: painters.Painter, pair: Pair, painted: torch.Tensor) -> Ro
 
 
 def summarize(rows: list[Row], names: list[str]) -> str:
-    """A markdown table of medians over the pairs; of the grid also the worst."""
-    lines = ["| painter | " + " | ".join(FIGURES.values()) + " | worst grid |", "|---" * (len(FIGURES) + 2) + "|"]
+    """A markdown table of medians over the pairs; of grid and stripes also the worst."""
+    lines = [
+        "| painter | " + " | ".join(FIGURES.values()) + " | worst grid | worst of all stripes |",
+        "|---" * (len(FIGURES) + 3) + "|",
+    ]
     for name in names:
         own = [row for row in rows if row["painter"] == name]
         cells = [_median([row[key] for row in own if key in row]) for key in FIGURES]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {max(row['grid'] for row in own):.2f} |")
+        worst = [f"{max(row[key] for row in own):.2f}" for key in ("grid", "stripes")]
+        lines.append(f"| {name} | " + " | ".join([*cells, *worst]) + " |")
     n_pairs = len({row["pair"] for row in rows})
     return "\n".join([*lines, "", f"Medians over {n_pairs} pairs.", ""])
 

@@ -27,6 +27,8 @@ from engine.train.data import PictureFolder
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
+from engine.train.spikes import SpikeWatch
+from engine.train.steepest import Steepest
 from engine.train.textures import Textures
 from engine.weights import unpacked
 
@@ -37,6 +39,8 @@ WEIGHTS = {
     "grid": 5.0,
     "peaks": 4.0,
     "range": 20.0,
+    "stripes": 0.5,
+    "spikes": 2.0,
 }  # the rest is the recipe's
 LATER_PARTS = (
     "blocks.3.",
@@ -47,6 +51,7 @@ LATER_PARTS = (
     "latent_fine.",
     "latent_deep.",
 )  # of the network, which that of the first 9,800 steps did not have
+USUAL_STEPS = ("content.stem.", "style.stem.", "latent.0.", "paint.")  # weights that ``Steepest`` leaves to Adam
 
 
 def is_later(name: str) -> bool:
@@ -68,6 +73,7 @@ class Recipe:
         style_px: side of the style crops.
         least_zoom: smallest scale at which pictures are looked at; 1 = their own pixels, which is the largest.
         rate: Adam's learning rate.
+        muon: Muon's, as a share of it.
         decay: share of the steps with falling rate.
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
@@ -82,16 +88,17 @@ class Recipe:
     steps: int = 20_000
     batch: int = 4
     sharing: int = 2
-    size_px: int = 160
-    style_px: int = 192
+    size_px: int = 192
+    style_px: int = 256
     least_zoom: float = 0.65
-    rate: float = 1.5e-3
-    decay: float = 0.3
+    rate: float = 1.2e-3
+    muon: float = 1.25
+    decay: float = 0.8
     average: float = 0.998
     identity: float = 0.04
     made_up: float = 0.1
-    style_weight: float = 25.0
-    patch_weight: float = 38.0
+    style_weight: float = 22.0
+    patch_weight: float = 16.0
     seed: int = 0
     is_bf16: bool = field(default=True, metadata=FLOAT32)
 
@@ -120,7 +127,8 @@ class Training(Run):
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.net).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), recipe.rate, betas=(0.9, 0.99))
+        self.spikes = SpikeWatch(self.net)
+        self.optimizer = Steepest(self.net, recipe.rate, recipe.muon, USUAL_STEPS)
         self.textures = Textures()
         self.usual = Usual()
 
@@ -149,7 +157,10 @@ class Training(Run):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
             if is_identity:
                 painted = self.net(content, self.net.encode_style(content))
-                return {"identity": objective.picture_distance(painted.float(), content)}
+                return {
+                    "identity": objective.picture_distance(painted.float(), content),
+                    "spikes": self.spikes.take(),
+                }
             painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
@@ -166,16 +177,17 @@ class Training(Run):
             "grid": objective.grid_energy(painted.float()),
             "peaks": objective.grid_peaks(painted.float()),
             "range": objective.out_of_range(painted.float()),
+            "stripes": objective.striped_spots(painted),
+            "spikes": self.spikes.take(),
         }
 
     def advance(self) -> dict[str, float]:
         """One optimizer step; the loss terms as numbers."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate_at(self.step)
+        self.optimizer.set_rate(self.recipe.rate_at(self.step))
         terms = self.losses(*self.batch())
         weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
         loss = objective.weighted_sum(terms, weights)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         value, is_copying = float(loss.detach()), "identity" in terms  # the loss of copies is of another size
         is_usable = np.isfinite(value) if is_copying else self.usual.takes(value)
         if is_usable:

@@ -187,6 +187,25 @@ def test_a_grid_is_found_and_a_photo_has_none(portrait: Picture) -> None:
     assert float(objective.grid_energy(photo + dots)) > 5 * none
 
 
+@pytest.mark.parametrize("period", [2, 4])
+@pytest.mark.parametrize("is_turned", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("channels", [(1.0, 0.0, -1.0), (-0.5, 1.0, -0.5)], ids=["red-blue", "green-both"])
+def test_a_spot_of_colored_stripes_is_found_wherever_it_is(
+    period: int, is_turned: bool, channels: tuple[float, float, float], portrait: Picture
+) -> None:
+    photo = torch.nn.functional.avg_pool2d(portrait.rgb[None], 3, 1)  # whose flag has the finest stripes of all photos
+    phase = torch.arange(30) % period < period // 2
+    stripes = 0.2 * torch.where(phase, 1.0, -1.0).expand(30, 30)
+    spotted = photo.clone()
+    spot = stripes if is_turned else stripes.T
+    spotted[0, :, 120:150, 61:91] += torch.tensor(channels)[:, None, None] * spot
+    assert float(objective.worst_stripes(photo)) < 0.3 and float(objective.striped_spots(photo)) == 0
+    assert float(objective.worst_stripes(spotted)) > 0.6
+    gray = photo.clone()
+    gray[0, :, 120:150, 61:91] += spot  # strokes of a pen, whose color is the same
+    assert float(objective.worst_stripes(gray)) == pytest.approx(float(objective.worst_stripes(photo)), abs=1e-5)
+
+
 def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:
     a, b = (pictures.crop(np.random.default_rng(4), 96, (0.5, 1.0)) for _ in range(2))
     assert torch.equal(a, b)
