@@ -29,6 +29,7 @@ from engine.smooth import smooth_photoreal
 from engine.strength import choose_strength
 from engine.types import BlendMode, Mask, Picture, Progress, Region, Settings, Style, silent
 
+Range = tuple[float, float]
 N_TRIED = 8  # pictures of a series that a strength is tried on
 PAD_PX = 64  # surroundings of a selection that are computed with it
 # What the pipeline does with a painting; that no method sees it makes paintings reusable.
@@ -89,7 +90,7 @@ def stylize(
     """
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
-    check_inputs(content, styles, mask, regions, settings.auto_regions)
+    content_range = check_inputs(content, styles, mask, regions, settings.auto_regions)
     is_chosen = settings.auto_strength and settings.strength == 1
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
@@ -97,7 +98,7 @@ def stylize(
             with clock.stage("regions"):
                 stretch = part(on_progress, 0.0, 0.02)
                 regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
-        part_of, box = crop_to_selection(content, mask, regions, settings)
+        part_of, box = crop_to_selection(content, mask, regions, settings, content_range)
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
             job = Job(
@@ -157,7 +158,7 @@ def strength_for(job: Job, method: MethodInfo) -> float:
 def warm_up() -> None:
     """Load the default method and run it once on a small picture, so that the first job does not wait for it."""
     gray = Picture(torch.full((3, 64, 64), 0.5))
-    stylize(gray, [Style("warm-up", picture=gray)])
+    stylize(gray, [Style("warm-up", picture=gray)], Settings(color="luminance"))  # which computes its table, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +172,8 @@ class Work:
 
 def check_inputs(
     content: Picture, styles: Sequence[Style], mask: Mask | None, regions: Sequence[Region], auto_regions: bool
-) -> None:
-    """Refuse what cannot be painted, in one sentence each."""
+) -> Range:
+    """Refuse what cannot be painted, in one sentence each; the range of the content's values."""
     if not styles:
         raise InputError("Give at least one style.")
     if auto_regions and (regions or len(styles) != 1 or styles[0].picture is None):
@@ -185,20 +186,28 @@ def check_inputs(
             )
     if mask is not None and not bool((mask.weight > 0).any()):
         raise InputError("The mask selects nothing: paint some of it white.")
-    if not is_finite(content.rgb):
+    content_range = range_of(content.rgb)
+    if not is_finite(content_range):
         raise InputError("The picture holds values that are not numbers (NaN or infinite).")
     for style in styles:
-        if style.picture is not None and not is_finite(style.picture.rgb):
+        if style.picture is not None and not is_finite(range_of(style.picture.rgb)):
             raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
+    return content_range
 
 
-def is_finite(values: Tensor) -> bool:
-    """Whether all are numbers. The extremes tell, at a twentieth of the time that asking every value takes."""
-    return all(math.isfinite(float(extreme)) for extreme in torch.aminmax(values))
+def range_of(values: Tensor) -> Range:
+    """The lowest and the highest of all values; not a number if any is none."""
+    low, high = torch.aminmax(values)
+    return float(low), float(high)
+
+
+def is_finite(extremes: Range) -> bool:
+    """Whether all values are numbers. The extremes tell, at a twentieth of the time that asking every value takes."""
+    return all(math.isfinite(extreme) for extreme in extremes)
 
 
 def crop_to_selection(
-    content: Picture, mask: Mask | None, regions: Sequence[Region], settings: Settings
+    content: Picture, mask: Mask | None, regions: Sequence[Region], settings: Settings, content_range: Range
 ) -> tuple[Work, Box]:
     """The selection with its surroundings, or all of the content where that is wanted back."""
     box: Box = (0, 0, *content.size)
@@ -208,16 +217,21 @@ def crop_to_selection(
     def cut(x: Tensor) -> Tensor:
         return inside(x, box)
 
-    picture = Picture(in_range(cut(content.rgb)), None if content.alpha is None else cut(content.alpha))
+    picture = Picture(in_range(cut(content.rgb), content_range), None if content.alpha is None else cut(content.alpha))
     cut_mask = visible(None if mask is None else replace(mask, weight=cut(mask.weight)), picture.alpha)
     cut_regions = [replace(r, content=replace(r.content, weight=cut(r.content.weight))) for r in regions]
     return Work(picture, cut_mask, cut_regions), box
 
 
-def in_range(rgb: Tensor) -> Tensor:
-    """Clamped to [0, 1]; not copied if it is in range already, which every integer picture is."""
-    low, high = torch.aminmax(rgb)
-    return rgb if float(low) >= 0 and float(high) <= 1 else rgb.clamp(0, 1)
+def in_range(rgb: Tensor, extremes: Range | None = None) -> Tensor:
+    """Clamped to [0, 1]; not copied if it is in range already, which every integer picture is.
+
+    Args:
+        rgb: any shape.
+        extremes: between which its values are known to lie.
+    """
+    low, high = range_of(rgb) if extremes is None else extremes
+    return rgb if low >= 0 and high <= 1 else rgb.clamp(0, 1)
 
 
 def visible(mask: Mask | None, alpha: Tensor | None) -> Mask | None:
