@@ -1,4 +1,4 @@
-"""Style presets: what our style encoder says of public-domain works.
+"""Style presets: what our network says of public-domain works.
 
 A preset is a style code of a few kB, not a picture. ``presets/presets.json`` names the works and
 ``presets/codes.safetensors`` holds the codes; ``python -m engine.train.ship presets`` makes both, and the thumbnails.

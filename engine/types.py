@@ -74,7 +74,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A look: a picture, or what our style encoder said of one (a style code).
+    """A look: a picture, or what our network said of one (a style code).
 
     Args:
         name: shown to the user.

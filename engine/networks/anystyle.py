@@ -31,7 +31,12 @@ MARGIN_PX = 64  # what lies farther away moves a pixel by less than 1/255, but t
 RGB_MOMENTS = 3 + 9
 COLORING_SIZE = COLORING_CHANNELS + COLORING_CHANNELS**2
 CODE_SIZE = RGB_MOMENTS + 2 * COLORING_SIZE + LATENT_SIZE
+N_MOMENTS = (
+    2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS * (COLORING_CHANNELS + 1) + RGB_MOMENTS
+)  # of a style, from which its latent comes
 EPS = 1e-5
+LATENT_REACH = 4.0  # deviations that a style can be off at most
+LATENT_UNIT = 0.2  # deviation of the latent, and with it what a step of Adam moves of what it modulates
 
 
 @dataclass
@@ -255,25 +260,74 @@ class Coloring(nn.Module):
         return self.expand(colored.reshape(small.shape))
 
 
+class StyleEyes(nn.Module):
+    """What the latent is read from: an encoder that has learned with the content's up to some step, and stands still.
+
+    A latent that is learned can die, and did: what all styles have in common drowned what tells them apart, until it
+    was the same for every style. This one cannot: it is principal components of moments, which nothing moves any more.
+    """
+
+    mean: Tensor
+    basis: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.project_quarter = conv(QUARTER_CHANNELS, COLORING_CHANNELS, 1)
+        self.project_eighth = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
+        self.register_buffer("mean", torch.zeros(N_MOMENTS))
+        self.register_buffer("basis", torch.zeros(LATENT_SIZE, N_MOMENTS))
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, rgb: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The moments of style pictures: (B, N_MOMENTS), each relative to the size of its features."""
+        with torch.autocast(rgb.device.type, enabled=False):
+            half, quarter, eighth = self.encoder(rgb.float())
+            roots = [
+                _unit_root(covariance(project(features), weight)[1])
+                for project, features in ((self.project_quarter, quarter), (self.project_eighth, eighth))
+            ]  # (B, 32 * 33 / 2)
+            levels = [_unit_moments(features, weight) for features in (half, quarter, eighth)]
+            return torch.cat([*levels, *roots, rgb_moments(rgb, weight)], 1)
+
+    def latent(self, moments: Tensor) -> Tensor:
+        """(B, N_MOMENTS) -> (B, LATENT_SIZE)."""
+        with torch.autocast(moments.device.type, enabled=False):
+            components = (moments - self.mean) @ self.basis.T
+        return LATENT_UNIT * LATENT_REACH * torch.tanh(components / LATENT_REACH)
+
+    @torch.no_grad()
+    def learn(self, network: AnyStyle, moments_of: Callable[[StyleEyes], Tensor]) -> None:
+        """Take over what a network's encoder has learned, and find the components.
+
+        Args:
+            network: whose content encoder and directions are copied.
+            moments_of: (N, N_MOMENTS) of as many styles as can be had, N > LATENT_SIZE, seen by these eyes.
+        """
+        for ours, theirs in (
+            (self.encoder, network.content),
+            (self.project_quarter, network.color_quarter.compress),
+            (self.project_eighth, network.color_eighth.compress),
+        ):
+            ours.load_state_dict(theirs.state_dict())
+        moments = moments_of(self)
+        mean, std = moments.mean(0), moments.std(0) + 1e-4
+        _, size, directions = torch.linalg.svd((moments - mean) / std, full_matrices=False)
+        # Roots of the deviations: whitened, the last components would be as loud as the first, and they are noise.
+        deviation = size[:LATENT_SIZE] / len(moments) ** 0.5
+        loudness = deviation.sqrt() / deviation.mean().sqrt()
+        self.mean.copy_(mean)
+        self.basis.copy_(directions[:LATENT_SIZE] / std * (loudness / deviation)[:, None])
+
+
 class AnyStyle(nn.Module):
     """The whole network. ``encode_style`` once per style, then ``forward`` per picture or tile."""
 
     def __init__(self) -> None:
         super().__init__()
         self.content = Encoder()
-        self.style = Encoder()
-        self.style_block = PlainBlock(EIGHTH_CHANNELS)
-        self.style_deep = nn.Sequential(PlainBlock(EIGHTH_CHANNELS), PlainBlock(EIGHTH_CHANNELS))
-        self.style_project = conv(EIGHTH_CHANNELS, COLORING_CHANNELS, 1)
-        self.style_project_fine = conv(QUARTER_CHANNELS, COLORING_CHANNELS, 1)
-        n_moments = 2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS**2 + RGB_MOMENTS
-        self.latent = nn.Sequential(nn.Linear(n_moments, LATENT_SIZE), nn.SiLU(), nn.Linear(LATENT_SIZE, LATENT_SIZE))
-        self.latent_fine = nn.Linear(COLORING_CHANNELS**2, LATENT_SIZE)
-        deep = nn.Linear(LATENT_SIZE, LATENT_SIZE)
-        self.latent_deep = nn.Sequential(nn.SiLU(), deep)
-        for layer in (self.latent_fine, deep):  # they begin as if they were not there
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.style = StyleEyes()
         self.color_eighth = Coloring("eighth.coloring", EIGHTH_CHANNELS)
         self.color_quarter = Coloring("quarter.coloring", QUARTER_CHANNELS)
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))
@@ -293,20 +347,10 @@ class AnyStyle(nn.Module):
             rgb: the style pictures.
             weight: (B, 1, H, W): which part of each counts; None = all of it.
         """
-        half, quarter, eighth = self.style(rgb)
-        eighth = self.style_deep(self.style_block(eighth))
-        texture, fine = (
-            inverse_root(covariance(project(features), weight)[1])[0].flatten(1)
-            for project, features in ((self.style_project, eighth), (self.style_project_fine, quarter))
-        )  # (B, 32 * 32)
+        _, quarter, eighth = self.content(rgb)
         colors = rgb_moments(rgb, weight)
-        levels = [mean_std(features, weight) for features in (half, quarter, eighth)]
-        moments = [torch.cat([mean, std.log()], 1).flatten(1) for mean, std in levels]
-        hidden = self.latent[0](torch.cat([*moments, texture, colors], 1)) + self.latent_fine(fine)
-        latent = self.latent[2](self.latent[1](hidden))
-        latent = latent + self.latent_deep(latent)
-        _, own_quarter, own_eighth = self.content(rgb)
-        colorings = [self.color_quarter.describe(own_quarter, weight), self.color_eighth.describe(own_eighth, weight)]
+        colorings = [self.color_quarter.describe(quarter, weight), self.color_eighth.describe(eighth, weight)]
+        latent = self.style.latent(self.style(rgb, weight))
         return torch.cat([colors, *colorings, latent.float()], 1)
 
     def forward(self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None) -> Tensor:
@@ -329,6 +373,21 @@ class AnyStyle(nn.Module):
         x = _act(self.mod_half(self.mix_half(x), latent, statistics))
         coarse = F.interpolate(F.avg_pool2d(base, 8), scale_factor=8.0, mode="bilinear", align_corners=False)
         return coarse + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+
+
+def _unit_moments(features: Tensor, weight: Tensor | None) -> Tensor:
+    """Means and logarithms of deviations, both in units of the features' root mean square: (B, 2 C)."""
+    mean, std = mean_std(features, weight)  # (B, C, 1, 1)
+    size = (mean.square() + std.square()).mean(1, keepdim=True).sqrt()
+    return torch.cat([mean / size, (std / size + 1e-3).log()], 1).flatten(1)
+
+
+def _unit_root(cov: Tensor) -> Tensor:
+    """The root of (B, C, C) covariances, in units of the mean deviation: its upper triangle, (B, C * (C + 1) / 2)."""
+    n = cov.shape[1]
+    size = cov.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + EPS
+    rows, columns = torch.triu_indices(n, n, device=cov.device)
+    return inverse_root(cov / size)[0][:, rows, columns]
 
 
 def _act(x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from engine.device import choose_device
 from engine.errors import WeightsError
 from engine.features import Backbone, load_vgg19_file
-from engine.networks.anystyle import AnyStyle
+from engine.networks.anystyle import AnyStyle, StyleEyes
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
@@ -37,26 +37,12 @@ WEIGHTS = {
     "identity": 5.0,
     "variation": 0.1,
     "grid": 5.0,
-    "peaks": 4.0,
+    "peaks": 8.0,
     "range": 20.0,
     "stripes": 0.5,
     "spikes": 2.0,
 }  # the rest is the recipe's
-LATER_PARTS = (
-    "blocks.3.",
-    "quarter_blocks.2.",
-    "quarter_blocks.3.",
-    "style_deep.",
-    "style_project_fine.",
-    "latent_fine.",
-    "latent_deep.",
-)  # of the network, which that of the first 9,800 steps did not have
-USUAL_STEPS = ("content.stem.", "style.stem.", "latent.0.", "paint.")  # weights that ``Steepest`` leaves to Adam
-
-
-def is_later(name: str) -> bool:
-    """Whether a parameter may be missing from weights to start from: its part begins as if it was not there."""
-    return name.startswith(LATER_PARTS)
+USUAL_STEPS = ("content.stem.weight", "affine.weight", "paint.weight")  # weights that ``Steepest`` leaves to Adam
 
 
 @dataclass(frozen=True)
@@ -78,6 +64,7 @@ class Recipe:
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
         made_up: share of styles that are made-up textures.
+        looked_at: styles in which the components of the latent are found, once, after the copying.
         style_weight: weight of the style term against the content term.
         patch_weight: weight of the patch term against the content term.
         seed: of weights and crops.
@@ -97,6 +84,7 @@ class Recipe:
     average: float = 0.998
     identity: float = 0.04
     made_up: float = 0.1
+    looked_at: int = 1500
     style_weight: float = 22.0
     patch_weight: float = 16.0
     seed: int = 0
@@ -126,7 +114,7 @@ class Training(Run):
         self.backbone, self.photos, self.art = backbone, photos, art
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = AnyStyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = deepcopy(self.net).requires_grad_(False)
+        self.average = deepcopy(self.net).requires_grad_(False).eval()
         self.spikes = SpikeWatch(self.net)
         self.optimizer = Steepest(self.net, recipe.rate, recipe.muon, USUAL_STEPS)
         self.textures = Textures()
@@ -149,6 +137,11 @@ class Training(Run):
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
         source = self.textures if self.rng.random() < self.recipe.made_up else self.art
         return source.crop(self.rng, self.recipe.style_px, (self.recipe.least_zoom, 1.0))
+
+    def look_at_styles(self, eyes: StyleEyes) -> Tensor:
+        """The moments of many style crops: (looked_at, N_MOMENTS)."""
+        crops = (self.style_crop()[None].to(self.device) for _ in range(self.recipe.looked_at))
+        return torch.cat([eyes(crop) for crop in crops])
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
@@ -184,6 +177,9 @@ class Training(Run):
     def advance(self) -> dict[str, float]:
         """One optimizer step; the loss terms as numbers."""
         self.optimizer.set_rate(self.recipe.rate_at(self.step))
+        if self.step >= self.recipe.copy_steps and not bool(self.net.style.basis.any()):
+            self.net.style.learn(self.net, self.look_at_styles)
+            self.average.load_state_dict(self.net.state_dict())
         terms = self.losses(*self.batch())
         weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
         loss = objective.weighted_sum(terms, weights)
@@ -210,8 +206,6 @@ class Training(Run):
     def start_from(self, path: Path) -> None:
         """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
 
-        Blocks that the earlier network did not have yet begin as the identity.
-
         Args:
             path: safetensors, such as the file that ships.
 
@@ -219,11 +213,10 @@ class Training(Run):
             WeightsError: they are of another network.
         """
         state = unpacked(load_file(path))
-        wanted = self.net.state_dict()
-        if set(state) - set(wanted) or not all(is_later(name) for name in set(wanted) - set(state)):
+        if set(state) != set(self.net.state_dict()):
             raise WeightsError(f"{path} holds weights of another network: give it those of an any-style network.")
         try:
-            self.net.load_state_dict(wanted | state)
+            self.net.load_state_dict(state)
         except RuntimeError as error:
             raise WeightsError(f"{path} holds weights of another version of the network.") from error
         self.average.load_state_dict(self.net.state_dict())

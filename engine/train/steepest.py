@@ -20,8 +20,8 @@ class Steepest:
         net: its convolutions in channels-last, and it stays so: their weights are seen as matrices in place.
         rate: Adam's learning rate at first.
         share: Muon's learning rate, as a share of Adam's.
-        usual: beginnings of the names of weights that Adam gets although they are matrices: those next to pixels and
-            to raw statistics, whose directions differ in size for a reason.
+        usual: ends of the names of weights that Adam gets although they are matrices: those next to pixels, whose
+            directions differ in size for a reason, and those that a batch sees few inputs of.
     """
 
     def __init__(self, net: nn.Module, rate: float, share: float, usual: tuple[str, ...] = ()) -> None:
@@ -29,7 +29,9 @@ class Steepest:
         matrices: list[Tensor] = []
         rest: list[Tensor] = []
         for name, weight in net.named_parameters():
-            is_matrix = weight.ndim >= 2 and not name.startswith(usual)
+            if not weight.requires_grad:
+                continue
+            is_matrix = weight.ndim >= 2 and not name.endswith(usual)
             (matrices if is_matrix else rest).append(weight)
         self._seen = [(weight, _as_matrix(weight.detach())) for weight in matrices]
         self.muon = torch.optim.Muon(

@@ -8,16 +8,20 @@ import torch
 
 from engine.methods import Job, anystyle
 from engine.networks.anystyle import (
+    LATENT_SIZE,
+    LATENT_UNIT,
     STRIDE_PX,
     AnyStyle,
     Statistics,
+    StyleEyes,
     covariance,
     inverse_root,
     mean_std,
     rgb_moments,
     transport_colors,
 )
-from engine.styles import load_preset
+from engine.styles import load_preset, presets
+from engine.train.textures import Textures
 from engine.types import Picture
 
 
@@ -107,3 +111,79 @@ def test_codes_of_a_style_do_not_depend_on_unseen_parts(net: AnyStyle, coffee: P
         other = anystyle.encode_picture(net, Picture(loud, alpha), None, 256, device)
         visible = anystyle.encode_picture(net, Picture(loud), None, 256, device)
     assert (calm - other).norm() < 0.02 * (calm - visible).norm()
+
+
+def test_the_shipped_latent_tells_every_style_from_every_other() -> None:
+    """A latent that is the same for all is a network of half its abilities, and no figure of a single picture tells."""
+    codes = [load_preset(preset.name).code for preset in presets()]
+    latents = torch.stack([code for code in codes if code is not None])[:, -LATENT_SIZE:]
+    assert float(latents.std(0).mean()) > 0.5 * LATENT_UNIT
+    distances = torch.cdist(latents, latents) + 1e9 * torch.eye(len(latents))
+    assert float(distances.min()) > 0.1 * LATENT_UNIT * LATENT_SIZE**0.5
+
+
+def test_what_the_latent_says_is_seen(net: AnyStyle, cat: Picture) -> None:
+    """The same content in the same colors and correlations, but with another style's latent."""
+    great_wave, starry_night = (load_preset(name).code for name in ("great-wave", "starry-night"))
+    assert great_wave is not None and starry_night is not None
+    mixed = torch.cat([great_wave[:-LATENT_SIZE], starry_night[-LATENT_SIZE:]])
+    rgb = cat.rgb[None, :, :256, :256]
+    with torch.inference_mode():
+        difference = net(rgb, great_wave[None]) - net(rgb, mixed[None])
+    assert float(difference.abs().mean()) > 2 / 255
+
+
+@pytest.fixture(scope="module")
+def seeing() -> StyleEyes:
+    """Eyes that have looked at textures of every kind."""
+    torch.manual_seed(0)
+    net, textures, rng = AnyStyle(), Textures(), np.random.default_rng(0)
+    crops = [textures.crop(rng, 64, (0.65, 1.0))[None] for _ in range(2 * LATENT_SIZE)]
+    net.style.learn(net, lambda eyes: torch.cat([eyes(crop) for crop in crops]))
+    return net.style
+
+
+def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(seeing: StyleEyes) -> None:
+    textures, rng = Textures(), np.random.default_rng(0)
+    latents = torch.cat(
+        [seeing.latent(seeing(textures.crop(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)]
+    )
+    size = latents.std(0)
+    assert float((size.square().mean().sqrt() / LATENT_UNIT - 1).abs()) < 0.2
+    assert float(size[:8].mean()) > 2 * float(size[96:].mean())
+    correlation = torch.corrcoef(latents[:, :16].T) - torch.eye(16)  # but for what saturates
+    assert float(correlation.abs().mean()) < 0.05
+
+
+def test_nothing_that_is_learned_moves_the_latent(seeing: StyleEyes) -> None:
+    assert not any(weight.requires_grad for weight in seeing.parameters())
+    torch.manual_seed(1)
+    net = AnyStyle()
+    net.style.load_state_dict(seeing.state_dict())
+    rgb = torch.rand(1, 3, 64, 64)
+    before = net.encode_style(rgb)
+    (net(rgb, before) ** 2).sum().backward()
+    torch.optim.SGD(net.parameters(), 0.1).step()
+    after = net.encode_style(rgb)
+    assert torch.equal(before[:, -LATENT_SIZE:], after[:, -LATENT_SIZE:]) and not torch.equal(before, after)
+
+
+def test_a_style_like_no_other_is_off_by_a_few_deviations_and_no_more(seeing: StyleEyes) -> None:
+    for moments in (seeing.mean, seeing.mean + 1e6, seeing.mean - 1e30):
+        latent = seeing.latent(moments[None])
+        assert torch.isfinite(latent).all() and float(latent.abs().max()) <= 4 * LATENT_UNIT + 1e-6
+
+
+@pytest.mark.parametrize("style", ["flat", "paper", "dots"])
+def test_a_style_of_next_to_nothing_explodes_nothing(style: str, net: AnyStyle, cat: Picture) -> None:
+    """A pencil drawing is nearly white paper; what is read of it is relative, and could be anything."""
+    paper = torch.full((1, 3, 256, 256), 0.93)
+    if style != "flat":
+        paper += 0.004 * torch.randn(paper.shape, generator=torch.Generator().manual_seed(0))
+    if style == "dots":
+        paper[:, :, ::64, ::64] = 0
+    with torch.inference_mode():
+        code = net.encode_style(paper)
+        painted = net(cat.rgb[None, :, :256, :256], code)
+    assert torch.isfinite(code).all()
+    assert float(painted.min()) > -0.6 and float(painted.max()) < 1.6

@@ -30,7 +30,7 @@ def learn(net: nn.Sequential, optimizer: Steepest, steps: int = 1) -> list[float
 def test_matrices_move_in_all_directions_alike_and_the_rest_as_adam_says() -> None:
     net = small_network()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    learn(net, Steepest(net, rate=1e-2, share=0.5, usual=("0.",)))
+    learn(net, Steepest(net, rate=1e-2, share=0.5, usual=("0.weight",)))
     moved = {name: value - before[name] for name, value in net.state_dict().items()}
     for name in ("1.weight", "4.weight"):
         matrix = moved[name].flatten(1)

@@ -15,12 +15,12 @@ from skimage import data
 from engine.errors import InputError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
-from engine.train.anystyle import Recipe, Training, is_later
+from engine.train.anystyle import Recipe, Training
 from engine.train.data import PictureFolder
 from engine.train.loop import run
 from engine.types import Picture
 
-RECIPE = Recipe(steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
+RECIPE = Recipe(looked_at=200, steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +80,21 @@ def test_a_run_can_begin_with_the_weights_of_another(pictures: PictureFolder, ba
         second.start_from(tmp_path / "other.safetensors")
 
 
-def test_a_run_starts_from_the_shallower_network_as_if_it_was_the_same(
+def test_the_components_of_the_latent_are_found_after_the_copying_and_stay(
     tmp_path: Path, pictures: PictureFolder, backbone: Vgg19
 ) -> None:
-    training = Training(RECIPE, backbone, pictures, pictures)
-    shallow = {name: value.contiguous() for name, value in training.net.state_dict().items() if not is_later(name)}
-    for name, value in shallow.items():
-        if "mod2" in name:
-            value.fill_(0.01)  # blocks that do something
-    save_file(shallow, tmp_path / "shallow.safetensors")
-    grown = Training(replace(RECIPE, seed=6), backbone, pictures, pictures)
-    grown.start_from(tmp_path / "shallow.safetensors")
-    rgb, style = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        painted = grown.net(rgb, grown.net.encode_style(style))
-        grown.net.blocks, grown.net.quarter_blocks = grown.net.blocks[:3], grown.net.quarter_blocks[:2]
-        grown.net.style_deep = torch.nn.Sequential()
-        torch.testing.assert_close(grown.net(rgb, grown.net.encode_style(style)), painted)
-    del shallow["paint.weight"]
-    save_file(shallow, tmp_path / "less.safetensors")
-    with pytest.raises(WeightsError, match="another network"):
-        training.start_from(tmp_path / "less.safetensors")
+    training = Training(replace(RECIPE, copy_steps=1), backbone, pictures, pictures)
+    training.advance()
+    assert not training.net.style.basis.any()  # what the encoder sees at first is worth nothing
+    training.advance()
+    found = {name: value.clone() for name, value in training.net.style.state_dict().items()}
+    assert found["basis"].any()
+    training.save(tmp_path)
+    resumed = Training(replace(RECIPE, copy_steps=1, seed=6), backbone, pictures, pictures)
+    assert resumed.resume(tmp_path)
+    resumed.advance()
+    for net in (resumed.net, resumed.average):
+        assert all(torch.equal(value, found[name]) for name, value in net.style.state_dict().items())
 
 
 @pytest.mark.slow
