@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.device import choose_device
-from engine.errors import WeightsError
+from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
-from engine.networks.anystyle import AnyStyle, StyleEyes
+from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes
 from engine.train import objective
 from engine.train.data import PictureFolder
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
@@ -85,10 +85,14 @@ class Recipe:
     identity: float = 0.04
     made_up: float = 0.1
     looked_at: int = 1500
-    style_weight: float = 22.0
+    style_weight: float = 20.0
     patch_weight: float = 16.0
     seed: int = 0
     is_bf16: bool = field(default=True, metadata=FLOAT32)
+
+    def __post_init__(self) -> None:
+        if self.looked_at <= LATENT_SIZE:
+            raise SettingsError(f"looked_at must be above {LATENT_SIZE}, the components of the latent.")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: short warm-up, constant, linear fall."""

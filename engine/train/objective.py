@@ -16,8 +16,8 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 CONTENT_LAYER = "relu3_1"
 SCALES = (1.0, 0.5, 0.25)
 PATCH_STRIDES = {"relu2_1": (5, 3), "relu3_1": (3, 2)}  # of the result's and the style's patches
-MOST_STRIPED = 0.3  # of ``striped_spots``: 9 of 10 paintings and photos have less
 PATCH_SCALES = 2  # the finest ones: at the coarsest a patch is larger than a brush stroke
+MOST_STRIPED = 0.3  # of ``worst_stripes``: 9 of 10 paintings and photos have less
 
 Features = list[dict[str, Tensor]]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
 
-from engine.errors import InputError, WeightsError
+from engine.errors import InputError, SettingsError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training
@@ -95,6 +95,11 @@ def test_the_components_of_the_latent_are_found_after_the_copying_and_stay(
     resumed.advance()
     for net in (resumed.net, resumed.average):
         assert all(torch.equal(value, found[name]) for name, value in net.style.state_dict().items())
+
+
+def test_too_few_styles_for_the_components_are_refused() -> None:
+    with pytest.raises(SettingsError, match="looked_at must be above 192"):
+        Recipe(looked_at=192)
 
 
 @pytest.mark.slow
