@@ -240,7 +240,7 @@ def test_pixels_are_told_apart_by_what_they_were_made_of_where_that_is_known() -
     assert digest_of(copy, sources) == digests[1]
 
 
-@pytest.mark.parametrize("box", [(0, 0, 256, 256), (64, 64, 128, 128)], ids=["all", "selection"])
+@pytest.mark.parametrize("box", [(0, 0, 256, 256), (96, 96, 64, 64)], ids=["all", "selection"])
 def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
     box: tuple[int, int, int, int], counted: list[Job], portrait: Picture
 ) -> None:
@@ -254,7 +254,7 @@ def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
     mask = Mask(weight)
     found = [stylize(portrait, [style], inverse(), mask=mask, recent=recent).report["reused"] for _ in range(2)]
     assert found == [False, True] and counted[0].content.rgb is portrait.rgb
-    assert tuple(counted[1].content.rgb.shape[1:]) == counted[1].content.size
+    assert (counted[1].content.rgb is portrait.rgb) == (height == 256)
 
 
 @pytest.mark.parametrize("settings", [{}, {"composite": False}, {"color": "match"}], ids=str)

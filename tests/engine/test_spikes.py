@@ -57,7 +57,6 @@ def test_everything_that_the_network_normalizes_is_watched_while_it_paints() -> 
 
 
 def test_training_on_it_takes_a_spike_away() -> None:
-    """While the same network without it keeps its own."""
     torch.manual_seed(0)
     conv = nn.Conv2d(1, 4, 1)
     rgb = torch.rand(1, 1, 32, 32)
