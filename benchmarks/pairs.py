@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import InputError
 from engine.files import READABLE_SUFFIXES, read_picture
+from engine.train.data import is_held_out
 from engine.train.textures import KINDS, Textures
 
 OWN_STYLE_PX = 384
@@ -39,7 +41,9 @@ class Pair:
     style: Tensor
 
 
-def draw_pairs(photos: Path | None, art: Path | None, n_pairs: int, size_px: int, seed: int) -> Iterator[Pair]:
+def draw_pairs(
+    photos: Path | None, art: Path | None, n_pairs: int, size_px: int, seed: int, held_out: int = 0, least_px: int = 0
+) -> Iterator[Pair]:
     """Pairs out of two folders, the same for the same seed; every picture is used before one is used again.
 
     Args:
@@ -47,13 +51,15 @@ def draw_pairs(photos: Path | None, art: Path | None, n_pairs: int, size_px: int
         n_pairs: how many.
         size_px: longest side of both.
         seed: of the order.
+        held_out: only styles that a training with the same number left out (``data.is_held_out``); 0 = all.
+        least_px: only styles whose longest side has so many pixels: enlarged ones are blurred.
 
     Raises:
-        InputError: a folder holds no picture.
+        InputError: no picture of a folder is left.
     """
     order = random.Random(seed)  # noqa: S311  (an order, no secret)
     contents = _own_photos() if photos is None else _shuffled(photos, order)
-    styles = _own_styles() if art is None else _shuffled(art, order)
+    styles = _own_styles() if art is None else _shuffled(art, order, held_out, least_px)
     for i in range(n_pairs):
         content, style = contents[i % len(contents)], styles[i % len(styles)]
         yield Pair(f"{content.name} / {style.name}", _sized(content.load(), size_px), _sized(style.load(), size_px))
@@ -78,12 +84,19 @@ class _Source:
     load: Callable[[], Tensor]
 
 
-def _shuffled(folder: Path, order: random.Random) -> list[_Source]:
+def _shuffled(folder: Path, order: random.Random, held_out: int = 0, least_px: int = 0) -> list[_Source]:
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in READABLE_SUFFIXES)
+    paths = [p for p in paths if not held_out or is_held_out(p.name, held_out)]
+    paths = [p for p in paths if not least_px or _longest(p) >= least_px]
     if not paths:
-        raise InputError(f"There is no picture in {folder}.")
+        raise InputError(f"There is no picture in {folder}, or none that is to be measured on.")
     order.shuffle(paths)
     return [_Source(path.stem, partial(_read, path)) for path in paths]
+
+
+def _longest(path: Path) -> int:
+    with Image.open(path) as file:  # its header alone
+        return max(file.size)
 
 
 def _read(path: Path) -> Tensor:

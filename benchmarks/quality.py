@@ -70,7 +70,10 @@ def measure(options: argparse.Namespace) -> list[Row]:
     who = choose_painters(options)
     sheet = Sheet(["content", "style", *(name for name in who if name != "photo")])
     rows: list[Row] = []
-    for i, pair in enumerate(draw_pairs(options.photos, options.art, options.pairs, options.size, options.seed)):
+    pairs = draw_pairs(
+        options.photos, options.art, options.pairs, options.size, options.seed, options.held_out, options.least
+    )
+    for i, pair in enumerate(pairs):
         pictures = measure_pair(pair, who, backbone, squeezenet, rows)
         if i < options.sheet_rows:
             sheet.add_row([pair.content, pair.style, *pictures])
@@ -180,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--size", type=int, default=512, metavar="PX", help="longest side")
     parser.add_argument("--seed", type=int, default=0, help="of the pairing")
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="only art that training left out, 1 in N")
+    parser.add_argument("--least", type=int, default=0, metavar="PX", help="only art whose longest side has so many")
     parser.add_argument("--method", default="anystyle")
     parser.add_argument("--quality", nargs="+", default=["fast"], choices=get_args(Quality), help="steps of the ladder")
     parser.add_argument("--strength", type=float, default=1.0)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from engine import heap
 from engine.threads import wait_briefly
 
 SIZES = "512x512,1024x1024,2048x2048,4000x3000"
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         0 done, 1 a painter failed.
     """
     wait_briefly()  # as the product does, for all painters
+    heap.keep_freed()
     options = _parser().parse_args(argv)
     if options.measure:
         print(json.dumps(measure(options.measure, options.size, options.repeats, options.peers)))

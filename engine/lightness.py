@@ -21,10 +21,13 @@ CHUNK_PIXELS = 1 << 17  # smaller ones wait for the threads to meet, larger ones
 FLAT_LIGHTNESS = 0.5  # a standard deviation of L* below this is noise on a flat picture: it is not stretched
 ENOUGH_PIXELS = 300_000  # to know the mean of lightness to a twentieth of L*, and its spread to two thousandths
 DARK_CODE, DARK_LIGHT, DARK_ROOT = 0.04045, 0.0031308, 6 / 29  # below these sRGB and CIELAB go straight
+STEEPNESS = 1.055**2.4  # of sRGB's curve: light = (code + 0.055) ** 2.4 / STEEPNESS
 TO_XYZ, TO_RGB = WHITE_TO_XYZ.float(), XYZ_TO_RGB.float()
 
 
-def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) -> Tensor:
+def keep_chroma(
+    painted: Tensor, content: Tensor, weight: Tensor | None = None, lightness: Tensor | None = None
+) -> Tensor:
     """Paint lightness only: the painting's L*, with the content's mean and contrast, under the content's a*, b*.
 
     Where L* with that chroma is no color that a screen can show, L* gives way toward the content's, never the chroma.
@@ -33,6 +36,7 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
         painted: (3, H, W) sRGB-encoded; clipped to [0, 1].
         content: (3, H, W), in [0, 1].
         weight: (H, W), what counts in the statistics of lightness; None = everything.
+        lightness: (H, W), the painting's (``lightness_of``), where it is at hand.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -40,49 +44,47 @@ def keep_chroma(painted: Tensor, content: Tensor, weight: Tensor | None = None) 
     Departs: Gatys matches luminance before painting and in YIQ, whose chroma is not that of the eye; we match it after,
     in CIELAB, so that the promise holds for what the user sees.
     """
-    check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"), weight=(weight, "H W"))
-    weight = usable(weight)
-    gain, offset = lightness_map(painted, content, weight)
-    theirs, ours = (x.float().cpu().reshape(3, -1) for x in (painted, content))  # (3, H*W)
+    check_shapes(painted=(painted, "3 H W"), content=(content, "3 H W"))
+    check_shapes(painted=(painted, "3 H W"), weight=(weight, "H W"), lightness=(lightness, "H W"))
+    lightness = lightness_of(painted) if lightness is None else lightness
+    gain, offset = lightness_map(lightness, content, usable(weight))
+    theirs, ours = lightness.flatten(), content.float().cpu().reshape(3, -1)  # (H*W,), (3, H*W)
     result = torch.empty_like(ours)
     room, gamut = Room(min(CHUNK_PIXELS, ours.shape[1])), gamut_of_a_screen()
     wanted = torch.empty(room.n_pixels)
     # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.
     for part in parts_of(ours.shape[1]):
-        room.look(theirs[:, part], TO_XYZ[1:2])
-        target = torch.mul(room.x[0], gain, out=wanted[: room.x.shape[1]]).add_(offset)
         room.look(ours[:, part], TO_XYZ)
-        gamut.bring_into(target, room.x)
+        target = torch.mul(theirs[part], gain, out=wanted[: room.x.shape[1]]).add_(offset)
+        gamut.bring_into(target, room.x, room.y)
         room.x += target.sub_(room.x[1])
         room.show(result[:, part])
     return result.view(content.shape).to(content)
 
 
-def lightness_map(painted: Tensor, content: Tensor, weight: Tensor | None) -> tuple[float, float]:
+def lightness_map(lightness: Tensor, content: Tensor, weight: Tensor | None) -> tuple[float, float]:
     """Gain and offset that give the painting's lightness (in cube roots of Y) the content's mean and deviation.
 
     Of a large picture evenly spread pixels are enough.
 
     Args:
-        painted, content: (3, H, W).
+        lightness: (H, W), the painting's.
+        content: (3, H, W).
         weight: (H, W), somewhere above 0, or None.
     """
-    step = max(1, int((painted[0].numel() / ENOUGH_PIXELS) ** 0.5))
+    step = max(1, int((lightness.numel() / ENOUGH_PIXELS) ** 0.5))
     if weight is not None and not bool((weight[::step, ::step] > 0).any()):  # a selection of a few pixels
         step = 1
     share = None if weight is None else weight[::step, ::step].float().cpu()
-    spreads = []
-    for picture in (painted, content):
-        seen = picture[:, ::step, ::step].float().cpu()
-        spreads.append(spread(lightness_of(seen), share))
-    (mean_s, std_s), (mean_c, std_c) = spreads
+    mean_s, std_s = spread(lightness[::step, ::step], share)
+    mean_c, std_c = spread(lightness_of(content[:, ::step, ::step]), share)
     gain = std_c / max(std_s, FLAT_LIGHTNESS / 116)
     return gain, mean_c - mean_s * gain
 
 
 def lightness_of(rgb: Tensor) -> Tensor:
-    """CIELAB's cube roots of Y of sRGB-encoded pixels: (3, H, W) -> (H, W)."""
-    flat = rgb.reshape(3, -1)
+    """CIELAB's cube roots of Y of sRGB-encoded pixels, which are clipped to [0, 1]: (3, H, W) -> (H, W), on the CPU."""
+    flat = rgb.float().cpu().reshape(3, -1)
     room, lightness = Room(min(CHUNK_PIXELS, flat.shape[1])), torch.empty_like(flat[0])
     for part in parts_of(flat.shape[1]):
         room.look(flat[:, part], TO_XYZ[1:2])
@@ -124,27 +126,27 @@ class Room:
         torch.clamp(rgb, 0, DARK_CODE, out=self.y)
         self.x.add_(0.055)
         self._raise_to(2.4)
-        self.x.add_(self.y.sub_(DARK_CODE), alpha=1.055**2.4 / 12.92)
-        self._mix(to_xyz / 1.055**2.4)
+        self.x.add_(self.y.sub_(DARK_CODE), alpha=STEEPNESS / 12.92)
+        self._mix(to_xyz / STEEPNESS)
         self._split(LAB_EPSILON)
         self._raise_to(1 / 3)
         self.x.add_(self.y, alpha=LAB_SLOPE)
 
-    def light(self) -> None:
-        """CIELAB's cube roots -> linear light."""
+    def light(self, unit: float = 1.0) -> None:
+        """CIELAB's cube roots -> linear light, in which white is ``unit``."""
         self._split(DARK_ROOT)
         self.y.mul_(1 / LAB_SLOPE).addcmul_(self.x, self.x.square())
         self._rows.reverse()
         self.x, self.y = self.y, self.x
-        self._mix(TO_RGB)
+        self._mix(TO_RGB * unit)
 
     def show(self, rgb: Tensor) -> None:
         """CIELAB's cube roots -> sRGB-encoded, clipped to [0, 1], which is written to (3, n)."""
-        self.light()
-        torch.clamp(self.x, 0, DARK_LIGHT, out=self.y)
-        self.x.clamp_(DARK_LIGHT, 1)
+        self.light(STEEPNESS)
+        torch.clamp(self.x, 0, STEEPNESS * DARK_LIGHT, out=self.y)
+        self.x.clamp_(STEEPNESS * DARK_LIGHT, STEEPNESS)
         self._raise_to(1 / 2.4)
-        self.x.mul_(1.055).add_(self.y, alpha=12.92).sub_(0.055 + 12.92 * DARK_LIGHT)
+        self.x.add_(self.y, alpha=12.92 / STEEPNESS).sub_(0.055 + 12.92 * DARK_LIGHT)
         torch.clamp(self.x, 0, 1, out=rgb)  # rounding leaves it, too
 
     def _mix(self, matrix: Tensor) -> None:
@@ -168,6 +170,9 @@ class Room:
 # Chroma in units of cube roots: across fx - fy = a* / 500, along fz - fy = -b* / 200. The table holds all of sRGB.
 ACROSS, ALONG = (-0.175, 0.2), (-0.48, 0.545)
 COARSE, FINE = 512, 2  # entries a side that are computed; entries of the table for each of them: 0.2 of a*, b* apart
+PLACES_ACROSS, PLACES_ALONG = ((FINE * COARSE - 1) / (last - first) for first, last in (ACROSS, ALONG))
+TO_PLACE = torch.tensor([[PLACES_ACROSS, -PLACES_ACROSS, 0], [0, -PLACES_ALONG, PLACES_ALONG]])  # of cube roots
+FIRST_PLACE = torch.tensor([[0.5 - ACROSS[0] * PLACES_ACROSS], [0.5 - ALONG[0] * PLACES_ALONG]])  # cut off: rounded
 LEVELS = 33  # of lightness that are tried first
 BISECTIONS = 8
 
@@ -177,29 +182,31 @@ class Gamut:
     """Within which lightness colors of a chroma can be shown.
 
     Args:
-        low, high: ((FINE * COARSE)**2,), cube roots of Y by chroma, across first.
+        ends: (2 * (FINE * COARSE)**2,), cube roots of Y by chroma, across first: the darkest of all, then the lightest.
     """
 
-    low: Tensor
-    high: Tensor
+    ends: Tensor
 
-    def bring_into(self, target: Tensor, own: Tensor) -> None:
+    def bring_into(self, target: Tensor, own: Tensor, spare: Tensor | None = None) -> None:
         """Move lightnesses into the gamut, toward what the colors had; in place.
 
         Args:
             target: (n,) cube roots of Y.
             own: (3, n) cube roots of X, Y, Z of colors that can be shown, whose chroma counts.
+            spare: (3, n) memory to be written over; None = takes some.
         """
         n = FINE * COARSE
-        place = torch.zeros_like(target)
-        for channel, (first, last) in ((0, ACROSS), (2, ALONG)):
-            step = (last - first) / (n - 1)
-            along = torch.sub(own[channel], own[1]).mul_(1 / step).sub_(first / step).round_()
-            place = along.add_(place, alpha=n)
-        index = place.int().clamp_(0, n * n - 1)  # only what is no number leaves it
-        lowest = torch.minimum(self.low.index_select(0, index), own[1])
-        highest = torch.maximum(self.high.index_select(0, index), own[1])
-        torch.clamp(target, lowest, highest, out=target)
+        spare = torch.empty_like(own) if spare is None else spare
+        index, end, is_up = spare
+        torch.mm(TO_PLACE, own, out=spare[:2])
+        spare[:2].add_(FIRST_PLACE).trunc_()
+        torch.sub(target, own[1], out=is_up).sign_().clamp_min_(0)  # only the end that it moves toward can be passed
+        index.mul_(n).add_(end).add_(is_up, alpha=n * n).clamp_(0, 2 * n * n - 1)  # only what is no number leaves it
+        whole = is_up.view(torch.int32).copy_(index)
+        torch.index_select(self.ends, 0, whole, out=end)
+        torch.minimum(end, own[1], out=index)
+        torch.maximum(end, own[1], out=end)
+        torch.clamp(target, index, end, out=target)
 
 
 @cache
@@ -233,7 +240,7 @@ def gamut_of_a_screen() -> Gamut:
             is_shown = excess(middle) <= 0
             good, bad = torch.where(is_shown, middle, good), torch.where(is_shown, bad, middle)
         ends.append(_finer(good.view(1, 1, n, n)))
-    return Gamut(*ends)
+    return Gamut(torch.cat(ends))
 
 
 def _finer(table: Tensor) -> Tensor:

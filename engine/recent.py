@@ -10,39 +10,28 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from engine.lightness import lightness_of
 from engine.methods import Job
 from engine.options import Option
-from engine.types import Settings
+from engine.types import Picture, Settings
 
-BUDGET_BYTES = 384 << 20  # two paintings of 12 megapixels
+BUDGET_BYTES = 400 << 20  # two paintings of 12 megapixels
+CONTENT_BYTES = 192 << 20  # and one picture that they are of
 SLICE_BYTES = 8 << 20  # digested in parallel
 # Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints anew.
 AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
 
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What pixels were made of: digested in their place, since 8 bits a value are a quarter of what 32 are.
-
-    Args:
-        data: all that decides the pixels, but for ``kind``.
-        kind: how they came of it.
-    """
-
-    data: bytes | bytearray | memoryview
-    kind: str
-
-
-Sources = Mapping[Tensor, Source]
+Bytes = bytes | bytearray | memoryview
+Sources = Mapping[Tensor, bytes]
 NO_SOURCES: Sources = MappingProxyType({})
 
 
@@ -53,13 +42,35 @@ class Recent:
         budget_bytes: what all of them may take; a larger painting is not kept.
 
     Attributes:
-        sources: by the pixels of a job, where whoever made them says of what. Those must not be written to then.
+        sources: by the pixels of a job, a digest of the bytes that they were made of, where that is known: 8 bits a
+            value are a quarter of what 32 are. Those pixels must not be written to.
     """
 
     def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
         self.sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._paintings: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._lightness: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._content: tuple[bytes, Picture] | None = None
+
+    def content(self, data: Bytes, kind: str, make: Callable[[], Picture]) -> Picture:
+        """The picture that bytes stand for: whoever wants other colors sends the same ones again.
+
+        Args:
+            data: all that decides the picture, but for ``kind``.
+            kind: how it comes of them: type and shape.
+            make: makes it, if it is not the one that was asked for last. It must not be written to.
+        """
+        digest = _digest_of_bytes(kind, memoryview(data))
+        picture = self._content[1] if self._content is not None and self._content[0] == digest else None
+        if picture is None:
+            self._content = None  # before there is another one: two are more than the memory that they are made in
+            picture = make()
+            parts = [x for x in (picture.rgb, picture.alpha) if x is not None]
+            if sum(map(bytes_of, parts)) <= CONTENT_BYTES:
+                self._content = digest, picture
+        self.sources[picture.rgb] = digest
+        return picture
 
     def find(self, digest: bytes) -> Tensor | None:
         """The painting of a digest, or None. It must not be written to."""
@@ -75,14 +86,24 @@ class Recent:
         if bytes_of(painting) <= self.budget_bytes:
             self._paintings[digest] = painting
 
+    def lightness(self, painting: Tensor) -> Tensor:
+        """What color mode "luminance" needs of a painting: (3, H, W) -> (H, W). Of one that is kept, it is kept too."""
+        known = self._lightness.get(painting)
+        if known is None:
+            known = lightness_of(painting)
+            if any(painting is kept for kept in self._paintings.values()):
+                self._lightness[painting] = known
+        return known
+
     def clear(self) -> None:
         """Let all of them go, for instance because memory is short."""
         self._paintings.clear()
+        self._content = None
 
     @property
     def n_bytes(self) -> int:
-        """What the paintings take."""
-        return sum(bytes_of(painting) for painting in self._paintings.values())
+        """What the paintings take, with all that is known of them."""
+        return sum(map(bytes_of, (*self._paintings.values(), *self._lightness.values())))
 
     def __len__(self) -> int:
         return len(self._paintings)
@@ -156,9 +177,8 @@ def _with_file(value: object) -> object:
 def _digest(x: Tensor, sources: Sources) -> bytes:
     """Of shape, type and every byte, or of the bytes that these came of."""
     head = f"{x.dtype}{tuple(x.shape)}"
-    source = sources.get(x)
-    if source is not None:
-        return _digest_of_bytes(f"{head} of {source.kind}", memoryview(source.data))
+    if x in sources:
+        return _digest_of_bytes(f"{head} of", memoryview(sources[x]))
     return _digest_of_bytes(head, x.detach().cpu().contiguous().numpy().data)
 
 

@@ -120,7 +120,7 @@ def stylize(
             painted, is_reused = recall(method, job, recent)
             as_it_left_the_method = painted
         with clock.stage("color"):
-            painted = restore_colors(painted, small, styles, settings)
+            painted = restore_colors(painted, small, styles, settings, recent)
             painted = enlarge(painted, part_of.content)
         if settings.photoreal > 0 and own_smoothing(job) < 1:
             with clock.stage("smooth"):
@@ -301,7 +301,9 @@ def _recolored_picture(style: Picture, work: Work, settings: Settings) -> Pictur
     return Picture(rgb.clamp(0, 1), style.alpha)
 
 
-def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], settings: Settings) -> Tensor:
+def restore_colors(
+    painted: Tensor, work: Work, styles: Sequence[Style], settings: Settings, recent: Recent | None
+) -> Tensor:
     """Give the painting the colors that the color mode asks for.
 
     A style code has its colors baked in: in "match" mode the painting itself is recolored where there is no picture
@@ -310,7 +312,8 @@ def restore_colors(painted: Tensor, work: Work, styles: Sequence[Style], setting
     content = work.content.rgb
     weight = None if work.mask is None else work.mask.weight
     if settings.color == "luminance":
-        return keep_chroma(painted, content, weight)  # which clips on its way
+        lightness = None if recent is None else recent.lightness(painted)
+        return keep_chroma(painted, content, weight, lightness)  # which clips on its way
     painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
         moved = recolor(painted, content, style_weight=weight, content_weight=weight, map=settings.color_map)
@@ -332,6 +335,8 @@ def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor,
         return found, True
     painted = paint(method, job)
     recent.keep(digest, painted)
+    if recent.find(digest) is painted:
+        recent.lightness(painted)  # so that the first change of colors is as quick as the next
     return painted, False
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from engine import __version__
+from engine import __version__, heap
 from engine.errors import ImpastoError, SettingsError
 from engine.threads import wait_briefly
 from gimp_plugin.wire import WireError
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     wait_briefly()
+    heap.keep_freed()
     try:
         return _run(words)
     except SettingsError as error:

@@ -40,16 +40,15 @@ def to_weight(values: Tensor) -> Tensor:
 
 def picture_of(plane: Plane) -> Picture:
     """An (H, W, 4) plane as a Picture; a fully opaque one has no alpha, and alpha that is not a number counts as 0."""
-    pixels = tensor_of(plane)
+    pixels, is_opaque = tensor_of(plane), True
     rgb = torch.empty(3, plane.height, plane.width)
     for top in range(0, plane.height, ROWS):
-        strip = rgb[:, top : top + ROWS]  # (3, rows, W)
-        strip.copy_(pixels[top : top + ROWS, :, :3].permute(2, 0, 1))
+        strip, source = rgb[:, top : top + ROWS], pixels[top : top + ROWS]  # (3, rows, W), (rows, W, 4)
+        strip.copy_(source[:, :, :3].permute(2, 0, 1))
         if plane.dtype in FULL_SCALE:
             strip.div_(FULL_SCALE[plane.dtype])
-    alpha = pixels[:, :, 3]
-    is_opaque = bool((alpha == FULL_SCALE.get(plane.dtype, 1)).all())
-    return Picture(rgb, None if is_opaque else to_weight(to_unit(alpha, plane.dtype)))
+        is_opaque = is_opaque and bool((source[:, :, 3] == FULL_SCALE.get(plane.dtype, 1)).all())
+    return Picture(rgb, None if is_opaque else to_weight(to_unit(pixels[:, :, 3], plane.dtype)))
 
 
 def plane_of(picture: Picture, like: Plane) -> Plane:

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from engine import __version__, methods, segment, styles
+from engine import __version__, heap, methods, segment, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
-from engine.recent import Recent, Source
+from engine.recent import Recent
 from engine.stylize import stylize
-from engine.types import Progress
+from engine.types import Picture, Progress
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
+    Plane,
     SegmentRequest,
     SegmentResult,
     StylizeRequest,
@@ -82,6 +83,10 @@ class Painter:
                 self.recent.clear()  # the next try has that much more
             raise
 
+    def rest(self) -> None:
+        """Nothing has come for a while: what is free goes back to the system, what may be asked for again stays."""
+        heap.give_back()
+
 
 def answer(
     request: StylizeRequest, on_progress: Callable[[float, str], None], recent: Recent | None = None
@@ -89,11 +94,9 @@ def answer(
     """The engine's result for a request, its errors in the wire's terms."""
     with in_wire_terms(), memory_errors("this picture"):
         began = time.perf_counter()
-        content, mask = convert.picture_of(request.content), convert.mask_of(request.mask)
+        content, mask = content_of(request.content, recent), convert.mask_of(request.mask)
         entries = [convert.style_of(entry) for entry in request.styles]
         settings = convert.settings_of(request)
-        if recent is not None:
-            recent.sources[content.rgb] = Source(request.content.data, request.content.dtype)
         series, regions = convert.series_of(request), convert.regions_of(request, entries[0])
         converted = time.perf_counter()
         tell = as_progress(on_progress)
@@ -108,6 +111,13 @@ def answer(
         seconds = converted - began + time.perf_counter() - painted
         done.report["seconds"]["convert"] = round(seconds, 4)
         return StylizeResult(plane, done.report, edge)
+
+
+def content_of(plane: Plane, recent: Recent | None) -> Picture:
+    """A request's content, from the last request if it had the same."""
+    if recent is None:
+        return convert.picture_of(plane)
+    return recent.content(plane.data, f"{plane.dtype} {plane.shape}", lambda: convert.picture_of(plane))
 
 
 def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> SegmentResult:

@@ -17,10 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine import heap
 from gimp_plugin.wire import WireError
 
 PaintJob = Callable[[Path, Path, Callable[[float, str], None]], None]
 """Reads the request's frame, writes the result's, reports progress; raises ``WireError`` for the user."""
+
+REST_S = 10.0
 
 log = logging.getLogger("impasto.worker")
 
@@ -59,16 +62,32 @@ class Worker:
                 self.orders.put(message)
         os._exit(0)
 
-    def run(self, paint: PaintJob, catalog: dict[str, Any]) -> None:
+    def run(
+        self,
+        paint: PaintJob,
+        catalog: dict[str, Any],
+        rest: Callable[[], None] = lambda: None,
+        rest_s: float = REST_S,
+    ) -> None:
         """Serve until the process ends.
 
         Args:
             paint: does the work.
             catalog: what the engine can do, told to the supervisor now that it is ready (JSON values).
+            rest: called when there is no work for a while, once until there is some again.
+            rest_s: how long that is, in seconds.
         """
         self.tell({"ready": catalog})
+        wait_s: float | None = rest_s
         while True:
-            self.serve(self.orders.get(), paint)
+            try:
+                order = self.orders.get(timeout=wait_s)
+            except queue.Empty:
+                rest()
+                wait_s = None
+            else:
+                self.serve(order, paint)
+                wait_s = rest_s
 
     def serve(self, order: dict[str, str], paint: PaintJob) -> None:
         """Run one job and report how it ended."""
@@ -110,12 +129,14 @@ def claim_stdout() -> TextIO:
 def main() -> None:
     """The process: load torch and the default method, then serve."""
     worker = Worker(sys.stdin, claim_stdout())
+    heap.keep_freed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
     from server.painter import Painter, catalog  # noqa: PLC0415
 
     warm_up()
-    worker.run(Painter().paint, catalog())
+    painter = Painter()
+    worker.run(painter.paint, catalog(), painter.rest)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
@@ -13,6 +14,8 @@ from benchmarks import metrics
 from benchmarks.lengstrom import Lengstrom
 from benchmarks.pairs import draw_pairs
 from benchmarks.squeezenet import SqueezeNet
+from engine.errors import InputError
+from engine.train.data import is_held_out
 from engine.vision import import_torchvision
 
 
@@ -53,6 +56,22 @@ def test_lengstroms_network_undoes_its_own_strides(shared_data: Path) -> None:
     painted = Lengstrom(shared_data / "peers" / "lengstrom_wave_fp16.safetensors")(torch.rand(1, 3, 66, 91))
     assert painted.shape == (1, 3, 66, 91)
     assert 0.05 < painted.std() < 0.5
+
+
+def test_only_styles_that_training_left_out_and_that_are_large_enough_are_drawn(tmp_path: Path) -> None:
+    for i in range(60):
+        Image.new("RGB", (100 if i % 2 else 300, 90), (4 * i, 9, 9)).save(tmp_path / f"{i}.png")
+
+    def drawn(**which: int) -> set[str]:
+        return {pair.name.split(" / ")[1] for pair in draw_pairs(None, tmp_path, 60, 64, seed=0, **which)}
+
+    held = {f"{i}" for i in range(60) if is_held_out(f"{i}.png", 4)}
+    large = {f"{i}" for i in range(0, 60, 2)}
+    assert drawn() == {f"{i}" for i in range(60)}
+    assert drawn(held_out=4) == held != set()
+    assert drawn(held_out=4, least_px=200) == held & large != held
+    with pytest.raises(InputError, match="none that is to be measured on"):
+        drawn(least_px=400)
 
 
 def test_our_own_pairs_are_forty_different_ones_and_the_same_each_time() -> None:

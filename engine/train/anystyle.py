@@ -23,7 +23,7 @@ from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes
 from engine.train import objective
-from engine.train.data import PictureFolder
+from engine.train.data import PictureFolder, preset_works
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
@@ -34,6 +34,7 @@ from engine.weights import unpacked
 
 WEIGHTS = {
     "content": 1.0,
+    "layout": 0.5,
     "identity": 5.0,
     "variation": 0.1,
     "grid": 5.0,
@@ -64,6 +65,8 @@ class Recipe:
         average: factor of the moving average of the weights that is shipped.
         identity: share of steps whose styles are the contents themselves.
         made_up: share of styles that are made-up textures.
+        presets: share of styles that are works of our presets, as far as ART has them: most users see those first.
+        held_out: one picture in so many of both folders is left for measuring (``data.is_held_out``); 0 = none.
         looked_at: styles in which the components of the latent are found, once, after the copying.
         style_weight: weight of the style term against the content term.
         patch_weight: weight of the patch term against the content term.
@@ -84,6 +87,8 @@ class Recipe:
     average: float = 0.998
     identity: float = 0.04
     made_up: float = 0.1
+    presets: float = 0.3
+    held_out: int = 12
     looked_at: int = 1500
     style_weight: float = 20.0
     patch_weight: float = 16.0
@@ -122,6 +127,7 @@ class Training(Run):
         self.spikes = SpikeWatch(self.net)
         self.optimizer = Steepest(self.net, recipe.rate, recipe.muon, USUAL_STEPS)
         self.textures = Textures()
+        self.presets = [i for i, name in enumerate(art.names) if name in preset_works()]
         self.usual = Usual()
 
     def batch(self) -> tuple[Tensor, Tensor]:
@@ -139,8 +145,11 @@ class Training(Run):
 
     def style_crop(self) -> Tensor:
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
-        source = self.textures if self.rng.random() < self.recipe.made_up else self.art
-        return source.crop(self.rng, self.recipe.style_px, (self.recipe.least_zoom, 1.0))
+        size_px, zoom, kind = self.recipe.style_px, (self.recipe.least_zoom, 1.0), self.rng.random()
+        if kind < self.recipe.made_up:
+            return self.textures.crop(self.rng, size_px, zoom)
+        is_preset = self.presets and kind < self.recipe.made_up + self.recipe.presets
+        return self.art.crop(self.rng, size_px, zoom, int(self.rng.choice(self.presets)) if is_preset else None)
 
     def look_at_styles(self, eyes: StyleEyes) -> Tensor:
         """The moments of many style crops: (looked_at, N_MOMENTS)."""
@@ -163,11 +172,15 @@ class Training(Run):
             with torch.no_grad():
                 style_seen = objective.pyramid(self.backbone, style)
                 targets = objective.style_targets(style_seen, sharing)
-                content_seen = self.backbone(content, [objective.CONTENT_LAYER])
+                content_seen = objective.pyramid(self.backbone, content, (objective.CONTENT_LAYER,), n_scales=2)
             patch = objective.patch_loss(seen, style_seen, sharing)
-        layer = objective.CONTENT_LAYER
+        content_distances = [
+            objective.content_distance(ours[objective.CONTENT_LAYER], theirs[objective.CONTENT_LAYER])
+            for ours, theirs in zip(seen, content_seen, strict=False)
+        ]  # finest first
         return {
-            "content": objective.content_distance(seen[0][layer], content_seen[layer]),
+            "content": content_distances[0],
+            "layout": content_distances[1],
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),
@@ -259,7 +272,8 @@ def main(argv: list[str] | None = None) -> int:
     add_arguments(parser, Recipe)
     args = parser.parse_args(argv)
     backbone, device = load_vgg19_file(args.features), choose_device(args.device)
-    recipe, photos, art = recipe_of(args, Recipe), PictureFolder(args.photos), PictureFolder(args.art)
+    recipe = recipe_of(args, Recipe)
+    photos, art = (PictureFolder(folder, held_out=recipe.held_out) for folder in (args.photos, args.art))
     training = Training(recipe, backbone, photos, art, device)
     if not training.resume(args.out) and args.start_from is not None:
         training.start_from(args.start_from)

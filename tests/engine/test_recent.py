@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from engine import methods
+from engine.lightness import lightness_of
 from engine.methods import Job, MethodInfo
 from engine.options import Option
-from engine.recent import AFTERWARDS, Recent, Source, digest_of
+from engine.recent import AFTERWARDS, CONTENT_BYTES, Recent, digest_of
 from engine.styles import load_preset
 from engine.stylize import Stylized, stylize
 from engine.types import Mask, Picture, Region, Settings, Style
@@ -229,15 +230,55 @@ def test_pixels_are_told_apart_by_what_they_were_made_of_where_that_is_known() -
     job, sources = Job(Picture(rgb), [Style("a", code=torch.zeros(1))], Settings()), Recent().sources
     digests = [digest_of(job, sources)]
     assert digests == [digest_of(job)]
-    for source in (Source(b"12", "U8"), Source(b"13", "U8"), Source(b"12", "U16")):
+    for source in (b"12", b"13"):
         sources[rgb] = source
         digests.append(digest_of(job, sources))
-    sources[rgb] = Source(memoryview(bytearray(b"12")), "U8")
-    assert digests.index(digest_of(job, sources)) == 1 and len(set(digests)) == 4
+    assert len(set(digests)) == 3
     copy = replace(job, content=Picture(rgb.clone()))  # of equal pixels, but nobody said what of
     assert digest_of(copy, sources) == digests[0]
-    sources[copy.content.rgb] = Source(b"12", "U8")
+    sources[copy.content.rgb] = b"12"
     assert digest_of(copy, sources) == digests[1]
+    turned = replace(job, content=Picture(rgb.view(3, 50, 40)))
+    sources[turned.content.rgb] = b"12"
+    assert digest_of(turned, sources) != digests[1]
+
+
+def test_the_content_that_was_asked_for_last_is_at_hand() -> None:
+    recent, made = Recent(), []
+
+    def make() -> Picture:
+        made.append(Picture(torch.rand(3, 4, 5)))
+        return made[-1]
+
+    first = recent.content(b"12", "U8 (4, 5, 4)", make)
+    assert recent.content(memoryview(bytearray(b"12")), "U8 (4, 5, 4)", make) is first and len(made) == 1
+    others = [recent.content(*other, make) for other in ((b"13", "U8 (4, 5, 4)"), (b"12", "U16 (4, 5, 4)"))]
+    digests = {recent.sources[picture.rgb] for picture in (first, *others)}
+    assert len(made) == 3 and len(digests) == 3
+    assert recent.content(b"12", "U8 (4, 5, 4)", make) is not first  # only the last one is kept
+    assert recent.sources[made[-1].rgb] == recent.sources[first.rgb]  # and yet it is known for the same
+    recent.clear()
+    recent.content(b"12", "U8 (4, 5, 4)", make)
+    assert len(made) == 5
+
+
+def test_a_content_that_takes_too_much_memory_is_not_kept() -> None:
+    recent = Recent()
+    large = Picture(torch.empty(CONTENT_BYTES // 4 + 1)[:60].view(3, 4, 5))  # a view of what nothing ever writes to
+    assert recent.content(b"1", "", lambda: large) is large
+    assert recent.content(b"1", "", lambda: Picture(torch.zeros(3, 4, 5))) is not large
+
+
+def test_the_lightness_of_a_painting_is_kept_with_it(counted: list[Job], cat: Picture) -> None:
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    stylize(cat, [style], inverse(), recent=recent)
+    n_values = 4 * cat.rgb[0].numel()
+    assert recent.n_bytes == 4 * n_values  # three channels of the painting, and its lightness
+    painting = 1 - cat.rgb
+    found = recent.lightness(painting)  # equal pixels, but nobody keeps them
+    assert torch.equal(found, lightness_of(painting)) and recent.n_bytes == 4 * n_values
+    recent.clear()
+    assert recent.n_bytes == 0
 
 
 @pytest.mark.parametrize("box", [(0, 0, 256, 256), (96, 96, 64, 64)], ids=["all", "selection"])
@@ -246,7 +287,7 @@ def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
 ) -> None:
     """Although both are made of the same bytes."""
     style, recent = Style("code", code=torch.zeros(3)), Recent()
-    recent.sources[portrait.rgb] = Source(b"portrait", "U8")
+    recent.sources[portrait.rgb] = b"portrait"
     stylize(portrait, [style], inverse(), recent=recent)
     top, left, height, width = box
     weight = torch.zeros(256, 256)

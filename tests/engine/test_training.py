@@ -16,7 +16,7 @@ from engine.errors import InputError, SettingsError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training
-from engine.train.data import PictureFolder
+from engine.train.data import PictureFolder, is_held_out, preset_works
 from engine.train.loop import run
 from engine.types import Picture
 
@@ -210,6 +210,32 @@ def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:
     assert torch.equal(a, b)
     assert a.shape == (3, 96, 96)
     assert not torch.equal(a, pictures.crop(np.random.default_rng(5), 96, (0.5, 1.0)))
+
+
+def test_the_same_pictures_are_held_out_everywhere(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(300)]
+    held = [name for name in names if is_held_out(name, 12)]
+    assert 12 < len(held) < 40 and not any(is_held_out(name, 0) for name in names)
+    for name in (held[0], next(name for name in names if name not in held)):
+        Image.fromarray(data.coffee()).save(tmp_path / name)
+    assert len(PictureFolder(tmp_path)) == 2
+    assert held[0] not in PictureFolder(tmp_path, held_out=12).names
+    assert preset_works() and not any(is_held_out(name, 1) for name in preset_works())  # they are to be learned
+
+
+def test_works_of_the_presets_are_drawn_for_their_share_of_the_styles(tmp_path: Path, backbone: Vgg19) -> None:
+    work = sorted(preset_works())[0]
+    for name, gray in ((work, 255), *((f"{i}.png", 0) for i in range(9))):
+        Image.new("L", (256, 256), gray).save(tmp_path / name)
+    art = PictureFolder(tmp_path)
+
+    def share_of_the_work(presets: float) -> float:
+        training = Training(replace(RECIPE, made_up=0.0, presets=presets), backbone, art, art)
+        return float(np.mean([float(training.style_crop().mean()) > 0.5 for _ in range(400)]))
+
+    assert share_of_the_work(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
+    assert share_of_the_work(0.5) == pytest.approx(0.55, abs=0.08)
+    assert share_of_the_work(1.0) == 1
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""Freed memory stays with the process, ready for the next picture.
+
+The C library gives large blocks back to the system as soon as they are freed, and the system hands out every page of
+the next one anew, which takes longer than to fill it: of the 4.9 s of a painting of 12 megapixels 1 s, of another color
+mode a fifth. Only what a process does of itself is changed, when it begins: a program that imports the engine keeps its
+own ways.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+
+KEPT_BYTES = 1 << 30  # as much that is free at the end of the heap stays
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+def keep_freed() -> bool:
+    """Keep freed memory from now on.
+
+    Returns:
+        Whether the C library can do that: glibc, which is that of most Linux systems. Elsewhere nothing changes.
+    """
+    mallopt = _of_the_c_library("mallopt")
+    if mallopt is None:
+        return False
+    answers = [mallopt(option, KEPT_BYTES) for option in (MMAP_THRESHOLD, TRIM_THRESHOLD)]
+    return all(answers)
+
+
+def give_back() -> None:
+    """Let the system have what is free, for a time of rest."""
+    trim = _of_the_c_library("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_the_c_library(name: str) -> Callable[..., int] | None:
+    if sys.platform != "linux":
+        return None
+    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return function
