@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     wait_briefly()
-    heap.keep_freed()
+    if words[:1] != ["serve"]:  # whose process computes nothing, and stays small
+        heap.keep_freed()
     try:
         return _run(words)
     except SettingsError as error:

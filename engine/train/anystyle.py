@@ -172,15 +172,15 @@ class Training(Run):
             with torch.no_grad():
                 style_seen = objective.pyramid(self.backbone, style)
                 targets = objective.style_targets(style_seen, sharing)
-                content_seen = objective.pyramid(self.backbone, content, (objective.CONTENT_LAYER,), n_scales=2)
+                content_seen = objective.pyramid(self.backbone, content, (objective.CONTENT_LAYER,))
             patch = objective.patch_loss(seen, style_seen, sharing)
-        content_distances = [
+        finest, *coarser = [
             objective.content_distance(ours[objective.CONTENT_LAYER], theirs[objective.CONTENT_LAYER])
-            for ours, theirs in zip(seen, content_seen, strict=False)
-        ]  # finest first
+            for ours, theirs in zip(seen, content_seen, strict=True)
+        ]
         return {
-            "content": content_distances[0],
-            "layout": content_distances[1],
+            "content": finest,
+            "layout": torch.stack(coarser).mean(0),
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),

@@ -22,11 +22,9 @@ MOST_STRIPED = 0.3  # of ``worst_stripes``: 9 of 10 paintings and photos have le
 Features = list[dict[str, Tensor]]
 
 
-def pyramid(
-    backbone: Backbone, rgb: Tensor, layers: tuple[str, ...] = STYLE_LAYERS, n_scales: int = len(SCALES)
-) -> Features:
-    """Features of (B, 3, H, W) at the ``n_scales`` finest scales, finest first."""
-    return [backbone(rgb if s == 1 else _scaled(rgb, s), layers) for s in SCALES[:n_scales]]
+def pyramid(backbone: Backbone, rgb: Tensor, layers: tuple[str, ...] = STYLE_LAYERS) -> Features:
+    """Features of (B, 3, H, W) at every scale, finest first."""
+    return [backbone(rgb if s == 1 else _scaled(rgb, s), layers) for s in SCALES]
 
 
 def _scaled(rgb: Tensor, factor: float) -> Tensor:
