@@ -255,7 +255,7 @@ def _triangle(matrix: Tensor) -> Tensor:
 
 def usable(weight: Tensor | None) -> Tensor | None:
     """A weight (H, W), or None where it is nowhere above 0: then all counts alike."""
-    return weight if weight is not None and bool((weight > 0).any()) else None
+    return weight if weight is not None and float(weight.max()) > 0 else None
 
 
 def spread(values: Tensor, weight: Tensor | None) -> tuple[float, float]:

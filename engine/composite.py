@@ -9,6 +9,8 @@ from engine.errors import InputError
 from engine.shapes import check_shapes
 from engine.types import Mask, Picture
 
+ROWS = 64
+
 
 def composite(painted: Tensor, content: Picture, mask: Mask | None) -> Tensor:
     """Blend a painting into the content.
@@ -25,29 +27,41 @@ def composite(painted: Tensor, content: Picture, mask: Mask | None) -> Tensor:
     Raises:
         InputError: the sizes differ.
     """
+    result = content.rgb.clone()
+    paint_over(result, painted, content.alpha, mask)
+    return result
+
+
+def paint_over(canvas: Tensor, painted: Tensor, alpha: Tensor | None, mask: Mask | None) -> None:
+    """Blend a painting into a picture in its place: ``composite`` without a copy.
+
+    In strips that stay in the processor's cache; most of them are wholly inside the mask, or outside.
+
+    Args:
+        canvas: (3, H, W), what shows where the mask is 0; written to.
+        painted: (3, H, W).
+        alpha: (H, W) of the canvas; where it is 0 nothing is written.
+        mask: (H, W), 1 = painted; None = painted everywhere.
+
+    Raises:
+        InputError: the sizes differ.
+    """
     weight = None if mask is None else mask.weight
-    check_shapes(
-        painted=(painted, "3 H W"),
-        content=(content.rgb, "3 H W"),
-        mask=(weight, "H W"),
-        alpha=(content.alpha, "H W"),
-    )
-    kept = _kept(content, weight)
-    if weight is None:
-        result = painted.clone()
-    else:
-        result = torch.lerp(content.rgb, painted, weight.clamp(0, 1))
-        result = torch.where(weight >= 1, painted, result)
-    return result if kept is None else torch.where(kept, content.rgb, result)
-
-
-def _kept(content: Picture, weight: Tensor | None) -> Tensor | None:
-    """(H, W): pixels that the painting must not touch."""
-    unselected = None if weight is None else weight <= 0
-    unseen = None if content.alpha is None else content.alpha <= 0
-    if unselected is None or unseen is None:
-        return unseen if unselected is None else unselected
-    return unselected | unseen
+    check_shapes(painted=(painted, "3 H W"), content=(canvas, "3 H W"), mask=(weight, "H W"), alpha=(alpha, "H W"))
+    for top in range(0, canvas.shape[1], ROWS):
+        rows = slice(top, top + ROWS)
+        below, strip = canvas[:, rows], painted[:, rows]
+        if weight is not None:
+            share = weight[rows]
+            least, most = (float(extreme) for extreme in torch.aminmax(share))
+            if most <= 0:
+                continue
+            if not least >= 1:
+                blended = torch.lerp(below, strip, share.clamp(0, 1))
+                strip = torch.where(share <= 0, below, torch.where(share >= 1, strip, blended))
+        if alpha is not None:
+            strip = torch.where(alpha[rows] <= 0, below, strip)
+        below.copy_(strip)
 
 
 def mask_box(weight: Tensor, pad_px: int, multiple: int) -> tuple[int, int, int, int]:

@@ -26,6 +26,7 @@ from engine.types import Picture, Settings
 
 BUDGET_BYTES = 400 << 20  # two paintings of 12 megapixels
 CONTENT_BYTES = 192 << 20  # and one picture that they are of
+N_STRENGTHS = 64
 SLICE_BYTES = 8 << 20  # digested in parallel
 # Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints anew.
 AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
@@ -49,6 +50,7 @@ class Recent:
     def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
         self.sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._strengths: OrderedDict[bytes, float] = OrderedDict()
         self._paintings: OrderedDict[bytes, Tensor] = OrderedDict()
         self._lightness: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._content: tuple[bytes, Picture] | None = None
@@ -61,7 +63,7 @@ class Recent:
             kind: how it comes of them: type and shape.
             make: makes it, if it is not the one that was asked for last. It must not be written to.
         """
-        digest = _digest_of_bytes(kind, memoryview(data))
+        digest = digest_of_bytes(kind, data)
         picture = self._content[1] if self._content is not None and self._content[0] == digest else None
         if picture is None:
             self._content = None  # before there is another one: two are more than the memory that they are made in
@@ -86,14 +88,38 @@ class Recent:
         if bytes_of(painting) <= self.budget_bytes:
             self._paintings[digest] = painting
 
+    def know_part(self, part: Tensor, whole: Tensor, box: tuple[int, int, int, int]) -> None:
+        """What a part was made of, where that is known of the whole: of another whole, other pixels count too.
+
+        Args:
+            part: a view of the whole; of anything else nothing is known.
+            whole: (..., H, W).
+            box: which part: top, left, height, width.
+        """
+        is_part = part is not whole and part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+        if is_part and whole in self.sources:
+            self.sources[part] = digest_of_bytes(f"{box} of {tuple(whole.shape)}", self.sources[whole])
+
+    def strength(self, digest: bytes, find: Callable[[], float]) -> float:
+        """The strength that is right for a job, of whose digest it is found once."""
+        if digest not in self._strengths:
+            self._strengths[digest] = find()
+            if len(self._strengths) > N_STRENGTHS:
+                self._strengths.popitem(last=False)
+        return self._strengths[digest]
+
     def lightness(self, painting: Tensor) -> Tensor:
         """What color mode "luminance" needs of a painting: (3, H, W) -> (H, W). Of one that is kept, it is kept too."""
         known = self._lightness.get(painting)
         if known is None:
             known = lightness_of(painting)
-            if any(painting is kept for kept in self._paintings.values()):
+            if self.keeps(painting):
                 self._lightness[painting] = known
         return known
+
+    def keeps(self, painting: Tensor) -> bool:
+        """Whether it is one of those at hand."""
+        return any(painting is kept for kept in self._paintings.values())
 
     def clear(self) -> None:
         """Let all of them go, for instance because memory is short."""
@@ -178,13 +204,13 @@ def _digest(x: Tensor, sources: Sources) -> bytes:
     """Of shape, type and every byte, or of the bytes that these came of."""
     head = f"{x.dtype}{tuple(x.shape)}"
     if x in sources:
-        return _digest_of_bytes(f"{head} of", memoryview(sources[x]))
-    return _digest_of_bytes(head, x.detach().cpu().contiguous().numpy().data)
+        return digest_of_bytes(f"{head} of", sources[x])
+    return digest_of_bytes(head, x.detach().cpu().contiguous().numpy().data)
 
 
-def _digest_of_bytes(head: str, data: memoryview) -> bytes:
-    """Large ones in slices on several threads, since hashing sets the GIL free."""
-    flat = data.cast("B")
+def digest_of_bytes(head: str, data: Bytes) -> bytes:
+    """32 bytes for data and what it is; large data in slices on several threads, since hashing sets the GIL free."""
+    flat = memoryview(data).cast("B")
     starts = range(0, len(flat), SLICE_BYTES)
 
     def of_slice(start: int) -> bytes:

@@ -87,14 +87,13 @@ def refine(job: Job, painted: Tensor) -> Tensor:
 
     Args:
         job: of the any-style network; every style with its picture.
-        painted: (3, H, W) of the network, strength and all.
+        painted: (3, H, W) of the network.
 
     Returns:
         (3, H, W) in [0, 1], on the CPU.
     """
     rounds = ROUNDS.get(job.settings.quality, ())
-    strength = job.settings.strength
-    if not rounds or strength == 0 or min(painted.shape[1:]) < MIN_SIDE_PX:
+    if not rounds or min(painted.shape[1:]) < MIN_SIDE_PX:
         return painted
     with memory_errors("this picture"), torch.inference_mode(False):
         small = at_work_size(job)
@@ -108,8 +107,7 @@ def refine(job: Job, painted: Tensor) -> Tensor:
             stretch = part(job.on_progress, done / n_steps, (done + r.n_steps) / n_steps, "Laying strokes")
             after = go_round(look, after, r, stretch)
             done += r.n_steps
-        change = (after - before) * strength
-        change = F.interpolate(change, painted.shape[1:], mode="bicubic", align_corners=False)
+        change = F.interpolate(after - before, painted.shape[1:], mode="bicubic", align_corners=False)
         return (painted + change[0].cpu()).clamp_(0, 1)
 
 
@@ -158,7 +156,7 @@ def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float
             if factor == 1:
                 moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - look.content).square().mean()
                 lost = (moved - CONTENT_LIMIT).clamp_min(0)
-                terms.append(look.hold * (r.content * moved + LOST_WEIGHT * lost.square()))
+                terms.append(r.content * moved + LOST_WEIGHT * lost.square())
         if r.statistics > 0:
             terms.append(r.statistics * look.statistics(rgb))
         return torch.stack(terms).sum() + r.variation * variation(rgb)
@@ -224,7 +222,6 @@ class Look:
     def __init__(self, job: Job, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
         self.sight = Sight(backbone, job.device)
-        self.hold = 2 / job.settings.strength - 1  # a weaker style, a stronger photo
         self._statistics: Statistics | None = None
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
         with torch.no_grad():

@@ -16,7 +16,7 @@ from engine.account import Box, is_refined, own_smoothing, report
 from engine.boundary import refine
 from engine.clock import Clock
 from engine.color import recolor
-from engine.composite import composite, mask_box
+from engine.composite import mask_box, paint_over
 from engine.device import choose_device, memory_errors
 from engine.errors import InputError, SettingsError
 from engine.lightness import keep_chroma
@@ -99,12 +99,16 @@ def stylize(
                 stretch = part(on_progress, 0.0, 0.02)
                 regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
         part_of, box = crop_to_selection(content, mask, regions, settings, content_range)
+        if recent is not None:
+            recent.know_part(part_of.content.rgb, content.rgb, box)
+            if mask is not None and part_of.mask is not None:
+                recent.know_part(part_of.mask.weight, mask.weight, box)
         with clock.stage("prepare"):
             small = shrink(part_of, settings.size_px)
             job = Job(
                 content=without_hidden(small.content),
                 styles=recolored(styles, small, settings),
-                settings=replace(settings, **NOT_THE_METHODS),
+                settings=replace(settings, auto_strength=False, **NOT_THE_METHODS),
                 mask=small.mask,
                 regions=small.regions,
                 device=choose_device(settings.device),
@@ -114,11 +118,13 @@ def stylize(
             )
         if is_chosen:
             with clock.stage("strength"):
-                settings = replace(settings, strength=strength_for(job, method), auto_strength=False)
+                settings = replace(settings, strength=recall_strength(method, job, recent), auto_strength=False)
                 job = replace(job, settings=replace(settings, **NOT_THE_METHODS))
         with clock.stage("paint"):
             painted, is_reused = recall(method, job, recent)
             as_it_left_the_method = painted
+            if recent is not None and recent.keeps(painted):
+                recent.lightness(painted)  # so that the first change of colors is as quick as the next
         with clock.stage("color"):
             painted = restore_colors(painted, small, styles, settings, recent)
             painted = enlarge(painted, part_of.content)
@@ -136,15 +142,26 @@ def stylize(
     return Stylized(picture, account, None if edge is mask else edge)
 
 
+def recall_strength(method: MethodInfo, job: Job, recent: Recent | None) -> float:
+    """The strength that is right for a job, from an earlier one like it where there was one."""
+    if recent is None or not is_reusable(method.options, job):
+        return strength_for(job, method)
+    return recent.strength(digest_of(job, recent.sources), lambda: strength_for(job, method))
+
+
 def strength_for(job: Job, method: MethodInfo) -> float:
     """As much strength as the picture bears. A method that optimizes weighs content against style itself: full."""
     if method.kind != "feed-forward" or job.regions:
         return 1.0
+    at_hand: dict[Picture, Tensor] = {}  # of a method that fades, one painting serves all strengths
 
     def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
         trial = replace(job, content=content, mask=mask, on_progress=silent)
-        painted = method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
-        return torch.lerp(content.rgb, painted, strength) if method.fades else painted
+        if not method.fades:
+            return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        if content not in at_hand:
+            at_hand[content] = method.paint(trial)
+        return torch.lerp(content.rgb, at_hand[content], strength)
 
     series = job.series
     if series is None:
@@ -184,7 +201,7 @@ def check_inputs(
                 f"The mask is {weight.shape[1]} x {weight.shape[0]} pixels, the picture {content.size[1]} x "
                 f"{content.size[0]}: they must have the same size."
             )
-    if mask is not None and not bool((mask.weight > 0).any()):
+    if mask is not None and not float(mask.weight.max()) > 0:
         raise InputError("The mask selects nothing: paint some of it white.")
     content_range = range_of(content.rgb)
     if not is_finite(content_range):
@@ -323,29 +340,27 @@ def restore_colors(
 
 def recall(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
     """The painting of a job, and whether it was painted before."""
-    strength = job.settings.strength
-    if method.fades and strength < 1:
-        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
-        return torch.lerp(job.content.rgb, full, strength), is_reused
     if recent is None or not is_reusable(method.options, job):
-        return paint(method, job), False
+        return paint(method, job, None)
     digest = digest_of(job, recent.sources)
     found = recent.find(digest)
     if found is not None:
         return found, True
-    painted = paint(method, job)
+    painted, is_reused = paint(method, job, recent)
     recent.keep(digest, painted)
-    if recent.find(digest) is painted:
-        recent.lightness(painted)  # so that the first change of colors is as quick as the next
-    return painted, False
+    return painted, is_reused
 
 
-def paint(method: MethodInfo, job: Job) -> Tensor:
-    """What the method paints, with the strokes that the quality asks for."""
+def paint(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, bool]:
+    """What the method paints, with the strokes that the quality asks for; and whether nothing was painted for it."""
+    strength = job.settings.strength
+    if method.fades and strength < 1:
+        full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
+        return torch.lerp(job.content.rgb, full, strength), is_reused
     if not is_refined(job):
-        return method.paint(job)
+        return method.paint(job), False
     painted = method.paint(replace(job, on_progress=part(job.on_progress, 0.0, 0.1)))
-    return strokes.refine(replace(job, on_progress=part(job.on_progress, 0.1, 1.0)), painted)
+    return strokes.refine(replace(job, on_progress=part(job.on_progress, 0.1, 1.0)), painted), False
 
 
 def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | None:
@@ -363,8 +378,7 @@ def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, b
     if not settings.composite or (mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
     rgb = content.rgb.clone()
-    inner = inside(rgb, box)
-    inner.copy_(composite(painted, Picture(inner, work.content.alpha), mask))
+    paint_over(inside(rgb, box), painted, work.content.alpha, mask)
     return Picture(rgb, content.alpha)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from engine import __version__, heap, methods, segment, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
-from engine.recent import Recent
+from engine.recent import Recent, digest_of_bytes
 from engine.stylize import stylize
 from engine.types import Picture, Progress
 from gimp_plugin.wire import (
@@ -95,6 +95,8 @@ def answer(
     with in_wire_terms(), memory_errors("this picture"):
         began = time.perf_counter()
         content, mask = content_of(request.content, recent), convert.mask_of(request.mask)
+        if recent is not None and mask is not None and request.mask is not None:
+            recent.sources[mask.weight] = digest_of_bytes(request.mask.dtype, request.mask.data)
         entries = [convert.style_of(entry) for entry in request.styles]
         settings = convert.settings_of(request)
         series, regions = convert.series_of(request), convert.regions_of(request, entries[0])

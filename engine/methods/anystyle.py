@@ -26,7 +26,6 @@ from engine.types import Mask, Picture, Region, Style
 STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
 CROP_PX, N_CROPS = 256, 16
-N_CODES = 8  # pictures of a series whose own looks a weaker style is mixed with
 TILE_PX = 1024
 COARSE_PX = 1024  # a larger picture also gets brush strokes that are seen when all of it is
 FINE_ENOUGH = 1.5  # times that: below it one painting does
@@ -59,6 +58,7 @@ def arithmetic(device: torch.device) -> Arithmetic:
     kind="feed-forward",
     takes=("blend", "regions", "presets", "size"),
     ready=lambda: weights.is_here("anystyle"),
+    fades=True,
 )
 def paint(job: Job) -> Tensor:
     """Paint the content in one pass per region."""
@@ -66,20 +66,8 @@ def paint(job: Job) -> Tensor:
         net = network(job.device)
         content = job.content.rgb[None]  # (1, 3, H, W)
         if job.regions:
-            painted = _paint_regions(net, content, job)
-        else:
-            painted = _paint_part(net, content, blend_codes(net, job, None), job.mask, job, (0.0, 1.0))[0]
-        share = fade(job.settings.strength)
-        return painted if share == 1 else content[0].lerp(painted, share)
-
-
-def fade(strength: float) -> float:
-    """Share of the painting in the result.
-
-    From one half up the strength acts on the style code alone; below, the content's own pixels come in, because the
-    network cannot return them exactly: strength 0 is the content to the bit.
-    """
-    return min(1.0, 2 * strength)
+            return _paint_regions(net, content, job)
+        return _paint_part(net, content, blend_codes(net, job, None), job.mask, job, (0.0, 1.0))[0]
 
 
 def _paint_regions(net: AnyStyle, content: Tensor, job: Job) -> Tensor:
@@ -100,7 +88,7 @@ def _paint_regions(net: AnyStyle, content: Tensor, job: Job) -> Tensor:
 
 
 def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
-    """The weighted mean of the styles' codes, moved toward the content's own by the strength: (1, CODE_SIZE).
+    """The weighted mean of the styles' codes: (1, CODE_SIZE).
 
     Codes live in a space of means, matrix roots and a latent in which straight lines stay meaningful. With a region
     given, only its part of each style counts.
@@ -108,14 +96,6 @@ def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
     shares = torch.tensor([style.weight for style in job.styles])
     codes = torch.stack([_code(net, style, job, region) for style in job.styles])  # (N, CODE_SIZE)
     code = (codes * (shares / shares.sum())[:, None]).sum(0)
-    if job.settings.strength < 1:
-        weight = region.content.weight if region else job.mask.weight if job.mask else None
-        if job.series is not None and region is None:
-            seen = job.series.pictures[:N_CODES]
-            own = torch.stack([encode_picture(net, x, None, STYLE_SIZE_PX, job.device) for x in seen]).mean(0)
-        else:
-            own = encode_picture(net, job.content, weight, STYLE_SIZE_PX, job.device)
-        code = own.lerp(code, job.settings.strength)
     return code[None].to(job.device)
 
 

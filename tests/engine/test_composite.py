@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.composite import composite, mask_box
+from engine.composite import composite, mask_box, paint_over
 from engine.errors import InputError
 from engine.types import Mask, Picture
 
@@ -31,6 +31,23 @@ def test_pixels_outside_the_mask_do_not_move() -> None:
     assert torch.equal(bits(result[:, outside]), bits(content[:, outside]))
     eight = [(x[:, outside] * 255).round() for x in (result, content)]
     assert torch.equal(*eight)
+
+
+def test_strips_are_blended_as_the_whole_is() -> None:
+    """Strips wholly outside, wholly inside and in between; a canvas that is part of a larger picture."""
+    whole, painted, alpha = noise(3, 400, 60), noise(3, 300, 40, seed=1), noise(300, 40, seed=2)
+    canvas = whole[:, 50:350, 10:50]
+    content = canvas.clone()
+    weight = ((torch.arange(300.0)[:, None].expand(300, 40) - 100) / 60).clamp(-0.1, 1.1)
+    alpha[alpha < 0.2] = 0
+    paint_over(canvas, painted, alpha, Mask(weight))
+    share = weight.clamp(0, 1)
+    expected = torch.where(alpha > 0, content * (1 - share) + painted * share, content)
+    torch.testing.assert_close(canvas, expected)
+    is_kept = (weight <= 0) | (alpha == 0)
+    assert torch.equal(bits(canvas[:, is_kept]), bits(content[:, is_kept]))
+    assert torch.equal(bits(canvas[:, (weight >= 1) & ~is_kept]), bits(painted[:, (weight >= 1) & ~is_kept]))
+    assert torch.equal(whole[:, :50], noise(3, 400, 60)[:, :50])
 
 
 def test_full_mask_gives_the_painting_to_the_bit() -> None:

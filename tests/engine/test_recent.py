@@ -91,6 +91,51 @@ def test_strength_of_a_method_that_fades_does_not_paint_again(
     assert torch.allclose(reused.picture.rgb, wanted, atol=1e-6)
 
 
+def test_another_strength_of_the_default_method_does_not_paint_again(cat: Picture) -> None:
+    style, recent = load_preset("great-wave"), Recent()
+    full = stylize(cat, [style], recent=recent)
+    for settings in (Settings(strength=0.7, auto_strength=True), Settings(strength=0.4)):
+        weaker = stylize(cat, [style], settings, recent=recent)
+        assert not full.report["reused"] and weaker.report["reused"]
+        wanted = torch.lerp(cat.rgb, full.picture.rgb, settings.strength)
+        torch.testing.assert_close(weaker.picture.rgb, wanted)
+        assert torch.equal(weaker.picture.rgb, stylize(cat, [style], settings).picture.rgb)
+
+
+def test_the_right_strength_is_looked_for_once(
+    counted: list[Job], cat: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("engine.stylize.choose_strength", lambda *_: asked.append(1) or 0.75)
+    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    for color in ("style", "luminance"):
+        done = stylize(cat, [style], inverse(auto_strength=True, color=color), recent=recent)
+        assert done.report["strength"] == 0.75
+    assert len(asked) == 1
+    stylize(cat, [style], inverse(auto_strength=True, seed=1), recent=recent)
+    assert len(asked) == 2  # another painting
+    assert [recent.strength(bytes([i]), lambda: 0.5) for i in range(100)] == [0.5] * 100
+    stylize(cat, [style], inverse(auto_strength=True), recent=recent)
+    assert len(asked) == 3  # long ago: forgotten
+
+
+def test_a_part_is_known_by_its_whole_and_its_place() -> None:
+    whole, recent = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)), Recent()
+    boxes = [(0, 0, 8, 8), (0, 8, 8, 8), (8, 0, 8, 8)]
+    parts = [whole[:, top : top + height, left : left + width] for top, left, height, width in boxes]
+    recent.know_part(parts[0], whole, boxes[0])
+    assert parts[0] not in recent.sources  # nothing is known of the whole
+    recent.sources[whole] = b"12"
+    for part, box in zip(parts, boxes, strict=True):
+        recent.know_part(part, whole, box)
+    changed = parts[0].clone()
+    recent.know_part(changed, whole, boxes[0])
+    assert changed not in recent.sources  # it may hold anything
+    assert len({recent.sources[part] for part in (whole, *parts)}) == 4
+    recent.know_part(again := whole[:, :8, :8], whole, boxes[0])
+    assert recent.sources[again] == recent.sources[parts[0]]
+
+
 def with_a_pixel_changed(x: torch.Tensor) -> torch.Tensor:
     """By the least that a float can change, in the very last value."""
     changed = x.clone()
