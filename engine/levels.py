@@ -174,7 +174,7 @@ class Level:
         """Recolor (1, 3, H, W), measuring it first; sides are multiples of the stride."""
         height, width = rgb.shape[2:]
         tile_px = max(height, width) if height * width <= WHOLE_PX else TILE_PX
-        tiles = lay_tiles(height, width, tile_px, self.pair.margin_px(self.level))
+        tiles = lay_tiles(height, width, tile_px, self.pair.margin_px(self.level), STRIDE_PX)
         n_steps = 2 * len(tiles)
         wanted = self.wanted(looks)
         sums: list[Sums] = []

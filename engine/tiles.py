@@ -28,11 +28,12 @@ class Tile:
     outer_right: int
 
 
-def lay_tiles(height: int, width: int, tile_px: int, margin_px: int) -> list[Tile]:
-    """Cover a picture with tiles of equal size whose computed part reaches ``margin_px`` farther, clipped to it."""
+def lay_tiles(height: int, width: int, tile_px: int, margin_px: int, stride_px: int) -> list[Tile]:
+    """Cover a picture with as few tiles of at most ``tile_px`` as do, about equal in size, whose computed part reaches
+    ``margin_px`` farther, clipped to the picture; each begins at a multiple of the stride."""
     tiles = []
-    for top, bottom in _spans(height, tile_px):
-        for left, right in _spans(width, tile_px):
+    for top, bottom in _spans(height, tile_px, stride_px):
+        for left, right in _spans(width, tile_px, stride_px):
             outer = (
                 max(0, top - margin_px),
                 max(0, left - margin_px),
@@ -43,9 +44,11 @@ def lay_tiles(height: int, width: int, tile_px: int, margin_px: int) -> list[Til
     return tiles
 
 
-def _spans(length: int, tile_px: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, length, tile_px):
-        yield start, min(length, start + tile_px)
+def _spans(length: int, tile_px: int, stride_px: int) -> Iterator[tuple[int, int]]:
+    n_tiles = -(-length // tile_px)
+    span = -(-length // (n_tiles * stride_px)) * stride_px
+    for start in range(0, length, span):
+        yield start, min(length, start + span)
 
 
 def pad_to_multiple(rgb: Tensor, stride_px: int) -> Tensor:
@@ -92,7 +95,7 @@ def paint_tiles(
     result = torch.empty(rgb.shape, dtype=torch.float32)
     while True:
         try:
-            tiles = lay_tiles(padded.shape[2], padded.shape[3], tile_px, margin_px)
+            tiles = lay_tiles(padded.shape[2], padded.shape[3], tile_px, margin_px, stride_px)
             for n_done, t in enumerate(tiles):
                 on_tile(n_done, len(tiles))
                 painted = paint(padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right])

@@ -63,13 +63,14 @@ def test_weighted_moments_equal_those_of_the_part(cat: Picture) -> None:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
 
 
-def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see(net: AnyStyle) -> None:
+@pytest.mark.parametrize("preset", ["composition-vi", "great-wave", "calanque", "starry-night", "tarot-sun"])
+def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see(preset: str, net: AnyStyle) -> None:
     from skimage import data  # a photo with its own pixels at 1024 px: the astronaut, mirrored to four
 
     quarter = torch.from_numpy(data.astronaut().copy()).permute(2, 0, 1).float() / 255
     wide = torch.cat([quarter, quarter.flip(2)], 2)
     photo = torch.cat([wide, wide.flip(1)], 1)[None, :, :1000, :1016]
-    code = load_preset("composition-vi").code
+    code = load_preset(preset).code
     assert code is not None
     with torch.inference_mode():
         statistics = Statistics()

@@ -15,12 +15,22 @@ def blur(rgb: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(F.pad(rgb, (8, 8, 8, 8), mode="reflect"), 17, 1)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (65, 130), (200, 71)])
+@pytest.mark.parametrize("size", [(64, 64), (65, 130), (200, 71), (72, 136)])
 def test_tiles_cover_every_pixel_once(size: tuple[int, int]) -> None:
     count = torch.zeros(size)
-    for t in lay_tiles(*size, tile_px=64, margin_px=8):
+    tiles = lay_tiles(*size, tile_px=64, margin_px=8, stride_px=8)
+    for t in tiles:
         count[t.top : t.bottom, t.left : t.right] += 1
+        assert t.bottom - t.top <= 64 and t.right - t.left <= 64
+        assert t.top % 8 == t.left % 8 == t.outer_top % 8 == t.outer_left % 8 == 0
     assert (count == 1).all()
+    assert len(tiles) == -(-size[0] // 64) * -(-size[1] // 64)
+
+
+def test_tiles_are_about_equal() -> None:
+    """A narrow last one would be computed with margins wider than itself."""
+    widths = [t.right - t.left for t in lay_tiles(64, 136, tile_px=64, margin_px=8, stride_px=8)]
+    assert widths == [48, 48, 40]
 
 
 def test_tiled_equals_whole_when_the_margin_holds_the_receptive_field() -> None:

@@ -86,11 +86,17 @@ def test_a_worker_does_not_paint_the_same_picture_twice(tmp_path: Path) -> None:
     """And what it sends for another color mode is what a fresh one sends, to the bit."""
     one = Painter()
     assert not painted_by(one, a_request(), tmp_path).report["reused"]
-    for more in ({}, {"color": "luminance"}, {"color": "match", "color_map": "histogram"}, {"blend": "mrf"}):
+    for more in (
+        {},
+        {"color": "luminance"},
+        {"color": "match", "color_map": "histogram"},
+        {"blend": "mrf"},
+        {"strength": 0.5},
+    ):
         again, fresh = (painted_by(who, a_request(**more), tmp_path) for who in (one, Painter()))
         assert again.report["reused"] and not fresh.report["reused"]
         assert bytes(again.picture.data) == bytes(fresh.picture.data)
-    assert not painted_by(one, a_request(strength=0.5), tmp_path).report["reused"]
+    assert not painted_by(one, a_request(style_size_px=300), tmp_path).report["reused"]
 
 
 def test_a_picture_that_differs_by_one_step_of_one_value_is_painted_anew(tmp_path: Path) -> None:
