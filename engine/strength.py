@@ -21,7 +21,7 @@ Paint = Callable[[Picture, Mask | None, float], Tensor]
 
 PROBE_PX = 224
 LAYER = "relu3_1"
-LIMIT = 0.95  # unrelated pictures: 2. One in seven pairs of photos and paintings exceeds it at full strength
+LIMIT = 0.95  # unrelated pictures: 2. One in ten pairs of photos and paintings exceeds it at full strength
 WEAKEST = 0.5
 N_BISECTIONS = 3
 
