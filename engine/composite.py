@@ -7,40 +7,21 @@ from torch import Tensor
 
 from engine.errors import InputError
 from engine.shapes import check_shapes
-from engine.types import Mask, Picture
+from engine.types import Mask
 
 ROWS = 64
 
 
-def composite(painted: Tensor, content: Picture, mask: Mask | None) -> Tensor:
-    """Blend a painting into the content.
-
-    Args:
-        painted: (3, H, W), same size as the content.
-        content: what shows where the mask is 0 and where the content is fully transparent: there its values are
-            copied, not computed, so that they stay equal to the bit at every precision.
-        mask: (H, W), 1 = painted; None = painted everywhere.
-
-    Returns:
-        (3, H, W), a new tensor.
-
-    Raises:
-        InputError: the sizes differ.
-    """
-    result = content.rgb.clone()
-    paint_over(result, painted, content.alpha, mask)
-    return result
-
-
 def paint_over(canvas: Tensor, painted: Tensor, alpha: Tensor | None, mask: Mask | None) -> None:
-    """Blend a painting into a picture in its place: ``composite`` without a copy.
+    """Blend a painting into a picture, in its place.
 
-    In strips that stay in the processor's cache; most of them are wholly inside the mask, or outside.
+    In strips that stay in the processor's cache; most of them are wholly inside the mask, or outside. Where nothing of
+    the painting is to be seen, values are copied, not computed, so that they stay equal to the bit at every precision.
 
     Args:
         canvas: (3, H, W), what shows where the mask is 0; written to.
-        painted: (3, H, W).
-        alpha: (H, W) of the canvas; where it is 0 nothing is written.
+        painted: (3, H, W), same size.
+        alpha: (H, W) of the canvas; where it is 0 nothing of the painting comes in. None = opaque.
         mask: (H, W), 1 = painted; None = painted everywhere.
 
     Raises:

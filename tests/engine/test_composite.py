@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.composite import composite, mask_box, paint_over
+from engine.composite import mask_box, paint_over
 from engine.errors import InputError
 from engine.types import Mask, Picture
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def composite(painted: torch.Tensor, content: Picture, mask: Mask | None) -> torch.Tensor:
+    """The painting over a copy of the content."""
+    canvas = content.rgb.clone()
+    paint_over(canvas, painted, content.alpha, mask)
+    return canvas
 
 
 def bits(x: torch.Tensor) -> torch.Tensor:
