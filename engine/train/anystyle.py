@@ -21,9 +21,9 @@ from torch import Tensor
 from engine.device import choose_device
 from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
-from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes
+from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes, rgb_moments, transport_colors
 from engine.train import objective
-from engine.train.data import PictureFolder, preset_works
+from engine.train.data import PictureFolder, portraits, preset_works
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
@@ -35,12 +35,14 @@ from engine.weights import unpacked
 WEIGHTS = {
     "content": 1.0,
     "layout": 0.5,
+    "tone": 3.0,
     "identity": 5.0,
     "variation": 0.1,
     "grid": 5.0,
     "peaks": 8.0,
     "range": 20.0,
     "stripes": 0.5,
+    "weave": 0.5,
     "spikes": 2.0,
 }  # the rest is the recipe's
 USUAL_STEPS = ("content.stem.weight", "affine.weight", "paint.weight")  # weights that ``Steepest`` leaves to Adam
@@ -66,6 +68,8 @@ class Recipe:
         identity: share of steps whose styles are the contents themselves.
         made_up: share of styles that are made-up textures.
         presets: share of styles that are works of our presets, as far as ART has them: most users see those first.
+        portraits: share of contents that show people from near by, as far as PHOTOS has them: where a painting is off,
+            a face is lost first.
         held_out: one picture in so many of both folders is left for measuring (``data.is_held_out``); 0 = none.
         looked_at: styles in which the components of the latent are found, once, after the copying.
         style_weight: weight of the style term against the content term.
@@ -88,6 +92,7 @@ class Recipe:
     identity: float = 0.04
     made_up: float = 0.1
     presets: float = 0.3
+    portraits: float = 0.2
     held_out: int = 12
     looked_at: int = 1500
     style_weight: float = 20.0
@@ -128,20 +133,26 @@ class Training(Run):
         self.optimizer = Steepest(self.net, recipe.rate, recipe.muon, USUAL_STEPS)
         self.textures = Textures()
         self.presets = [i for i, name in enumerate(art.names) if name in preset_works()]
+        self.portraits = [i for i, name in enumerate(photos.names) if name in portraits()]
         self.usual = Usual()
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
         recipe = self.recipe
         n_styles = recipe.batch // recipe.sharing
-        zoom = (recipe.least_zoom, 1.0)
-        content = [self.photos.crop(self.rng, recipe.size_px, zoom) for _ in range(recipe.batch)]
+        content = [self.content_crop() for _ in range(recipe.batch)]
         style = [self.style_crop() for _ in range(n_styles)]
         pictures, styles = (
             torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
             for crops in (content, style)
         )
         return pictures, styles
+
+    def content_crop(self) -> Tensor:
+        """A content (3, size_px, size_px)."""
+        is_portrait = self.portraits and self.rng.random() < self.recipe.portraits
+        which = int(self.rng.choice(self.portraits)) if is_portrait else None
+        return self.photos.crop(self.rng, self.recipe.size_px, (self.recipe.least_zoom, 1.0), which)
 
     def style_crop(self) -> Tensor:
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
@@ -174,6 +185,8 @@ class Training(Run):
                 targets = objective.style_targets(style_seen, sharing)
                 content_seen = objective.pyramid(self.backbone, content, (objective.CONTENT_LAYER,))
             patch = objective.patch_loss(seen, style_seen, sharing)
+        shown = style.repeat_interleave(sharing, 0)
+        recolored = transport_colors(content, rgb_moments(content), rgb_moments(shown))
         finest, *coarser = [
             objective.content_distance(ours[objective.CONTENT_LAYER], theirs[objective.CONTENT_LAYER])
             for ours, theirs in zip(seen, content_seen, strict=True)
@@ -181,6 +194,7 @@ class Training(Run):
         return {
             "content": finest,
             "layout": torch.stack(coarser).mean(0),
+            "tone": objective.tone_distance(painted, recolored),
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),
@@ -188,6 +202,7 @@ class Training(Run):
             "peaks": objective.grid_peaks(painted.float()),
             "range": objective.out_of_range(painted.float()),
             "stripes": objective.striped_spots(painted),
+            "weave": objective.weave(painted, content, shown),
             "spikes": self.spikes.take(),
         }
 

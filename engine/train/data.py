@@ -18,6 +18,7 @@ from engine import styles
 from engine.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+PORTRAITS = Path(__file__).with_name("portraits.json")
 
 
 @cache
@@ -25,6 +26,12 @@ def preset_works() -> frozenset[str]:
     """File names of the works whose style codes ship."""
     works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
     return frozenset(work["file"] for work in works)
+
+
+@cache
+def portraits() -> frozenset[str]:
+    """File names of the photos that show people from near by."""
+    return frozenset(json.loads(PORTRAITS.read_text("utf-8")))
 
 
 def is_held_out(name: str, one_in: int) -> bool:
