@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.features import Backbone
+from engine.tone import luma
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 SCALES = (1.0, 0.5, 0.25)
@@ -147,8 +148,8 @@ def grid_peak(rgb: Tensor) -> float:
     Amplitudes of luma's spectrum along rows and along columns (Hann window), mean over all lines; the amplitude at a
     period of 4 and of 8 pixels over the median of its surroundings (4 to 12 bins away); mean of the four ratios.
     """
-    luma = torch.einsum("c,chw->hw", rgb.new_tensor([0.299, 0.587, 0.114]), rgb[0])  # (H, W)
-    ratios = [*_line_peaks(luma), *_line_peaks(luma.T)]
+    light = luma(rgb[0])[0]  # (H, W)
+    ratios = [*_line_peaks(light), *_line_peaks(light.T)]
     return sum(ratios) / len(ratios)
 
 

@@ -10,7 +10,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)
+from engine.tone import luma
+
 ENERGY_EPS = 1e-7
 N_DIRECTIONS, N_COLORS = 32, 20_000
 
@@ -27,8 +28,7 @@ def edge_ssim(result: Tensor, content: Tensor) -> float:
 
 def gradient_magnitude(rgb: Tensor) -> np.ndarray:
     """(H, W), by central differences."""
-    luma = np.tensordot(np.array(LUMA), rgb.double().numpy(), 1)
-    down, right = np.gradient(luma)
+    down, right = np.gradient(luma(rgb.double())[0].numpy())
     return np.hypot(down, right)
 
 

@@ -26,7 +26,8 @@ from benchmarks.sheet import Sheet
 from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
 from engine.features import Backbone, load_vgg19_file
-from engine.train.objective import worst_stripes
+from engine.tone import tone_distance
+from engine.train.objective import weave, worst_stripes
 from engine.types import Quality, Settings
 
 FIGURES = {
@@ -35,6 +36,8 @@ FIGURES = {
     "patch": "patch distance",
     "grid": "grid peak (1 = none)",
     "stripes": "worst colored stripes",
+    "tone": "tone distance",
+    "weave": "fine patterns (0 = none)",
     "moments": "mean and deviation",
     "wasserstein": "Wasserstein-2",
     "frechet": "Fréchet (SqueezeNet)",
@@ -43,6 +46,7 @@ FIGURES = {
     "seconds": "seconds",
     "processor": "processor seconds",
 }
+WORST = ("grid", "stripes", "tone", "weave")
 SLOW_S = 3.0  # painters that take longer are not asked for more than the pair
 Row = dict[str, Any]
 
@@ -122,6 +126,8 @@ def measure_pair(
             "patch": metrics.patch_distance(seen, style),
             "grid": metrics.grid_peak(picture),
             "stripes": float(worst_stripes(picture)),
+            "tone": float(tone_distance(picture, pair.content)),
+            "weave": float(weave(picture, pair.content, pair.style)),
             "moments": metrics.moments_distance(seen, style),
             "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,
@@ -154,15 +160,16 @@ def steadiness(paint: painters.Painter, pair: Pair, painted: torch.Tensor) -> Ro
 
 
 def summarize(rows: list[Row], names: list[str]) -> str:
-    """A markdown table of medians over the pairs; of grid and stripes also the worst."""
+    """A markdown table of medians over the pairs; of what a single bad picture is too many, also the worst."""
+    worst_of = [f"worst of all: {FIGURES[key]}" for key in WORST]
     lines = [
-        "| painter | " + " | ".join(FIGURES.values()) + " | worst grid | worst of all stripes |",
-        "|---" * (len(FIGURES) + 3) + "|",
+        "| painter | " + " | ".join([*FIGURES.values(), *worst_of]) + " |",
+        "|---" * (len(FIGURES) + len(WORST) + 1) + "|",
     ]
     for name in names:
         own = [row for row in rows if row["painter"] == name]
         cells = [_median([row[key] for row in own if key in row]) for key in FIGURES]
-        worst = [f"{max(row[key] for row in own):.2f}" for key in ("grid", "stripes")]
+        worst = [f"{max(row[key] for row in own):.2f}" for key in WORST]
         lines.append(f"| {name} | " + " | ".join([*cells, *worst]) + " |")
     n_pairs = len({row["pair"] for row in rows})
     return "\n".join([*lines, "", f"Medians over {n_pairs} pairs.", ""])

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine import tone
 from engine.networks.translation import Generator
 from engine.train.preview import save_sheet
 from engine.train.unpaired import Recipe, Training
@@ -72,7 +73,7 @@ class Shapes:
 
 def luma(rgb: Tensor) -> Tensor:
     """(B, 3, H, W) without color, its mean and contrast taken away: only texture is left."""
-    gray = (rgb * rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    gray = tone.luma(rgb)
     gray = gray - F.avg_pool2d(F.pad(gray, (8, 8, 8, 8), mode="reflect"), 17, 1)
     return (gray / gray.std((2, 3), keepdim=True).clamp_min(1e-3)).expand(-1, 3, -1, -1)
 

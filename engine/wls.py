@@ -17,9 +17,9 @@ from torch import Tensor
 
 from engine.shapes import check_shapes
 from engine.smooth import apply_affine, fit_affine, shrunk
+from engine.tone import luma
 
 AMOUNT, ALPHA, EPS = 0.8, 1.2, 1e-4  # the published ones; the amount is Liao's (2017)
-LUMA = (0.299, 0.587, 0.114)
 FIT_RADIUS_PX, FIT_EPS = 2, 1e-5  # of the coefficients that a larger picture is smoothed by
 
 
@@ -47,8 +47,7 @@ def smooth_by_guide(target: Tensor, guide: Tensor, amount: float = AMOUNT) -> Te
 def solve(target: Tensor, guide: Tensor, amount: float) -> Tensor:
     """The minimum itself, by a sparse factorization: (C, H, W)."""
     height, width = guide.shape[1:]
-    luma = (guide.double() * guide.new_tensor(LUMA, dtype=torch.float64)[:, None, None]).sum(0).numpy()
-    tone = np.log(luma.clip(min=0) + EPS)
+    tone = np.log(luma(guide.double())[0].numpy().clip(min=0) + EPS)
     down = _weights(np.diff(tone, axis=0), amount, ((0, 1), (0, 0)))  # of each pixel to the one below; none at the end
     right = _weights(np.diff(tone, axis=1), amount, ((0, 0), (0, 1)))
     n = height * width

@@ -24,13 +24,13 @@ from engine.options import Option
 from engine.progress import part as part_of
 from engine.regions import Part, parts_of
 from engine.smooth import guided_filter, recolor_smoothly, shrunk, solved_size
+from engine.tone import luma
 from engine.transport import refine, transport
 from engine.types import Mask, Progress, Region, Style, silent
 
 APPROACH, N_APPROACHES = 0.2, 4  # share of each of some more moves toward the style's colors, after smoothing
 KEPT_DETAIL = 0.6  # of the photo's own fine contrast
 DETAIL_RADIUS, DETAIL_EPS = 1 / 100, 0.04  # what is fine: radius in longest sides, and variance of what is no edge
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +111,7 @@ def finish(solved: Tensor, small: Tensor, feeds: Sequence[Feed], job: Job) -> Te
         return flat.view_as(solved)
 
     near = by_parts(feeds, approach) if amount > 0 else solved
-    weights = near.new_tensor(LUMA)[:, None, None]
-    missing = ((small - near) * weights).sum(0, keepdim=True)  # (1, h, w)
+    missing = luma(small - near)  # (1, h, w)
     coarse = guided_filter(small, missing, max(1, round(DETAIL_RADIUS * max(small.shape[1:]))), DETAIL_EPS)
     return near + KEPT_DETAIL * (missing - coarse)
 

@@ -22,8 +22,10 @@ from engine.device import choose_device
 from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes, rgb_moments, transport_colors
+from engine.tone import tone_distance
 from engine.train import objective
 from engine.train.data import PictureFolder, portraits, preset_works
+from engine.train.leaves import before_plain
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
@@ -70,6 +72,8 @@ class Recipe:
         presets: share of styles that are works of our presets, as far as ART has them: most users see those first.
         portraits: share of contents that show people from near by, as far as PHOTOS has them: where a painting is off,
             a face is lost first.
+        plain: share of contents whose background is taken away (``leaves.before_plain``): photos have few of them, and
+            without them things before black or white get a glow around them.
         held_out: one picture in so many of both folders is left for measuring (``data.is_held_out``); 0 = none.
         looked_at: styles in which the components of the latent are found, once, after the copying.
         style_weight: weight of the style term against the content term.
@@ -93,6 +97,7 @@ class Recipe:
     made_up: float = 0.1
     presets: float = 0.3
     portraits: float = 0.2
+    plain: float = 0.1
     held_out: int = 12
     looked_at: int = 1500
     style_weight: float = 20.0
@@ -152,7 +157,8 @@ class Training(Run):
         """A content (3, size_px, size_px)."""
         is_portrait = self.portraits and self.rng.random() < self.recipe.portraits
         which = int(self.rng.choice(self.portraits)) if is_portrait else None
-        return self.photos.crop(self.rng, self.recipe.size_px, (self.recipe.least_zoom, 1.0), which)
+        crop = self.photos.crop(self.rng, self.recipe.size_px, (self.recipe.least_zoom, 1.0), which)
+        return before_plain(self.rng, crop) if self.rng.random() < self.recipe.plain else crop
 
     def style_crop(self) -> Tensor:
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
@@ -194,7 +200,7 @@ class Training(Run):
         return {
             "content": finest,
             "layout": torch.stack(coarser).mean(0),
-            "tone": objective.tone_distance(painted, recolored),
+            "tone": tone_distance(painted, recolored),
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),

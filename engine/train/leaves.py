@@ -14,6 +14,7 @@ from torch.nn import functional as F
 N_LEAVES = 60
 RADII = (0.05, 0.6)  # of the side; small ones are more frequent, as they cover less
 MARGIN = 0.2
+PIECES = (0.12, 0.45)  # radii of what stands before a plain background
 
 
 class DeadLeaves:
@@ -51,6 +52,26 @@ class DeadLeaves:
         grain = torch.from_numpy(rng.standard_normal((1, 1, size_px // 2, size_px // 2), dtype=np.float32))
         grain = F.interpolate(grain, (size_px, size_px), mode="bilinear", align_corners=False)[0] * 0.03
         return (torch.from_numpy(scene) + grain).clamp(0, 1)
+
+
+def before_plain(rng: np.random.Generator, rgb: Tensor) -> Tensor:
+    """Pieces of a picture before an even background, often black or white, as things are in catalogs and on a stage.
+
+    Args:
+        rng: the only source of randomness.
+        rgb: (3, S, S) in [0, 1].
+
+    Returns:
+        (3, S, S) in [0, 1].
+    """
+    place = np.linspace(0, 1, rgb.shape[1], dtype=np.float32)
+    y, x = place[:, None], place[None]
+    light = rng.choice([0.02, 0.98, rng.random()])
+    slope = rng.normal(0, 0.04, (2, 1, 1, 1))
+    plain = light + rng.normal(0, 0.04, (3, 1, 1)) + slope[0] * (x - 0.5) + slope[1] * (y - 0.5)  # (3, S, S)
+    inside = np.max([leaf(rng, x, y, rng.uniform(*PIECES)) for _ in range(rng.integers(2, 6))], 0)  # (S, S)
+    whole = rgb.numpy()
+    return torch.from_numpy((whole + (plain.clip(0, 1) - whole) * (1 - inside)).astype(np.float32))
 
 
 def shaded(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from engine import statistics
 from engine.features import Backbone
+from engine.tone import luma
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 CONTENT_LAYER = "relu3_1"
@@ -18,8 +19,6 @@ SCALES = (1.0, 0.5, 0.25)
 PATCH_STRIDES = {"relu2_1": (5, 3), "relu3_1": (3, 2)}  # of the result's and the style's patches
 PATCH_SCALES = 2  # the finest ones: at the coarsest a patch is larger than a brush stroke
 MOST_STRIPED = 0.3  # of ``worst_stripes``: 9 of 10 paintings and photos have less
-LUMA = (0.299, 0.587, 0.114)
-TONE_CELLS_PX = (8, 16)
 WEAVE_WINDOW_PX, WEAVE_STEP_PX = 64, 32
 WEAVE_PERIOD_PX = 4.2  # and finer; ``grid_peaks`` sees what is coarser
 MOST_WOVEN = 3.0  # of ``fine_peaks``: without any pattern the highest of them all has some 2
@@ -148,34 +147,6 @@ def _patches(features: Tensor, stride: int) -> Tensor:
     return F.normalize(F.unfold(features, 3, stride=stride).transpose(1, 2), dim=2, eps=1e-6)
 
 
-def lightness(rgb: Tensor) -> Tensor:
-    """Luma (BT.601) of (B, 3, H, W): (B, 1, H, W), float32."""
-    return torch.einsum("c,bchw->bhw", rgb.new_tensor(LUMA, dtype=torch.float32), rgb.float())[:, None]
-
-
-def tone_distance(rgb: Tensor, content: Tensor) -> Tensor:
-    """Whether light is where it was, per picture: (B,). 0 = everywhere, unrelated pictures have about 2.
-
-    Mean squared difference of lightness averaged over cells of 8 and of 16 pixels, less its mean, over its deviation.
-    Features hardly see a dark patch over half of a face, for all edges are still there; the eye sees nothing else.
-
-    Args:
-        rgb: (B, 3, H, W) the painting, in any contrast and color.
-        content: (B, 3, H, W) the picture that is painted.
-    """
-    terms = []
-    for cell_px in TONE_CELLS_PX:
-        ours, theirs = (_standardized(F.avg_pool2d(lightness(x), cell_px)) for x in (rgb, content))
-        terms.append((ours - theirs).square().mean((1, 2, 3)))
-    return torch.stack(terms).mean(0)
-
-
-def _standardized(plane: Tensor) -> Tensor:
-    mean = plane.mean((2, 3), keepdim=True)
-    deviation = ((plane - mean).square().mean((2, 3), keepdim=True) + 1e-8).sqrt()
-    return (plane - mean) / (deviation + 0.02)  # so that nothing becomes something in an even gray
-
-
 def total_variation(rgb: Tensor) -> Tensor:
     """Mean absolute difference of neighbors per picture: (B,)."""
     dy = (rgb[:, :, 1:] - rgb[:, :, :-1]).abs().mean((1, 2, 3))
@@ -210,9 +181,9 @@ def grid_peaks(rgb: Tensor) -> Tensor:
     Args:
         rgb: (B, 3, H, W), H and W divisible by 8 and at least 112, so that both peaks have surroundings.
     """
-    luma = lightness(rgb)[:, 0]
+    light = luma(rgb.float())[:, 0]
     terms = []
-    for lines in (luma, luma.transpose(1, 2)):
+    for lines in (light, light.transpose(1, 2)):
         n = lines.shape[2]
         flat = (lines - lines.mean(2, keepdim=True)) * torch.hann_window(n, device=rgb.device)
         amplitude = torch.fft.rfft(flat).abs().mean(1)  # (B, n / 2 + 1)
@@ -249,7 +220,7 @@ def fine_peaks(rgb: Tensor) -> Tensor:
     """
     n, n_pictures = WEAVE_WINDOW_PX, len(rgb)
     hann = torch.hann_window(n, device=rgb.device)
-    windows = F.unfold(lightness(rgb), n, stride=WEAVE_STEP_PX).transpose(1, 2).reshape(n_pictures, -1, n, n)
+    windows = F.unfold(luma(rgb.float()), n, stride=WEAVE_STEP_PX).transpose(1, 2).reshape(n_pictures, -1, n, n)
     power = torch.fft.fft2((windows - windows.mean((2, 3), keepdim=True)) * torch.outer(hann, hann)).abs().square()
     spectrum = (power / (power.sum((2, 3), keepdim=True) + UNSEEN_POWER)).mean(1, keepdim=True)  # (B, 1, 64, 64)
     wide, near = (F.avg_pool2d(F.pad(spectrum, (r,) * 4, mode="circular"), 2 * r + 1, 1) for r in (5, 2))

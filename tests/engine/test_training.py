@@ -16,7 +16,7 @@ from engine.errors import InputError, SettingsError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training
-from engine.train.data import PictureFolder, is_held_out, preset_works
+from engine.train.data import PictureFolder, is_held_out, portraits, preset_works
 from engine.train.loop import run
 from engine.types import Picture
 
@@ -205,6 +205,43 @@ def test_a_spot_of_colored_stripes_is_found_wherever_it_is(
     assert float(objective.worst_stripes(gray)) == pytest.approx(float(objective.worst_stripes(photo)), abs=1e-5)
 
 
+def woven(rgb: torch.Tensor, size: float = 0.02) -> torch.Tensor:
+    """With a weave of 2.4 pixels a period laid over it, as feature networks like it best."""
+    y, x = torch.meshgrid(torch.arange(rgb.shape[2]), torch.arange(rgb.shape[3]), indexing="ij")
+    return rgb + size * torch.cos(2 * torch.pi * 0.3 * (x + y))
+
+
+def test_a_faint_weave_is_found_and_a_photo_has_none(portrait: Picture) -> None:
+    photo = portrait.rgb[None]
+    assert float(objective.weave(photo, photo.flip(3))) < 0.1
+    assert float(objective.weave(woven(photo, 0.01), photo)) > 0.5
+    assert float(objective.weave(woven(photo), photo)) > float(objective.weave(woven(photo, 0.01), photo))
+
+
+def test_a_pattern_that_a_source_has_may_be_painted(portrait: Picture, coffee: Picture) -> None:
+    photo, style = portrait.rgb[None], woven(coffee.rgb[None])
+    assert float(objective.weave(woven(photo), photo, style)) < 0.25 * float(objective.weave(woven(photo), photo))
+
+
+def test_fine_peaks_are_those_of_a_direct_transform() -> None:
+    rgb = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(6))
+    light = np.tensordot([0.299, 0.587, 0.114], rgb[0].double().numpy(), 1)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 64)
+    power = np.abs(np.fft.fft2((light - light.mean()) * np.outer(hann, hann))) ** 2
+    expected = []
+    for u in range(64):
+        for v in range(64):
+            if max(min(u, 64 - u), min(v, 64 - v)) > 64 / 4.2:
+                ring = [
+                    power[(u + i) % 64, (v + j) % 64]
+                    for i in range(-5, 6)
+                    for j in range(-5, 6)
+                    if max(abs(i), abs(j)) > 2
+                ]
+                expected.append(power[u, v] / np.mean(ring))
+    np.testing.assert_allclose(objective.fine_peaks(rgb)[0].numpy(), expected, rtol=2e-3)
+
+
 def test_crops_depend_on_the_seed_alone(pictures: PictureFolder) -> None:
     a, b = (pictures.crop(np.random.default_rng(4), 96, (0.5, 1.0)) for _ in range(2))
     assert torch.equal(a, b)
@@ -236,6 +273,20 @@ def test_works_of_the_presets_are_drawn_for_their_share_of_the_styles(tmp_path: 
     assert share_of_the_work(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
     assert share_of_the_work(0.5) == pytest.approx(0.55, abs=0.08)
     assert share_of_the_work(1.0) == 1
+
+
+def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path, backbone: Vgg19) -> None:
+    portrait = sorted(portraits())[0]
+    for name, gray in ((portrait, 255), *((f"{i}.png", 0) for i in range(9))):
+        Image.new("L", (256, 256), gray).save(tmp_path / name)
+    photos = PictureFolder(tmp_path)
+
+    def share_of_the_portrait(share: float) -> float:
+        training = Training(replace(RECIPE, portraits=share), backbone, photos, photos)
+        return float(np.mean([float(training.content_crop().mean()) > 0.5 for _ in range(400)]))
+
+    assert share_of_the_portrait(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
+    assert share_of_the_portrait(0.5) == pytest.approx(0.55, abs=0.08)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
