@@ -212,6 +212,11 @@ class Training(Run):
             "spikes": self.spikes.take(),
         }
 
+    def weighed(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The scalar loss."""
+        weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
+        return objective.weighted_sum(terms, weights)
+
     def advance(self) -> dict[str, float]:
         """One optimizer step; the loss terms as numbers."""
         self.optimizer.set_rate(self.recipe.rate_at(self.step))
@@ -219,8 +224,7 @@ class Training(Run):
             self.net.style.learn(self.net, self.look_at_styles)
             self.average.load_state_dict(self.net.state_dict())
         terms = self.losses(*self.batch())
-        weights = WEIGHTS | {"style": self.recipe.style_weight, "patch": self.recipe.patch_weight}
-        loss = objective.weighted_sum(terms, weights)
+        loss = self.weighed(terms)
         self.optimizer.zero_grad()
         value, is_copying = float(loss.detach()), "identity" in terms  # the loss of copies is of another size
         is_usable = np.isfinite(value) if is_copying else self.usual.takes(value)

@@ -20,7 +20,7 @@ def test_luma_is_the_weighted_sum() -> None:
 def test_contrast_color_and_strokes_cost_nothing_and_a_patch_does(portrait: Picture) -> None:
     photo = portrait.rgb[None]
     tinted = 0.2 + 0.4 * luma(photo) * torch.tensor([1.0, 0.8, 0.6])[:, None, None]
-    assert float(tone_distance(tinted, photo)) < 0.01
+    assert float(tone_distance(tinted, photo)) < 0.02
     strokes = 0.1 * torch.rand(photo.shape, generator=torch.Generator().manual_seed(0))
     assert float(tone_distance(photo + strokes, photo)) < 0.02
     patched = photo.clone()
