@@ -37,7 +37,8 @@ from engine.weights import unpacked
 WEIGHTS = {
     "content": 1.0,
     "layout": 0.5,
-    "tone": 3.0,
+    "tone": 5.0,
+    "unrest": 4.0,
     "identity": 5.0,
     "variation": 0.1,
     "grid": 5.0,
@@ -201,6 +202,7 @@ class Training(Run):
             "content": finest,
             "layout": torch.stack(coarser).mean(0),
             "tone": tone_distance(painted, recolored),
+            "unrest": objective.unrest(painted, recolored, shown),
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),

@@ -22,9 +22,11 @@ from engine.networks.anystyle import (
 )
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
-from engine.train.objective import worst_stripes
+from engine.tone import luma, tone_distance
+from engine.train.objective import weave, worst_stripes
 from engine.train.textures import Textures
 from engine.types import Picture, Settings
+from tests.engine.conftest import as_picture
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,27 @@ def test_a_style_of_next_to_nothing_explodes_nothing(style: str, net: AnyStyle, 
         painted = net(portrait.rgb[None], code)
     assert torch.isfinite(code).all()
     assert float(painted.min()) > -0.6 and float(painted.max()) < 1.6
+
+
+@pytest.mark.parametrize("preset", [preset.name for preset in presets()])
+def test_light_stays_where_it_is_in_a_face_and_nothing_is_woven_over_it(preset: str) -> None:
+    """At the strength that is chosen by itself. Weights of ours laid dark bands over eyes and chins, a weave over all."""
+    from skimage import data
+
+    face = as_picture(data.astronaut()[:256, 96:352], 384)
+    painted = stylize(face, [load_preset(preset)], Settings(auto_strength=True)).picture.rgb[None]
+    assert float(tone_distance(painted, face.rgb[None])) < 0.2
+    assert float(weave(painted, face.rgb[None])) < 0.5
+
+
+@pytest.mark.parametrize("preset", ["starry-night", "great-wave", "ninth-wave", "tarot-sun", "water-lilies"])
+@pytest.mark.parametrize("light", [0.02, 0.97], ids=["black", "white"])
+def test_a_thing_before_black_or_white_gets_no_glow(preset: str, light: float, coffee: Picture) -> None:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 256), torch.linspace(-1, 1, 256), indexing="ij")
+    far = (x.square() + y.square()).sqrt()
+    thing = torch.nn.functional.interpolate(coffee.rgb[None, :, :, 40:211], (256, 256))[0]
+    photo = torch.where(far < 0.5, thing, torch.tensor(light))
+    painted = stylize(Picture(photo), [load_preset(preset)], Settings()).picture.rgb
+    around, away = (luma(painted)[0][(far > low) & (far < high)] for low, high in ((0.55, 0.7), (0.85, 1.0)))
+    inside = luma(painted)[0][far < 0.45]
+    assert abs(float(around.mean() - away.mean())) < 0.25 * abs(float(inside.mean() - away.mean()))
