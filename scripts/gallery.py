@@ -1,7 +1,8 @@
 """Paints the pictures of README and docs/ with the shipped weights: ``python -m scripts.gallery``.
 
 docs/images/presets.jpg: one photo in the style of every preset. docs/images/modes.jpg: the color modes, photorealistic
-smoothing, strength, and a blend. docs/images/sheet-*.jpg: six photos in eight styles each.
+smoothing, strength, and a blend. docs/images/sheet-*.jpg: six photos in eight styles each. With ``--style PICTURE``
+docs/images/quality.jpg too: a portrait with little care and with much, which needs a style picture, not a code.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.sheet import Sheet
 from engine import styles
+from engine.files import read_picture
 from engine.stylize import stylize
-from engine.types import Picture, Settings
+from engine.types import Picture, Quality, Settings, Style
 from scripts.demo_sheet import Panel, draw_sheet
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WIDTH_PX, PANEL_PX = 720, 330
-CELL_PX, GAP_PX = 176, 4
+CELL_PX, GAP_PX, LADDER_PX = 176, 4, 300
 SHEETS = {
     "sheet-1": (
         "starry-night",
@@ -51,7 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m scripts.gallery", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--out", type=Path, default=IMAGES)
-    out = parser.parse_args(argv).out
+    parser.add_argument("--style", type=Path, help="style picture, for quality.jpg")
+    options = parser.parse_args(argv)
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     photo = load_photo()
     save(out / "presets.jpg", draw_sheet(*presets(photo), n_columns=4))
@@ -59,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     contents = six_photos()
     for name, chosen in SHEETS.items():
         save(out / f"{name}.jpg", table(contents, chosen))
+    if options.style is not None:
+        ladder(contents[0], read_picture(options.style)).save(out / "quality.jpg")
     return 0
 
 
@@ -94,6 +102,17 @@ def table(contents: Sequence[Picture], names: Sequence[str]) -> Image.Image:
         for column, picture in enumerate([content, *painted]):
             cell = shown(picture).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
             sheet.paste(cell, (GAP_PX + step * column, GAP_PX + step * row))
+    return sheet
+
+
+def ladder(photo: Picture, style: Picture) -> Sheet:
+    """A photo, and what each step of care makes of it."""
+    steps = get_args(Quality)
+    sheet = Sheet(["photo", "style", *steps], cell_px=LADDER_PX)
+    painted = [
+        stylize(photo, [Style("style", style)], Settings(quality=step, auto_strength=True)).picture for step in steps
+    ]
+    sheet.add_row([picture.rgb[None] for picture in (photo, style, *painted)])
     return sheet
 
 

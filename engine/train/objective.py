@@ -200,8 +200,8 @@ def unrest(rgb: Tensor, content: Tensor, style: Tensor) -> Tensor:
     """How far places are rougher than the style would have them, per picture: (B,). 0 = nowhere.
 
     Distances of statistics ask for as much contrast as the style has, wherever it can be had, and ripples in an even
-    sky are cheap. Here places are compared by rank: the tenth of the painting that is calmest in the photo may be as rough
-    as the calmest tenth of the style (which is rough enough where brush strokes are everywhere), or as the photo is.
+    sky are cheap. Here places are compared by rank: the tenth of the painting that is calmest in the photo may be as
+    rough as the calmest tenth of the style (which is rough enough where brush strokes are everywhere), or as the photo.
 
     Args:
         rgb: (B, 3, H, W) the painting.

@@ -206,7 +206,7 @@ def test_a_style_of_next_to_nothing_explodes_nothing(style: str, net: AnyStyle, 
 
 @pytest.mark.parametrize("preset", [preset.name for preset in presets()])
 def test_light_stays_where_it_is_in_a_face_and_nothing_is_woven_over_it(preset: str) -> None:
-    """At the strength that is chosen by itself. Weights of ours laid dark bands over eyes and chins, a weave over all."""
+    """At the strength that is chosen by itself. Weights of ours laid dark bands over eyes and chins, and a weave."""
     from skimage import data
 
     face = as_picture(data.astronaut()[:256, 96:352], 384)

@@ -224,6 +224,31 @@ def test_a_spot_of_colored_stripes_is_found_wherever_it_is(
     assert float(objective.worst_stripes(gray)) == pytest.approx(float(objective.worst_stripes(photo)), abs=1e-5)
 
 
+def test_ripples_in_a_sky_are_unrest_unless_the_style_ripples_everywhere(portrait: Picture) -> None:
+    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    ripples = 0.1 * torch.sin(2 * torch.pi * (x + 0.3 * y) / 18)
+    is_sky = (y < 128).float()
+    photo = portrait.rgb[None] * (1 - is_sky) + 0.6 * is_sky
+    painted = photo + ripples * is_sky
+    calm = photo.flip(3)  # a style whose upper half is as even
+    assert float(objective.unrest(photo, photo, calm)) == 0
+    assert float(objective.unrest(painted, photo, calm)) > 0.5
+    assert float(objective.unrest(painted, photo, calm + ripples)) < 0.05
+    assert float(objective.unrest(painted, painted, calm)) == 0  # what the photo has may stay
+
+
+def test_roughness_is_that_of_a_sine_and_of_nothing_finer_or_coarser() -> None:
+    x = torch.arange(512.0).expand(1, 3, 512, 512)
+
+    def of(period_px: float) -> float:
+        waves = 0.5 + 0.1 * torch.sin(2 * torch.pi * x / period_px)
+        return float(objective.roughness(waves).square().mean().sqrt())
+
+    assert of(24) == pytest.approx(0.1 / 2**0.5, rel=0.25)
+    assert of(4) == pytest.approx(objective.LEAST_ROUGH, rel=0.05)
+    assert of(400) < 0.015
+
+
 def woven(rgb: torch.Tensor, size: float = 0.02) -> torch.Tensor:
     """With a weave of 2.4 pixels a period laid over it, as feature networks like it best."""
     y, x = torch.meshgrid(torch.arange(rgb.shape[2]), torch.arange(rgb.shape[3]), indexing="ij")
