@@ -108,11 +108,11 @@ def table(contents: Sequence[Picture], names: Sequence[str]) -> Image.Image:
 def ladder(photo: Picture, style: Picture) -> Sheet:
     """A photo, and what each step of care makes of it."""
     steps = get_args(Quality)
-    sheet = Sheet(["photo", "style", *steps], cell_px=LADDER_PX)
+    sheet = Sheet(["photo", *steps], cell_px=LADDER_PX)
     painted = [
         stylize(photo, [Style("style", style)], Settings(quality=step, auto_strength=True)).picture for step in steps
     ]
-    sheet.add_row([picture.rgb[None] for picture in (photo, style, *painted)])
+    sheet.add_row([picture.rgb[None] for picture in (photo, *painted)])
     return sheet
 
 
