@@ -226,8 +226,8 @@ def roughness(rgb: Tensor) -> Tensor:
 def weave(rgb: Tensor, *sources: Tensor) -> Tensor:
     """How far fine patterns stand out that no source has, per picture: (B,). 0 = none do.
 
-    A weave of 2 to 4 pixels, too faint to cost anything else, is what the first layers of a feature network like best:
-    trained without this term, every network lays one over all that is flat, as a canvas that no painting has.
+    A weave of 2 to 4 pixels is too faint to cost anything else: networks trained on a VGG's first layers without this
+    term laid one over all that is flat, as a canvas that the painting did not have.
 
     Args:
         rgb: (B, 3, H, W).

@@ -218,7 +218,7 @@ def test_light_stays_where_it_is_in_a_face_and_nothing_is_woven_over_it(preset: 
 @pytest.mark.parametrize("preset", ["starry-night", "great-wave", "ninth-wave", "tarot-sun", "water-lilies"])
 @pytest.mark.parametrize("light", [0.02, 0.97], ids=["black", "white"])
 def test_a_thing_before_black_or_white_gets_no_glow(preset: str, light: float, coffee: Picture) -> None:
-    """Strokes around it, in some styles, but no light: weights of ours made it 0.1 to 0.3 lighter or darker there."""
+    """Strokes around it, in some styles, but no light: weights of ours made it up to 0.3 lighter or darker."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, 256), torch.linspace(-1, 1, 256), indexing="ij")
     far = (x.square() + y.square()).sqrt()
     thing = torch.nn.functional.interpolate(coffee.rgb[None, :, :, 40:211], (256, 256))[0]
