@@ -71,6 +71,7 @@ def paint_tiles(
     margin_px: int,
     stride_px: int,
     on_tile: Callable[[int, int], None] = lambda _done, _total: None,
+    prepare: Callable[[Tensor, int, int], Tensor] = lambda tile, _top, _left: tile,
 ) -> Tensor:
     """Paint a picture tile by tile.
 
@@ -86,6 +87,7 @@ def paint_tiles(
         margin_px: what is computed beyond it; a multiple of the stride.
         stride_px: the network's total stride.
         on_tile: called with tiles done and tiles in all, before each.
+        prepare: a tile, its first row and its first column -> what is painted, for what depends on the place.
 
     Returns:
         (1, 3, H, W) float32 on the CPU.
@@ -98,7 +100,8 @@ def paint_tiles(
             tiles = lay_tiles(padded.shape[2], padded.shape[3], tile_px, margin_px, stride_px)
             for n_done, t in enumerate(tiles):
                 on_tile(n_done, len(tiles))
-                painted = paint(padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right])
+                tile = padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right]
+                painted = paint(prepare(tile, t.outer_top, t.outer_left))
                 bottom, right = min(t.bottom, height), min(t.right, width)
                 inner = painted[
                     :, :, t.top - t.outer_top : bottom - t.outer_top, t.left - t.outer_left : right - t.outer_left

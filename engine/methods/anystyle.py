@@ -16,6 +16,7 @@ from engine import weights
 from engine.arithmetic import USUAL, Arithmetic, fastest
 from engine.device import memory_errors
 from engine.errors import InputError
+from engine.grain import grained
 from engine.methods import Job, register
 from engine.networks.anystyle import MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
 from engine.progress import part, watched
@@ -205,7 +206,15 @@ def _paint_at_size(
             return painted.float().clamp_(0, 1).cpu()
 
     tile_px = pad_length(max(large.shape[2:])) if is_small(large) else TILE_PX
-    painted = paint_tiles(large, paint_tile, tile_px=tile_px, margin_px=MARGIN_PX, stride_px=STRIDE_PX, on_tile=on_tile)
+    painted = paint_tiles(
+        large,
+        paint_tile,
+        tile_px=tile_px,
+        margin_px=MARGIN_PX,
+        stride_px=STRIDE_PX,
+        on_tile=on_tile,
+        prepare=grained,
+    )
     return painted[:, :, :height, :width]
 
 
@@ -265,7 +274,7 @@ def measure_crops(net: AnyStyle, crops: Tensor, code: Tensor, known: Statistics,
     joint = Statistics(is_joint=True, table=dict(known.table))
     how = arithmetic(job.device)
     with watched(net, lambda _share, _message: job.on_progress(0.0, "Looking at the picture")), how.active():
-        net(how.lay_out(crops), code, joint)
+        net(how.lay_out(grained(crops)), code, joint)
     return Statistics(table=joint.table)
 
 

@@ -8,7 +8,8 @@ Belongie 2017 (channel moments), instance-normalized content after Li 2017.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +22,18 @@ from torch import Tensor
 from engine.device import choose_device
 from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
+from engine.grain import PERIOD_PX, grained
 from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes, rgb_moments, transport_colors
 from engine.tone import tone_distance
 from engine.train import objective
-from engine.train.data import PictureFolder, portraits, preset_works
-from engine.train.leaves import before_plain
+from engine.train.batches import Batch, Batches
+from engine.train.calm import halo, unrest
+from engine.train.data import PictureFolder
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
 from engine.train.spikes import SpikeWatch
 from engine.train.steepest import Steepest
-from engine.train.textures import Textures
 from engine.weights import unpacked
 
 WEIGHTS = {
@@ -39,6 +41,7 @@ WEIGHTS = {
     "layout": 0.5,
     "tone": 5.0,
     "unrest": 4.0,
+    "halo": 1.0,
     "identity": 5.0,
     "variation": 0.1,
     "grid": 5.0,
@@ -71,6 +74,7 @@ class Recipe:
         identity: share of steps whose styles are the contents themselves.
         made_up: share of styles that are made-up textures.
         presets: share of styles that are works of our presets, as far as ART has them: most users see those first.
+        swapped: share of the other works whose color channels change places: their strokes in colors that none has.
         portraits: share of contents that show people from near by, as far as PHOTOS has them: where a painting is off,
             a face is lost first.
         plain: share of contents whose background is taken away (``leaves.before_plain``): photos have few of them, and
@@ -97,8 +101,9 @@ class Recipe:
     identity: float = 0.04
     made_up: float = 0.1
     presets: float = 0.3
+    swapped: float = 0.2
     portraits: float = 0.2
-    plain: float = 0.1
+    plain: float = 0.2
     held_out: int = 12
     looked_at: int = 1500
     style_weight: float = 20.0
@@ -128,6 +133,7 @@ class Training(Run):
         photos: PictureFolder,
         art: PictureFolder,
         device: torch.device = CPU,
+        n_workers: int = 0,
     ) -> None:
         super().__init__(recipe, device)
         torch.manual_seed(recipe.seed)
@@ -137,55 +143,40 @@ class Training(Run):
         self.average = deepcopy(self.net).requires_grad_(False).eval()
         self.spikes = SpikeWatch(self.net)
         self.optimizer = Steepest(self.net, recipe.rate, recipe.muon, USUAL_STEPS)
-        self.textures = Textures()
-        self.presets = [i for i, name in enumerate(art.names) if name in preset_works()]
-        self.portraits = [i for i, name in enumerate(photos.names) if name in portraits()]
         self.usual = Usual()
+        self.batches, self.n_workers = Batches(recipe, photos, art), n_workers
+        self.feed: Iterator[Batch] | None = None
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
-        recipe = self.recipe
-        n_styles = recipe.batch // recipe.sharing
-        content = [self.content_crop() for _ in range(recipe.batch)]
-        style = [self.style_crop() for _ in range(n_styles)]
-        pictures, styles = (
-            torch.stack(crops).to(self.device).contiguous(memory_format=torch.channels_last)
-            for crops in (content, style)
+    def batch(self) -> Batch:
+        """The next step's contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
+        if self.feed is None:
+            self.feed = self.batches.from_step(self.step, self.n_workers)
+        contents, styles = (
+            crops.to(self.device, non_blocking=True, memory_format=torch.channels_last) for crops in next(self.feed)
         )
-        return pictures, styles
-
-    def content_crop(self) -> Tensor:
-        """A content (3, size_px, size_px)."""
-        is_portrait = self.portraits and self.rng.random() < self.recipe.portraits
-        which = int(self.rng.choice(self.portraits)) if is_portrait else None
-        crop = self.photos.crop(self.rng, self.recipe.size_px, (self.recipe.least_zoom, 1.0), which)
-        return before_plain(self.rng, crop) if self.rng.random() < self.recipe.plain else crop
-
-    def style_crop(self) -> Tensor:
-        """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
-        size_px, zoom, kind = self.recipe.style_px, (self.recipe.least_zoom, 1.0), self.rng.random()
-        if kind < self.recipe.made_up:
-            return self.textures.crop(self.rng, size_px, zoom)
-        is_preset = self.presets and kind < self.recipe.made_up + self.recipe.presets
-        return self.art.crop(self.rng, size_px, zoom, int(self.rng.choice(self.presets)) if is_preset else None)
+        return contents, styles
 
     def look_at_styles(self, eyes: StyleEyes) -> Tensor:
         """The moments of many style crops: (looked_at, N_MOMENTS)."""
-        crops = (self.style_crop()[None].to(self.device) for _ in range(self.recipe.looked_at))
+        rng = self.batches.random(self.step, use=1)
+        crops = (self.batches.style_crop(rng)[None].to(self.device) for _ in range(self.recipe.looked_at))
         return torch.cat([eyes(crop) for crop in crops])
 
     def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,)."""
         sharing = self.recipe.sharing
-        is_identity = bool(self.rng.random() < self.recipe.identity) or self.step < self.recipe.copy_steps
+        rng = self.batches.random(self.step, use=2)
+        is_identity = rng.random() < self.recipe.identity or self.step < self.recipe.copy_steps
+        top, left = (int(start) for start in rng.integers(PERIOD_PX, size=2))
+        canvas = grained(content, top, left)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
             if is_identity:
-                painted = self.net(content, self.net.encode_style(content))
+                painted = self.net(canvas, self.net.encode_style(content))
                 return {
                     "identity": objective.picture_distance(painted.float(), content),
                     "spikes": self.spikes.take(),
                 }
-            painted = self.net(content, self.net.encode_style(style).repeat_interleave(sharing, 0))
+            painted = self.net(canvas, self.net.encode_style(style).repeat_interleave(sharing, 0))
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
                 style_seen = objective.pyramid(self.backbone, style)
@@ -202,7 +193,8 @@ class Training(Run):
             "content": finest,
             "layout": torch.stack(coarser).mean(0),
             "tone": tone_distance(painted, recolored),
-            "unrest": objective.unrest(painted, recolored, shown),
+            "unrest": unrest(painted, recolored, shown),
+            "halo": halo(painted, recolored),
             "style": objective.style_loss(seen, targets),
             "patch": patch,
             "variation": objective.total_variation(painted.float()),
@@ -228,7 +220,8 @@ class Training(Run):
         terms = self.losses(*self.batch())
         loss = self.weighed(terms)
         self.optimizer.zero_grad()
-        value, is_copying = float(loss.detach()), "identity" in terms  # the loss of copies is of another size
+        numbers = torch.stack([loss.detach(), *(term.detach().float().mean() for term in terms.values())]).tolist()
+        value, is_copying = numbers[0], "identity" in terms  # the loss of copies is of another size
         is_usable = np.isfinite(value) if is_copying else self.usual.takes(value)
         if is_usable:
             loss.backward()
@@ -236,7 +229,7 @@ class Training(Run):
             self.optimizer.step()
         self.step += 1
         follow(self.average, self.net, self.recipe.average, self.step)
-        return {"loss": value, **{name: float(term.detach().mean()) for name, term in terms.items()}}
+        return dict(zip(("loss", *terms), numbers, strict=True))
 
     def parts(self) -> Mapping[str, Part]:
         return {
@@ -294,6 +287,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("art", type=Path, help="folder of style pictures")
     parser.add_argument("--features", type=Path, required=True, help="VGG-19 (prefix) as safetensors")
     parser.add_argument(
+        "--workers", type=int, help="processes that draw crops ahead; by default none without a GPU, else most cores"
+    )
+    parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="weights to begin with (then --copy-steps 0); not for resuming"
     )
     add_arguments(parser, Recipe)
@@ -301,7 +297,10 @@ def main(argv: list[str] | None = None) -> int:
     backbone, device = load_vgg19_file(args.features), choose_device(args.device)
     recipe = recipe_of(args, Recipe)
     photos, art = (PictureFolder(folder, held_out=recipe.held_out) for folder in (args.photos, args.art))
-    training = Training(recipe, backbone, photos, art, device)
+    spare = max(0, (os.cpu_count() or 1) - 2) if device.type == "cuda" else 0
+    n_workers = spare if args.workers is None else args.workers
+    torch.backends.cudnn.benchmark = True  # all crops are of one size
+    training = Training(recipe, backbone, photos, art, device, n_workers)
     if not training.resume(args.out) and args.start_from is not None:
         training.start_from(args.start_from)
     run(training, args.out)

@@ -15,6 +15,7 @@ N_LEAVES = 60
 RADII = (0.05, 0.6)  # of the side; small ones are more frequent, as they cover less
 MARGIN = 0.2
 PIECES = (0.12, 0.45)  # radii of what stands before a plain background
+EDGE_PX, SOFT_EDGE_PX = 1.4, 12.0  # of a leaf; of a piece that is out of focus
 
 
 class DeadLeaves:
@@ -69,7 +70,8 @@ def before_plain(rng: np.random.Generator, rgb: Tensor) -> Tensor:
     light = rng.choice([0.02, 0.98, rng.random()])
     slope = rng.normal(0, 0.04, (2, 1, 1, 1))
     plain = light + rng.normal(0, 0.04, (3, 1, 1)) + slope[0] * (x - 0.5) + slope[1] * (y - 0.5)  # (3, S, S)
-    inside = np.max([leaf(rng, x, y, rng.uniform(*PIECES)) for _ in range(rng.integers(2, 6))], 0)  # (S, S)
+    edge_px = rng.choice([EDGE_PX, rng.uniform(EDGE_PX, SOFT_EDGE_PX)])
+    inside = np.max([leaf(rng, x, y, rng.uniform(*PIECES), edge_px) for _ in range(rng.integers(1, 6))], 0)  # (S, S)
     whole = rgb.numpy()
     return torch.from_numpy((whole + (plain.clip(0, 1) - whole) * (1 - inside)).astype(np.float32))
 
@@ -86,11 +88,11 @@ def shaded(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray
     return np.asarray(surface, np.float32)
 
 
-def leaf(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """An ellipse, a box or a bar, turned, with an edge of about a pixel: (S, S)."""
+def leaf(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, radius: float, edge_px: float = EDGE_PX) -> np.ndarray:
+    """An ellipse, a box or a bar, turned: (S, S)."""
     center_x, center_y = rng.uniform(-MARGIN, 1 + MARGIN, 2)
     angle, squeeze = rng.uniform(0, np.pi), rng.uniform(0.15, 1.0)
     u = (x - center_x) * np.cos(angle) + (y - center_y) * np.sin(angle)
     v = ((y - center_y) * np.cos(angle) - (x - center_x) * np.sin(angle)) / squeeze
     far = np.maximum(np.abs(u), np.abs(v)) if rng.random() < 0.4 else np.sqrt(u**2 + v**2)
-    return np.asarray(np.clip((radius - far) * len(y) * 0.7 + 0.5, 0, 1), np.float32)
+    return np.asarray(np.clip((radius - far) * len(y) / edge_px + 0.5, 0, 1), np.float32)

@@ -25,9 +25,6 @@ MOST_WOVEN = 3.0  # of ``fine_peaks``: without any pattern the highest of them a
 UNSEEN_POWER = 10.0  # of a window whose lightness deviates by 1/500
 WOVEN_SHARE = 0.01  # of the fine frequencies: what a few peaks with their flanks cover
 
-ROUGH_CELL_PX, ROUGH_CELLS, ROUGH_WINDOW, ROUGH_STEP = 4, 9, 8, 4  # cells of 4 px; all else in cells
-LEAST_ROUGH = 0.008  # 2/255: nobody sees less
-
 Features = list[dict[str, Tensor]]
 
 
@@ -194,33 +191,6 @@ def grid_peaks(rgb: Tensor) -> Tensor:
             around = torch.cat([amplitude[:, peak - 12 : peak - 3], amplitude[:, peak + 4 : peak + 13]], 1)
             terms.append((amplitude[:, peak] / (around.mean(1) + 1e-4) - 1.1).clamp_min(0))
     return torch.stack(terms).mean(0)
-
-
-def unrest(rgb: Tensor, content: Tensor, style: Tensor) -> Tensor:
-    """How far places are rougher than the style would have them, per picture: (B,). 0 = nowhere.
-
-    Distances of statistics ask for as much contrast as the style has, wherever it can be had, and ripples in an even
-    sky are cheap. Here places are compared by rank: the tenth of the painting that is calmest in the photo may be as
-    rough as the calmest tenth of the style (which is rough enough where brush strokes are everywhere), or as the photo.
-
-    Args:
-        rgb: (B, 3, H, W) the painting.
-        content: (B, 3, H, W) the photo in the style's colors.
-        style: (B, 3, h, w).
-    """
-    ours, own, theirs = (roughness(x) for x in (rgb, content, style))
-    rank = own.argsort(1).argsort(1) / (own.shape[1] - 1)  # (B, N), 0 = the calmest place
-    same_rank = (rank * (theirs.shape[1] - 1)).round().long()
-    allowed = torch.maximum(theirs.sort(1).values.gather(1, same_rank), own)
-    return (ours / allowed).log().clamp_min(0).square().mean(1)
-
-
-def roughness(rgb: Tensor) -> Tensor:
-    """Deviation of lightness from that of some 36 px around, in windows of 32 px: (B, 3, H, W) -> (B, N)."""
-    cells = F.avg_pool2d(luma(rgb.float()), ROUGH_CELL_PX)  # (B, 1, H/4, W/4)
-    around = F.pad(cells, (ROUGH_CELLS // 2,) * 4, mode="replicate")
-    rough = (cells - F.avg_pool2d(around, ROUGH_CELLS, 1)).square()
-    return (F.avg_pool2d(rough, ROUGH_WINDOW, ROUGH_STEP)[:, 0].flatten(1) + LEAST_ROUGH**2).sqrt()
 
 
 def weave(rgb: Tensor, *sources: Tensor) -> Tensor:

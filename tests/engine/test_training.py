@@ -16,6 +16,7 @@ from engine.errors import InputError, SettingsError, WeightsError
 from engine.features import Vgg19
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training
+from engine.train.batches import Batches
 from engine.train.data import PictureFolder, is_held_out, portraits, preset_works
 from engine.train.loop import run
 from engine.types import Picture
@@ -111,10 +112,8 @@ def test_the_loss_falls_for_copies_and_for_paintings(pictures: PictureFolder, ba
     @torch.no_grad()
     def loss_now() -> float:
         """On the same batches each time: some pictures are harder than others."""
-        drawing, training.rng = training.rng, np.random.default_rng(9)
-        losses = [float(training.weighed(training.losses(*training.batch()))) for _ in range(6)]
-        training.rng = drawing
-        return float(np.mean(losses))
+        batches = [training.batches[9000 + i] for i in range(6)]
+        return float(np.mean([float(training.weighed(training.losses(*batch))) for batch in batches]))
 
     copies = loss_now()
     for _ in range(39):
@@ -224,31 +223,6 @@ def test_a_spot_of_colored_stripes_is_found_wherever_it_is(
     assert float(objective.worst_stripes(gray)) == pytest.approx(float(objective.worst_stripes(photo)), abs=1e-5)
 
 
-def test_ripples_in_a_sky_are_unrest_unless_the_style_ripples_everywhere(portrait: Picture) -> None:
-    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
-    ripples = 0.1 * torch.sin(2 * torch.pi * (x + 0.3 * y) / 18)
-    is_sky = (y < 128).float()
-    photo = portrait.rgb[None] * (1 - is_sky) + 0.6 * is_sky
-    painted = photo + ripples * is_sky
-    calm = photo.flip(3)  # a style whose upper half is as even
-    assert float(objective.unrest(photo, photo, calm)) == 0
-    assert float(objective.unrest(painted, photo, calm)) > 0.5
-    assert float(objective.unrest(painted, photo, calm + ripples)) < 0.05
-    assert float(objective.unrest(painted, painted, calm)) == 0  # what the photo has may stay
-
-
-def test_roughness_is_that_of_a_sine_and_of_nothing_finer_or_coarser() -> None:
-    x = torch.arange(512.0).expand(1, 3, 512, 512)
-
-    def of(period_px: float) -> float:
-        waves = 0.5 + 0.1 * torch.sin(2 * torch.pi * x / period_px)
-        return float(objective.roughness(waves).square().mean().sqrt())
-
-    assert of(24) == pytest.approx(0.1 / 2**0.5, rel=0.25)
-    assert of(4) == pytest.approx(objective.LEAST_ROUGH, rel=0.05)
-    assert of(400) < 0.015
-
-
 def woven(rgb: torch.Tensor, size: float = 0.02) -> torch.Tensor:
     """With a weave of 2.4 pixels a period laid over it, as feature networks like it best."""
     y, x = torch.meshgrid(torch.arange(rgb.shape[2]), torch.arange(rgb.shape[3]), indexing="ij")
@@ -304,30 +278,30 @@ def test_the_same_pictures_are_held_out_everywhere(tmp_path: Path) -> None:
     assert preset_works() and not any(is_held_out(name, 1) for name in preset_works())  # they are to be learned
 
 
-def test_works_of_the_presets_are_drawn_for_their_share_of_the_styles(tmp_path: Path, backbone: Vgg19) -> None:
+def test_works_of_the_presets_are_drawn_for_their_share_of_the_styles(tmp_path: Path) -> None:
     work = sorted(preset_works())[0]
     for name, gray in ((work, 255), *((f"{i}.png", 0) for i in range(9))):
         Image.new("L", (256, 256), gray).save(tmp_path / name)
     art = PictureFolder(tmp_path)
 
     def share_of_the_work(presets: float) -> float:
-        training = Training(replace(RECIPE, made_up=0.0, presets=presets), backbone, art, art)
-        return float(np.mean([float(training.style_crop().mean()) > 0.5 for _ in range(400)]))
+        batches, rng = Batches(replace(RECIPE, made_up=0.0, presets=presets), art, art), np.random.default_rng(1)
+        return float(np.mean([float(batches.style_crop(rng).mean()) > 0.5 for _ in range(400)]))
 
     assert share_of_the_work(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
     assert share_of_the_work(0.5) == pytest.approx(0.55, abs=0.08)
     assert share_of_the_work(1.0) == 1
 
 
-def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path, backbone: Vgg19) -> None:
+def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path) -> None:
     portrait = sorted(portraits())[0]
     for name, gray in ((portrait, 255), *((f"{i}.png", 0) for i in range(9))):
         Image.new("L", (256, 256), gray).save(tmp_path / name)
     photos = PictureFolder(tmp_path)
 
     def share_of_the_portrait(share: float) -> float:
-        training = Training(replace(RECIPE, portraits=share), backbone, photos, photos)
-        return float(np.mean([float(training.content_crop().mean()) > 0.5 for _ in range(400)]))
+        batches, rng = Batches(replace(RECIPE, plain=0.0, portraits=share), photos, photos), np.random.default_rng(1)
+        return float(np.mean([float(batches.content_crop(rng).mean()) > 0.5 for _ in range(400)]))
 
     assert share_of_the_portrait(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
     assert share_of_the_portrait(0.5) == pytest.approx(0.55, abs=0.08)

@@ -1,0 +1,88 @@
+"""Where a painting must be calm: places that are even in the photo, and those next to something.
+
+Distances of statistics ask for as much contrast as the style has, wherever it can be had; these terms say where not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CELL_PX, AROUND_CELLS, WINDOW, STEP = 4, 9, 8, 4  # of roughness: cells of 4 px; all else in cells
+LEAST_ROUGH = 0.008  # 2/255: nobody sees less
+SAME_ROUGH = 1.2  # places whose roughness differs by less are alike
+CALMEST = 0.05  # of the style's places: an even corner is not yet its way to paint a sky
+
+PLAIN_CELL_PX = 8
+PLAIN = 3 / 255  # deviation within a cell, at most
+FAR_CELLS, NEAR_CELLS = 4, 10  # how far nothing is, and how far to look for places that are
+LEAST_HALO = 3 / 255
+
+
+def unrest(rgb: Tensor, content: Tensor, style: Tensor) -> Tensor:
+    """How far places are rougher than the style would have them, per picture: (B,). 0 = nowhere.
+
+    Ripples in an even sky are cheap contrast. Here places are compared by rank: the tenth of the painting that is
+    calmest in the photo may be as rough as the calmest tenth of the style (which is rough enough where brush strokes
+    are everywhere), or as the photo. Places that are alike have the rank of the calmest of them.
+
+    Args:
+        rgb: (B, 3, H, W) the painting.
+        content: (B, 3, H, W) the photo in the style's colors.
+        style: (B, 3, h, w).
+    """
+    ours, own, theirs = (roughness(x) for x in (rgb, content, style))
+    rank = (own[:, None] < own[:, :, None] / SAME_ROUGH).float().mean(2)  # (B, N), 0 = the calmest places
+    same_rank = (rank.clamp_min(CALMEST) * (theirs.shape[1] - 1)).round().long()
+    allowed = torch.maximum(theirs.sort(1).values.gather(1, same_rank), own)
+    return (ours / allowed).log().clamp_min(0).square().mean(1)
+
+
+def roughness(rgb: Tensor) -> Tensor:
+    """Deviation of colors from those of some 36 px around, in windows of 32 px: (B, 3, H, W) -> (B, N)."""
+    cells = F.avg_pool2d(rgb.float(), CELL_PX)  # (B, 3, H/4, W/4)
+    around = F.pad(cells, (AROUND_CELLS // 2,) * 4, mode="replicate")
+    rough = (cells - F.avg_pool2d(around, AROUND_CELLS, 1)).square().mean(1, keepdim=True)
+    return (F.avg_pool2d(rough, WINDOW, STEP)[:, 0].flatten(1) + LEAST_ROUGH**2).sqrt()
+
+
+def halo(rgb: Tensor, content: Tensor) -> Tensor:
+    """How far plain places next to something are painted unlike those far from it, per picture: (B,). 0 = alike.
+
+    A rim, a glow, a ring of strokes. What is subtracted is the photo, so that a sky may shade as it does; what is
+    compared is the deviation, near and far, from the mean of the far places around: strokes that are everywhere are
+    no halo.
+
+    Args:
+        rgb: (B, 3, H, W) the painting; both sides at least 88.
+        content: (B, 3, H, W) the photo in the style's colors.
+    """
+    plain = is_plain(content)  # (B, 1, H/8, W/8)
+    wide = F.pad(plain, (FAR_CELLS,) * 4, mode="replicate")
+    far = 1 - F.max_pool2d(1 - wide, 2 * FAR_CELLS + 1, 1)
+    near = plain - far
+    error = F.avg_pool2d((rgb - content).float(), PLAIN_CELL_PX)  # (B, 3, H/8, W/8)
+    share = _around(far)
+    usual = _around(error * far) / share.clamp_min(1e-6)
+    off = (error - usual).square().mean(1, keepdim=True)
+    is_known = (share > 0.02).float()
+
+    def mean_over(places: Tensor) -> Tensor:
+        return (off * places * is_known).sum((1, 2, 3)) / (places * is_known).sum((1, 2, 3)).clamp_min(1)
+
+    at_rest = mean_over(far).detach() + LEAST_HALO**2  # else a rougher background would do
+    return ((mean_over(near) + LEAST_HALO**2) / at_rest).log().clamp_min(0)
+
+
+def is_plain(rgb: Tensor) -> Tensor:
+    """Cells of 8 px in which nothing is to be seen: (B, 3, H, W) -> (B, 1, H/8, W/8), 0 or 1."""
+    wide = rgb.float()
+    mean = F.avg_pool2d(wide, PLAIN_CELL_PX)
+    off = (wide - F.interpolate(mean, scale_factor=float(PLAIN_CELL_PX), mode="bilinear")).square()
+    return (F.avg_pool2d(off, PLAIN_CELL_PX).mean(1, keepdim=True) < PLAIN**2).float()
+
+
+def _around(plane: Tensor) -> Tensor:
+    """Means over 21x21 cells, of which those beyond the border are 0."""
+    return F.avg_pool2d(plane, 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)
