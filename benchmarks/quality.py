@@ -27,6 +27,7 @@ from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
 from engine.features import Backbone, load_vgg19_file
 from engine.tone import tone_distance
+from engine.train.calm import halo
 from engine.train.objective import weave, worst_stripes
 from engine.types import Quality, Settings
 
@@ -38,6 +39,7 @@ FIGURES = {
     "stripes": "worst colored stripes",
     "tone": "tone distance",
     "weave": "fine patterns (0 = none)",
+    "halo": "halo (0 = none)",
     "moments": "mean and deviation",
     "wasserstein": "Wasserstein-2",
     "frechet": "Fréchet (SqueezeNet)",
@@ -46,7 +48,7 @@ FIGURES = {
     "seconds": "seconds",
     "processor": "processor seconds",
 }
-WORST = ("grid", "stripes", "tone", "weave")
+WORST = ("grid", "stripes", "tone", "weave", "halo")
 SLOW_S = 3.0  # painters that take longer are not asked for more than the pair
 Row = dict[str, Any]
 
@@ -128,6 +130,7 @@ def measure_pair(
             "stripes": float(worst_stripes(picture)),
             "tone": float(tone_distance(picture, pair.content)),
             "weave": float(weave(picture, pair.content, pair.style)),
+            "halo": float(halo(picture, pair.content)),
             "moments": metrics.moments_distance(seen, style),
             "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,

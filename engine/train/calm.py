@@ -12,7 +12,7 @@ from torch.nn import functional as F
 CELL_PX, AROUND_CELLS, WINDOW, STEP = 4, 9, 8, 4  # of roughness: cells of 4 px; all else in cells
 LEAST_ROUGH = 0.008  # 2/255: nobody sees less
 SAME_ROUGH = 1.2  # places whose roughness differs by less are alike
-CALMEST = 0.05  # of the style's places: an even corner is not yet its way to paint a sky
+CALMEST = 0.2  # of the style's places: an even corner is not yet its way to paint a sky
 
 PLAIN_CELL_PX = 8
 PLAIN = 3 / 255  # deviation within a cell, at most
@@ -55,9 +55,10 @@ def halo(rgb: Tensor, content: Tensor) -> Tensor:
     no halo.
 
     Args:
-        rgb: (B, 3, H, W) the painting; both sides at least 88.
-        content: (B, 3, H, W) the photo in the style's colors.
+        rgb: (B, 3, H, W) the painting.
+        content: (B, 3, H, W) the photo, best in the style's colors. What is beyond the last whole cell does not count.
     """
+    rgb, content = (_whole_cells(x) for x in (rgb, content))
     plain = is_plain(content)  # (B, 1, H/8, W/8)
     wide = F.pad(plain, (FAR_CELLS,) * 4, mode="replicate")
     far = 1 - F.max_pool2d(1 - wide, 2 * FAR_CELLS + 1, 1)
@@ -81,6 +82,11 @@ def is_plain(rgb: Tensor) -> Tensor:
     mean = F.avg_pool2d(wide, PLAIN_CELL_PX)
     off = (wide - F.interpolate(mean, scale_factor=float(PLAIN_CELL_PX), mode="bilinear")).square()
     return (F.avg_pool2d(off, PLAIN_CELL_PX).mean(1, keepdim=True) < PLAIN**2).float()
+
+
+def _whole_cells(rgb: Tensor) -> Tensor:
+    height, width = (side // PLAIN_CELL_PX * PLAIN_CELL_PX for side in rgb.shape[2:])
+    return rgb[:, :, :height, :width]
 
 
 def _around(plane: Tensor) -> Tensor:

@@ -293,6 +293,30 @@ def test_works_of_the_presets_are_drawn_for_their_share_of_the_styles(tmp_path: 
     assert share_of_the_work(1.0) == 1
 
 
+def test_a_batch_is_the_same_whoever_draws_it_and_after_whatever(pictures: PictureFolder) -> None:
+    batches = Batches(RECIPE, pictures, pictures)
+    ahead = list(batches.from_step(3, n_workers=2))
+    assert len(ahead) == RECIPE.steps - 3
+    for step, (contents, styles) in enumerate(ahead, 3):
+        expected_contents, expected_styles = batches[step]
+        assert torch.equal(contents, expected_contents) and torch.equal(styles, expected_styles)
+    assert not torch.equal(ahead[0][0], ahead[1][0])
+    other = Batches(replace(RECIPE, seed=6), pictures, pictures)
+    assert not torch.equal(other[3][0], ahead[0][0])
+
+
+def test_a_share_of_the_other_works_is_seen_in_swapped_colors(tmp_path: Path) -> None:
+    Image.new("RGB", (256, 256), (200, 40, 40)).save(tmp_path / "red.png")
+    art, rng = PictureFolder(tmp_path), np.random.default_rng(1)
+
+    def share_of_red(swapped: float) -> float:
+        batches = Batches(replace(RECIPE, made_up=0.0, swapped=swapped), art, art)
+        return float(np.mean([float(batches.style_crop(rng)[0, 0, 0]) > 0.5 for _ in range(300)]))
+
+    assert share_of_red(0.0) == 1
+    assert share_of_red(1.0) == pytest.approx(1 / 3, abs=0.1)
+
+
 def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path) -> None:
     portrait = sorted(portraits())[0]
     for name, gray in ((portrait, 255), *((f"{i}.png", 0) for i in range(9))):
