@@ -38,6 +38,7 @@ def grained(rgb: Tensor, top: int = 0, left: int = 0) -> Tensor:
     return rgb + grain.tile(times)[:height, :width] * evenness(rgb)
 
 
+@torch.no_grad()
 def evenness(rgb: Tensor) -> Tensor:
     """Share of the grain that each place gets, (B, 1, H, W): all of it where nothing is, none in a photo's noise."""
     light = F.pad(luma(rgb.float()), (0, -rgb.shape[3] % CELL_PX, 0, -rgb.shape[2] % CELL_PX), mode="replicate")
@@ -51,6 +52,7 @@ def evenness(rgb: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # whoever asks first, a training can use it too
 def pattern() -> Tensor:
     """The grain, which repeats every 256 pixels without a seam: (256, 256), as much of it in every octave."""
     rng = np.random.default_rng(SEED)

@@ -44,3 +44,12 @@ def test_it_repeats_without_a_seam() -> None:
 
 def test_sides_need_no_multiple_of_anything() -> None:
     assert grained(torch.zeros(2, 3, 67, 301)).shape == (2, 3, 67, 301)
+
+
+def test_a_painting_leaves_it_usable_for_a_training() -> None:
+    pattern.cache_clear()
+    rgb = torch.full((1, 3, 64, 64), 0.5, requires_grad=True)
+    with torch.inference_mode():
+        grained(torch.zeros(1, 3, 64, 64))
+    grained(rgb).square().sum().backward()
+    assert rgb.grad is not None and torch.isfinite(rgb.grad).all()
