@@ -39,7 +39,7 @@ from engine.weights import unpacked
 WEIGHTS = {
     "content": 1.0,
     "layout": 0.5,
-    "tone": 10.0,
+    "tone": 8.0,
     "unrest": 4.0,
     "halo": 1.0,
     "identity": 5.0,
