@@ -130,7 +130,7 @@ def measure_pair(
             "stripes": float(worst_stripes(picture)),
             "tone": float(tone_distance(picture, pair.content)),
             "weave": float(weave(picture, pair.content, pair.style)),
-            "halo": float(halo(picture, pair.content)),
+            "halo": float(halo(picture, pair.content, contour_cells=1)),
             "moments": metrics.moments_distance(seen, style),
             "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,

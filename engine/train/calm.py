@@ -47,7 +47,7 @@ def roughness(rgb: Tensor) -> Tensor:
     return (F.avg_pool2d(rough, WINDOW, STEP)[:, 0].flatten(1) + LEAST_ROUGH**2).sqrt()
 
 
-def halo(rgb: Tensor, content: Tensor) -> Tensor:
+def halo(rgb: Tensor, content: Tensor, contour_cells: int = 0) -> Tensor:
     """How far plain places next to something are painted unlike those far from it, per picture: (B,). 0 = alike.
 
     A rim, a glow, a ring of strokes. What is subtracted is the photo, so that a sky may shade as it does; what is
@@ -57,12 +57,12 @@ def halo(rgb: Tensor, content: Tensor) -> Tensor:
     Args:
         rgb: (B, 3, H, W) the painting.
         content: (B, 3, H, W) the photo, best in the style's colors. What is beyond the last whole cell does not count.
+        contour_cells: so many cells of 8 px next to something do not count: contours are drawn there.
     """
     rgb, content = (_whole_cells(x) for x in (rgb, content))
     plain = is_plain(content)  # (B, 1, H/8, W/8)
-    wide = F.pad(plain, (FAR_CELLS,) * 4, mode="replicate")
-    far = 1 - F.max_pool2d(1 - wide, 2 * FAR_CELLS + 1, 1)
-    near = plain - far
+    far = _away(plain, FAR_CELLS)
+    near = _away(plain, contour_cells) - far
     error = F.avg_pool2d((rgb - content).float(), PLAIN_CELL_PX)  # (B, 3, H/8, W/8)
     share = _around(far)
     usual = _around(error * far) / share.clamp_min(1e-6)
@@ -82,6 +82,12 @@ def is_plain(rgb: Tensor) -> Tensor:
     mean = F.avg_pool2d(wide, PLAIN_CELL_PX)
     off = (wide - F.interpolate(mean, scale_factor=float(PLAIN_CELL_PX), mode="bilinear")).square()
     return (F.avg_pool2d(off, PLAIN_CELL_PX).mean(1, keepdim=True) < PLAIN**2).float()
+
+
+def _away(plain: Tensor, n_cells: int) -> Tensor:
+    """Those of the cells that are farther than ``n_cells`` from any that is not plain."""
+    wide = F.pad(plain, (n_cells,) * 4, mode="replicate")
+    return 1 - F.max_pool2d(1 - wide, 2 * n_cells + 1, 1)
 
 
 def _whole_cells(rgb: Tensor) -> Tensor:

@@ -79,6 +79,14 @@ def test_rings_are_a_halo_and_strokes_everywhere_are_none() -> None:
     assert float(halo(photo + waves, photo)) < 0.3
 
 
+def test_a_contour_is_no_halo_if_so_asked() -> None:
+    photo = before_black()
+    outlined = photo + 0.3 * ((far_px() > 8) & (far_px() < 12))
+    assert float(halo(outlined, photo)) > 1
+    assert float(halo(outlined, photo, contour_cells=1)) == 0
+    assert float(halo(photo + 0.2 * (far_px() < 28), photo, contour_cells=1)) > 1
+
+
 def test_a_sky_may_shade_as_the_photo_does() -> None:
     slope = torch.linspace(0, 0.4, 256)[:, None]
     assert float(halo(before_black() + slope, before_black() + slope)) == 0
