@@ -29,7 +29,7 @@ def grained(rgb: Tensor, top: int = 0, left: int = 0) -> Tensor:
 
     Args:
         rgb: (B, 3, H, W) in [0, 1], a whole picture or a tile of it.
-        top: row of the whole picture with which the tile begins, a multiple of 4.
+        top: row of the whole picture with which the tile begins; a multiple of 4, if tiles are to agree.
         left: its column, likewise.
     """
     height, width = rgb.shape[2:]
