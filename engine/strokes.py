@@ -44,6 +44,8 @@ PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades f
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's
 OUT_OF_RANGE_WEIGHT = 10.0
 CONTENT_LIMIT, LOST_WEIGHT = 0.8, 12.0  # how far the photo may be left (unrelated: 2), and what more of it costs
+REACH = 5.0  # deviations of a feature, which are no spike
+MOST_SPIKED, MOST_GROWN, SPIKE_WEIGHT = 0.01, 2.0, 10.0  # what a descent may hide, and what more costs in another
 MAX_GAIN = 2.0  # of the contrast that averaging takes away
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
@@ -148,7 +150,7 @@ def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float
             picture = picture.lerp(look.lay(picture, targets[0].places), r.laid)
     on_progress(0.2, "")
 
-    def loss(rgb: Tensor) -> Tensor:
+    def loss(rgb: Tensor, spike_weight: float = 0.0) -> Tensor:
         terms = [OUT_OF_RANGE_WEIGHT * (rgb - rgb.clamp(0, 1)).square().mean()]
         for factor, target in zip(r.factors, targets, strict=True):
             seen = look.see(scaled(rgb, factor))
@@ -157,11 +159,19 @@ def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float
                 moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - look.content).square().mean()
                 lost = (moved - CONTENT_LIMIT).clamp_min(0)
                 terms.append(r.content * moved + LOST_WEIGHT * lost.square())
+                if spike_weight > 0:
+                    terms.append(spike_weight * look.spikes(seen[CONTENT_LAYER]))
         if r.statistics > 0:
             terms.append(r.statistics * look.statistics(rgb))
         return torch.stack(terms).sum() + r.variation * variation(rgb)
 
-    return descend_in_bands(picture, loss, r.n_steps, r.finest, part(on_progress, 0.2, 1.0))
+    found = descend_in_bands(picture, loss, r.n_steps, r.finest, part(on_progress, 0.2, 1.0))
+    with torch.no_grad():
+        before, after = (float(look.spikes(look.see(x)[CONTENT_LAYER])) for x in (picture, found))
+    if after < max(MOST_SPIKED, MOST_GROWN * before):
+        return found
+    wary = part(on_progress, 0.9, 1.0)
+    return descend_in_bands(picture, lambda rgb: loss(rgb, SPIKE_WEIGHT), r.n_steps, r.finest, wary)
 
 
 def scaled(rgb: Tensor, factor: float) -> Tensor:
@@ -227,6 +237,15 @@ class Look:
         with torch.no_grad():
             content = self.see(self.rgb, (CONTENT_LAYER,))[CONTENT_LAYER]
             self.content = F.instance_norm(content, eps=1e-3)
+            self.reach = self.content.abs().amax((2, 3), keepdim=True).clamp_min(REACH)  # (1, C, 1, 1)
+
+    def spikes(self, features: Tensor) -> Tensor:
+        """How far (1, C, h, w) features of ``CONTENT_LAYER`` reach beyond all of the photo's: mean square deviations.
+
+        A spot of noise that a descent hides somewhere widens the deviations by which all the rest is normalized, and
+        so brings it nearer to the photo at once. It happens in pale styles, seldom.
+        """
+        return (F.instance_norm(features, eps=1e-3).abs() - self.reach).clamp_min(0).square().mean()
 
     @property
     def rgb(self) -> Tensor:
