@@ -28,17 +28,18 @@ class Tile:
     outer_right: int
 
 
-def lay_tiles(height: int, width: int, tile_px: int, margin_px: int, stride_px: int) -> list[Tile]:
+def lay_tiles(height: int, width: int, tile_px: int, margin_px: int, stride_px: int, beyond_px: int = 0) -> list[Tile]:
     """Cover a picture with as few tiles of at most ``tile_px`` as do, about equal in size, whose computed part reaches
-    ``margin_px`` farther, clipped to the picture; each begins at a multiple of the stride."""
+    ``margin_px`` farther, but not out of the picture by more than ``beyond_px`` below and at the right; each begins at
+    a multiple of the stride."""
     tiles = []
     for top, bottom in _spans(height, tile_px, stride_px):
         for left, right in _spans(width, tile_px, stride_px):
             outer = (
                 max(0, top - margin_px),
                 max(0, left - margin_px),
-                min(height, bottom + margin_px),
-                min(width, right + margin_px),
+                min(height + beyond_px, bottom + margin_px),
+                min(width + beyond_px, right + margin_px),
             )
             tiles.append(Tile(top, left, bottom, right, *outer))
     return tiles
@@ -52,11 +53,15 @@ def _spans(length: int, tile_px: int, stride_px: int) -> Iterator[tuple[int, int
 
 
 def pad_to_multiple(rgb: Tensor, stride_px: int) -> Tensor:
-    """(B, C, H, W) with mirrored pixels added below and at the right until the stride divides H and W.
+    """(B, C, H, W), ``mirrored`` until the stride divides H and W."""
+    return mirrored(rgb, -rgb.shape[2] % stride_px, -rgb.shape[3] % stride_px)
+
+
+def mirrored(rgb: Tensor, down: int, right: int) -> Tensor:
+    """(B, C, H, W) with so many mirrored rows added below and columns at the right.
 
     Mirrored, or repeated where the picture is too small to mirror.
     """
-    down, right = -rgb.shape[2] % stride_px, -rgb.shape[3] % stride_px
     if not (down or right):
         return rgb
     can_mirror = down < rgb.shape[2] and right < rgb.shape[3]
@@ -70,6 +75,7 @@ def paint_tiles(
     tile_px: int,
     margin_px: int,
     stride_px: int,
+    beyond_px: int = 0,
     on_tile: Callable[[int, int], None] = lambda _done, _total: None,
     prepare: Callable[[Tensor, int, int], Tensor] = lambda tile, _top, _left: tile,
 ) -> Tensor:
@@ -86,33 +92,39 @@ def paint_tiles(
         tile_px: side of what a tile keeps; a multiple of the stride.
         margin_px: what is computed beyond it; a multiple of the stride.
         stride_px: the network's total stride.
+        beyond_px: how far the picture is mirrored below and at the right; a multiple of the stride, at most the margin.
+            Convolutions with a stride end before the last pixel but begin with the first, so that what a network
+            mirrors by itself does not fit at these two borders: a frame can be seen there.
         on_tile: called with tiles done and tiles in all, before each.
         prepare: a tile, its first row and its first column -> what is painted, for what depends on the place.
 
     Returns:
         (1, 3, H, W) float32 on the CPU.
     """
-    height, width = rgb.shape[2:]
-    padded = pad_to_multiple(rgb, stride_px)
+    height, width = (-(-side // stride_px) * stride_px for side in rgb.shape[2:])
     result = torch.empty(rgb.shape, dtype=torch.float32)
     while True:
         try:
-            tiles = lay_tiles(padded.shape[2], padded.shape[3], tile_px, margin_px, stride_px)
-            for n_done, t in enumerate(tiles):
+            tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
+            for n_done, tile in enumerate(tiles):
                 on_tile(n_done, len(tiles))
-                tile = padded[:, :, t.outer_top : t.outer_bottom, t.outer_left : t.outer_right]
-                painted = paint(prepare(tile, t.outer_top, t.outer_left))
-                bottom, right = min(t.bottom, height), min(t.right, width)
-                inner = painted[
-                    :, :, t.top - t.outer_top : bottom - t.outer_top, t.left - t.outer_left : right - t.outer_left
-                ]
-                result[:, :, t.top : bottom, t.left : right] = inner
+                painted = paint(prepare(_around(rgb, tile), tile.outer_top, tile.outer_left))
+                kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
+                down, right = tile.top - tile.outer_top, tile.left - tile.outer_left
+                kept.copy_(painted[:, :, down : down + kept.shape[2], right : right + kept.shape[3]])
         except ResourceError:
             tile_px = tile_px // 2 // stride_px * stride_px
             if tile_px < MIN_TILE_PX:
                 raise
         else:
             return result
+
+
+def _around(rgb: Tensor, tile: Tile) -> Tensor:
+    """What is computed of a picture for a tile; mirrored where the picture ends."""
+    height, width = rgb.shape[2:]
+    inside = rgb[:, :, tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right]
+    return mirrored(inside, max(0, tile.outer_bottom - height), max(0, tile.outer_right - width))
 
 
 def spread_crops(rgb: Tensor, crop_px: int, n_crops: int) -> Tensor:

@@ -36,6 +36,27 @@ def tone_distance(rgb: Tensor, content: Tensor, weight: Tensor | None = None) ->
     return torch.stack(terms).mean(0)[:, 0, 0, 0]
 
 
+def stain_distance(rgb: Tensor, content: Tensor) -> Tensor:
+    """Whether color is where it was, whatever the light does, per picture: (B,). 0 = everywhere.
+
+    Mean squared difference of what colors have beside lightness, averaged over cells of 8 and of 16 pixels, less its
+    mean, over the variance of lightness: so a stain counts as much as a patch of dark in ``tone_distance``.
+
+    Args:
+        rgb: (B, 3, H, W) the painting; sides of at least 16 pixels.
+        content: (B, 3, H, W) the picture that is painted, in the style's colors.
+    """
+    rgb, content = rgb.float(), content.float()
+    light = luma(content)
+    error = (rgb - luma(rgb)) - (content - light)  # (B, 3, H, W)
+    terms = []
+    for cell_px in CELLS_PX:
+        cells, lights = F.avg_pool2d(error, cell_px), F.avg_pool2d(light, cell_px)
+        variance = (lights - _mean(lights)).square().mean((1, 2, 3)) + NEXT_TO_NOTHING**2
+        terms.append((cells - _mean(cells)).square().sum(1).mean((1, 2)) / variance)
+    return torch.stack(terms).mean(0)
+
+
 def standardized(plane: Tensor, weight: Tensor | None = None) -> Tensor:
     """(B, 1, H, W) less its mean, over its deviation; ``weight`` as in ``tone_distance``."""
     centered = plane - _mean(plane, weight)
@@ -43,8 +64,8 @@ def standardized(plane: Tensor, weight: Tensor | None = None) -> Tensor:
     return centered / (deviation + NEXT_TO_NOTHING)
 
 
-def _mean(plane: Tensor, weight: Tensor | None) -> Tensor:
-    """(B, 1, H, W) -> (B, 1, 1, 1)."""
+def _mean(plane: Tensor, weight: Tensor | None = None) -> Tensor:
+    """(B, C, H, W) -> (B, C, 1, 1)."""
     if weight is None:
         return plane.mean((2, 3), keepdim=True)
     return (plane * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(1e-6)

@@ -130,5 +130,13 @@ def paint_measured(
     stride_px = network.stride_px
     tile_px = -(-tile_px // stride_px) * stride_px
     margin_px = -(-network.margin_px // stride_px) * stride_px
-    painted = paint_tiles(large, paint, tile_px=tile_px, margin_px=margin_px, stride_px=stride_px, on_tile=on_tile)
+    painted = paint_tiles(
+        large,
+        paint,
+        tile_px=tile_px,
+        margin_px=margin_px,
+        stride_px=stride_px,
+        beyond_px=network.beyond_px,
+        on_tile=on_tile,
+    )
     return painted[:, :, : rgb.shape[2], : rgb.shape[3]]

@@ -18,7 +18,7 @@ from engine.device import memory_errors
 from engine.errors import InputError
 from engine.grain import grained
 from engine.methods import Job, register
-from engine.networks.anystyle import MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
+from engine.networks.anystyle import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
 from engine.progress import part, watched
 from engine.series import Series, crops_of
 from engine.tiles import pad_to_multiple, paint_tiles, spread_crops
@@ -29,6 +29,7 @@ WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and 
 CROP_PX, N_CROPS = 256, 16
 ENOUGH_PIXELS = 1 << 20  # to know the moments of a picture's colors
 TILE_PX = 1024
+BAND_PX = 256
 COARSE_PX = 1024  # a larger picture also gets brush strokes that are seen when all of it is
 FINE_ENOUGH = 1.5  # times that: below it one painting does
 MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarsest layers need room
@@ -162,7 +163,7 @@ def _paint_part(
 ) -> Tensor:
     """Paint (1, 3, H, W) with one code; broad strokes come from a painting of the picture made smaller.
 
-    The network sees 136 pixels around it, so in a large picture its strokes are fine. All that the small painting
+    The network sees 184 pixels around it, so in a large picture its strokes are fine. All that the small painting
     can hold is taken from it, what is finer from the painting at full size: a Laplacian pyramid of two levels
     (Burt & Adelson 1983).
     """
@@ -177,8 +178,30 @@ def _paint_part(
     small_mask = None if mask is None or weight is None else Mask(weight, mask.label)
     coarse = _paint_at_size(net, small, code, small_mask, job, (start + 0.85 * (end - start), end))
     coarse -= F.interpolate(fine, size, mode="bilinear", antialias=True, align_corners=False)
-    fine += F.interpolate(coarse, fine.shape[2:], mode="bicubic", antialias=True, align_corners=False)  # thrice as fast
+    add_enlarged(fine, coarse)
     return fine.clamp_(0, 1)
+
+
+def add_enlarged(rgb: Tensor, small: Tensor) -> None:
+    """Add a smaller picture, enlarged bicubically, band by band: a whole enlargement would be the peak of memory.
+
+    Args:
+        rgb: (1, 3, H, W), changed.
+        small: (1, 3, h, w).
+    """
+    height, width = rgb.shape[2:]
+    n_rows = small.shape[2]
+    wide = _bicubic(small, (n_rows, width))
+    shares = _bicubic(torch.eye(n_rows)[None, None], (height, n_rows))[0, 0]  # (H, h): of each row in each
+    for top in range(0, height, BAND_PX):
+        band = shares[top : top + BAND_PX]
+        used = band.any(0).nonzero()[:, 0].tolist()
+        rows = slice(used[0], used[-1] + 1)
+        rgb[:, :, top : top + BAND_PX] += band[:, rows] @ wide[:, :, rows]
+
+
+def _bicubic(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(planes, size, mode="bicubic", antialias=True, align_corners=False)  # thrice as fast so
 
 
 def _paint_at_size(
@@ -212,6 +235,7 @@ def _paint_at_size(
         tile_px=tile_px,
         margin_px=MARGIN_PX,
         stride_px=STRIDE_PX,
+        beyond_px=BEYOND_PX,
         on_tile=on_tile,
         prepare=grained,
     )

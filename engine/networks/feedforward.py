@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from engine.errors import SettingsError, WeightsError
 from engine.networks.anystyle import (
+    BEYOND_PX,
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
@@ -103,7 +104,7 @@ class Painter(Measured):
         colors: (12,) mean and covariance of the style's colors, which pictures are to have before they come in.
     """
 
-    stride_px = 8
+    stride_px, beyond_px = 8, BEYOND_PX
     colors: Tensor
 
     def __init__(

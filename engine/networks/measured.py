@@ -58,10 +58,12 @@ class Measured(nn.Module):
     Attributes:
         stride_px: sides of pictures must be divisible by it.
         margin_px: how far a pixel reaches, but through moments of the whole picture.
+        beyond_px: how far pictures are to be mirrored below and at the right (see ``paint_tiles``).
     """
 
     stride_px = 4
     margin_px = 64
+    beyond_px = 0
 
     def norms(self) -> list[InstanceNorm]:
         """The layers that depend on the whole picture."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.networks.anystyle import (
+    BEYOND_PX,
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,
     HALF_CHANNELS,
@@ -143,7 +144,7 @@ class MsgNet(Measured):
         n_quarter_blocks: residual blocks at 1/4 resolution, on the way back.
     """
 
-    stride_px = 8
+    stride_px, beyond_px = 8, BEYOND_PX
 
     def __init__(
         self,

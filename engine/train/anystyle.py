@@ -24,7 +24,7 @@ from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.grain import PERIOD_PX, grained
 from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes, rgb_moments, transport_colors
-from engine.tone import tone_distance
+from engine.tone import stain_distance, tone_distance
 from engine.train import objective
 from engine.train.batches import Batch, Batches
 from engine.train.calm import halo, unrest
@@ -40,6 +40,7 @@ WEIGHTS = {
     "content": 1.0,
     "layout": 0.5,
     "tone": 8.0,
+    "stain": 4.0,
     "unrest": 4.0,
     "halo": 1.0,
     "identity": 5.0,
@@ -48,9 +49,10 @@ WEIGHTS = {
     "peaks": 8.0,
     "range": 20.0,
     "stripes": 0.5,
-    "weave": 0.5,
+    "weave": 1.5,
     "spikes": 2.0,
 }  # the rest is the recipe's
+GROWING = ("blocks.", "quarter_blocks.")  # parts of a network that may be deeper than that which it begins with
 USUAL_STEPS = ("content.stem.weight", "affine.weight", "paint.weight")  # weights that ``Steepest`` leaves to Adam
 
 
@@ -77,6 +79,7 @@ class Recipe:
         swapped: share of the other works whose color channels change places: their strokes in colors that none has.
         portraits: share of contents that show people from near by, as far as PHOTOS has them: where a painting is off,
             a face is lost first.
+        care: how many times more than elsewhere it counts where a portrait's light and contours go.
         plain: share of contents whose background is taken away (``leaves.before_plain``): photos have few of them, and
             without them things before black or white get a glow around them.
         held_out: one picture in so many of both folders is left for measuring (``data.is_held_out``); 0 = none.
@@ -103,6 +106,7 @@ class Recipe:
     presets: float = 0.3
     swapped: float = 0.2
     portraits: float = 0.2
+    care: float = 2.0
     plain: float = 0.2
     held_out: int = 12
     looked_at: int = 1500
@@ -148,13 +152,12 @@ class Training(Run):
         self.feed: Iterator[Batch] | None = None
 
     def batch(self) -> Batch:
-        """The next step's contents (B, 3, size_px, size_px) and styles (B / sharing, 3, style_px, style_px)."""
+        """The next step's batch, as ``Batches`` has it."""
         if self.feed is None:
             self.feed = self.batches.from_step(self.step, self.n_workers)
-        contents, styles = (
-            crops.to(self.device, non_blocking=True, memory_format=torch.channels_last) for crops in next(self.feed)
-        )
-        return contents, styles
+        contents, are_portraits, styles = (part.to(self.device, non_blocking=True) for part in next(self.feed))
+        contents, styles = (crops.contiguous(memory_format=torch.channels_last) for crops in (contents, styles))
+        return contents, are_portraits, styles
 
     def look_at_styles(self, eyes: StyleEyes) -> Tensor:
         """The moments of many style crops: (looked_at, N_MOMENTS)."""
@@ -162,49 +165,67 @@ class Training(Run):
         crops = (self.batches.style_crop(rng)[None].to(self.device) for _ in range(self.recipe.looked_at))
         return torch.cat([eyes(crop) for crop in crops])
 
-    def losses(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        """Named loss terms, each (B,)."""
-        sharing = self.recipe.sharing
+    def losses(self, content: Tensor, is_portrait: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """Named loss terms, each (B,), of a batch."""
         rng = self.batches.random(self.step, use=2)
         is_identity = rng.random() < self.recipe.identity or self.step < self.recipe.copy_steps
         top, left = (int(start) for start in rng.integers(PERIOD_PX, size=2))
         canvas = grained(content, top, left)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16):
-            if is_identity:
-                painted = self.net(canvas, self.net.encode_style(content))
-                return {
-                    "identity": objective.picture_distance(painted.float(), content),
-                    "spikes": self.spikes.take(),
-                }
-            painted = self.net(canvas, self.net.encode_style(style).repeat_interleave(sharing, 0))
+        with self.half():
+            codes = self.net.encode_style(content if is_identity else style)
+            painted = self.net(canvas, codes if is_identity else codes.repeat_interleave(self.recipe.sharing, 0))
+        if is_identity:
+            terms = {"identity": objective.picture_distance(painted.float(), content)}
+        else:
+            terms = self.of_features(painted, content, is_portrait, style)
+            terms |= self.of_pixels(painted.float(), content, is_portrait, style)
+        return terms | {"spikes": self.spikes.take()}
+
+    def half(self) -> torch.autocast:
+        """Where networks compute in half precision, if they are to; what compares features does not."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.is_bf16)
+
+    def of_features(self, painted: Tensor, content: Tensor, is_portrait: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """The terms that the feature network sees."""
+        sharing, layer = self.recipe.sharing, objective.CONTENT_LAYER
+        with self.half():
             seen = objective.pyramid(self.backbone, painted)
             with torch.no_grad():
                 style_seen = objective.pyramid(self.backbone, style)
-                targets = objective.style_targets(style_seen, sharing)
-                content_seen = objective.pyramid(self.backbone, content, (objective.CONTENT_LAYER,))
+                content_seen = objective.pyramid(self.backbone, content, (layer,))
             patch = objective.patch_loss(seen, style_seen, sharing)
-        shown = style.repeat_interleave(sharing, 0)
-        recolored = transport_colors(content, rgb_moments(content), rgb_moments(shown))
+        care = self.care(is_portrait)
         finest, *coarser = [
-            objective.content_distance(ours[objective.CONTENT_LAYER], theirs[objective.CONTENT_LAYER])
+            objective.content_distance(ours[layer], theirs[layer])
             for ours, theirs in zip(seen, content_seen, strict=True)
         ]
         return {
-            "content": finest,
-            "layout": torch.stack(coarser).mean(0),
-            "tone": tone_distance(painted, recolored),
+            "content": care * finest,
+            "layout": care * torch.stack(coarser).mean(0),
+            "style": objective.style_loss(seen, objective.style_targets(style_seen, sharing)),
+            "patch": patch,
+        }
+
+    def of_pixels(self, painted: Tensor, content: Tensor, is_portrait: Tensor, style: Tensor) -> dict[str, Tensor]:
+        """The terms that need no network."""
+        shown = style.repeat_interleave(self.recipe.sharing, 0)
+        recolored = transport_colors(content, rgb_moments(content), rgb_moments(shown))
+        return {
+            "tone": self.care(is_portrait) * tone_distance(painted, recolored),
+            "stain": is_portrait * stain_distance(painted, recolored),
             "unrest": unrest(painted, recolored, shown),
             "halo": halo(painted, recolored),
-            "style": objective.style_loss(seen, targets),
-            "patch": patch,
-            "variation": objective.total_variation(painted.float()),
-            "grid": objective.grid_energy(painted.float()),
-            "peaks": objective.grid_peaks(painted.float()),
-            "range": objective.out_of_range(painted.float()),
+            "variation": objective.total_variation(painted),
+            "grid": objective.grid_energy(painted),
+            "peaks": objective.grid_peaks(painted),
+            "range": objective.out_of_range(painted),
             "stripes": objective.striped_spots(painted),
             "weave": objective.weave(painted, content, shown),
-            "spikes": self.spikes.take(),
         }
+
+    def care(self, is_portrait: Tensor) -> Tensor:
+        """How much contents count: (B,)."""
+        return 1 + (self.recipe.care - 1) * is_portrait
 
     def weighed(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The scalar loss."""
@@ -244,12 +265,19 @@ class Training(Run):
         """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
 
         Args:
-            path: safetensors, such as the file that ships.
+            path: safetensors, such as the file that ships. Residual blocks that its network did not have yet stay the
+                identity that they begin as.
 
         Raises:
             WeightsError: they are of another network.
         """
         state = unpacked(load_file(path))
+        known = {_block_of(name) for name in state}
+        state |= {
+            name: tensor
+            for name, tensor in self.net.state_dict().items()
+            if name.startswith(GROWING) and _block_of(name) not in known
+        }
         if set(state) != set(self.net.state_dict()):
             raise WeightsError(f"{path} holds weights of another network: give it those of an any-style network.")
         try:
@@ -278,6 +306,11 @@ class Training(Run):
             f"{len(self.photos)} content pictures, {len(self.art)} style pictures",
             "anystyle PHOTOS ART --features VGG19.safetensors -o RUN",
         )
+
+
+def _block_of(name: str) -> tuple[str, ...]:
+    """The residual block that a weight called "blocks.3.conv1.bias" is of."""
+    return tuple(name.split(".")[:2])
 
 
 def main(argv: list[str] | None = None) -> int:

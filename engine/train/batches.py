@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 AHEAD = 2  # batches that each process has ready
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Batches(Dataset[Batch]):
-    """The batch of every step, by its number: contents (B, 3, size_px, size_px), styles (B / sharing, 3, style_px,
-    style_px).
+    """The batch of every step, by its number: contents (B, 3, size_px, size_px), whether each is a portrait (B,) as 0
+    or 1, styles (B / sharing, 3, style_px, style_px).
 
     Args:
         recipe: how large they are, and what they are of.
@@ -46,20 +46,21 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         recipe, rng = self.recipe, self.random(step)
-        contents = torch.stack([self.content_crop(rng) for _ in range(recipe.batch)])
+        crops, are_portraits = zip(*[self.content_crop(rng) for _ in range(recipe.batch)], strict=True)
         styles = torch.stack([self.style_crop(rng) for _ in range(recipe.batch // recipe.sharing)])
-        return contents, styles
+        return torch.stack(crops), torch.tensor(are_portraits, dtype=torch.float32), styles
 
     def random(self, step: int, use: int = 0) -> np.random.Generator:
         """The random numbers of a step; each use of them has its own."""
         return np.random.default_rng((self.recipe.seed, step, use))
 
-    def content_crop(self, rng: np.random.Generator) -> Tensor:
-        """A content (3, size_px, size_px)."""
-        is_portrait = self.portraits and rng.random() < self.recipe.portraits
-        which = int(rng.choice(self.portraits)) if is_portrait else None
+    def content_crop(self, rng: np.random.Generator) -> tuple[Tensor, bool]:
+        """A content (3, size_px, size_px), and whether it is of a portrait."""
+        is_asked_for = bool(self.portraits) and rng.random() < self.recipe.portraits
+        which = int(rng.choice(self.portraits) if is_asked_for else rng.integers(len(self.photos)))
         crop = self.photos.crop(rng, self.recipe.size_px, (self.recipe.least_zoom, 1.0), which)
-        return before_plain(rng, crop) if rng.random() < self.recipe.plain else crop
+        crop = before_plain(rng, crop) if rng.random() < self.recipe.plain else crop
+        return crop, which in self.portraits
 
     def style_crop(self, rng: np.random.Generator) -> Tensor:
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""

@@ -21,8 +21,8 @@ PATCH_SCALES = 2  # the finest ones: at the coarsest a patch is larger than a br
 MOST_STRIPED = 0.3  # of ``worst_stripes``: 9 of 10 paintings and photos have less
 WEAVE_WINDOW_PX, WEAVE_STEP_PX = 64, 32
 WEAVE_PERIOD_PX = 4.2  # and finer; ``grid_peaks`` sees what is coarser
-MOST_WOVEN = 3.0  # of ``fine_peaks``: without any pattern the highest of them all has some 2
-UNSEEN_POWER = 10.0  # of a window whose lightness deviates by 1/500
+MOST_WOVEN = 2.0  # of ``fine_peaks``: paintings have some 2.4, of their own strokes
+UNSEEN_POWER = 10.0  # of a window in which a color deviates by 1/500
 WOVEN_SHARE = 0.01  # of the fine frequencies: what a few peaks with their flanks cover
 
 Features = list[dict[str, Tensor]]
@@ -196,8 +196,8 @@ def grid_peaks(rgb: Tensor) -> Tensor:
 def weave(rgb: Tensor, *sources: Tensor) -> Tensor:
     """How far fine patterns stand out that no source has, per picture: (B,). 0 = none do.
 
-    A weave of 2 to 4 pixels is too faint to cost anything else: networks trained on a VGG's first layers without this
-    term laid one over all that is flat, as a canvas that the painting did not have.
+    A weave or hatching of 2 to 4 pixels is too faint to cost anything else: networks trained on a VGG's first layers
+    without this term laid one over all that is flat, as a canvas that the painting did not have.
 
     Args:
         rgb: (B, 3, H, W).
@@ -210,24 +210,28 @@ def weave(rgb: Tensor, *sources: Tensor) -> Tensor:
 
 
 def fine_peaks(rgb: Tensor) -> Tensor:
-    """How far each fine frequency of lightness stands out of those around it: (B, 3, H, W) -> (B, N). 1 = not at all.
+    """How far fine frequencies of red, green and blue stand out: (B, 3, H, W) -> (B, 3 N). 1 = not at all.
 
     The mean power spectrum of windows of 64 pixels, which count alike however little is in them, for it is in flat
-    places that a pattern is seen; of each frequency over the mean of the ring of 96 that lie 3 to 5 bins away.
+    places that a pattern is seen; of each frequency, smoothed a little, over the mean of all directions that are as
+    fine. Each color by itself: yellow hatching on blue has no lightness.
 
     Args:
         rgb: H and W at least 64.
     """
-    n, n_pictures = WEAVE_WINDOW_PX, len(rgb)
+    n = WEAVE_WINDOW_PX
     hann = torch.hann_window(n, device=rgb.device)
-    windows = F.unfold(luma(rgb.float()), n, stride=WEAVE_STEP_PX).transpose(1, 2).reshape(n_pictures, -1, n, n)
+    planes = rgb.float().flatten(0, 1)[:, None]  # (3 B, 1, H, W)
+    windows = F.unfold(planes, n, stride=WEAVE_STEP_PX).transpose(1, 2).reshape(len(planes), -1, n, n)
     power = torch.fft.fft2((windows - windows.mean((2, 3), keepdim=True)) * torch.outer(hann, hann)).abs().square()
-    spectrum = (power / (power.sum((2, 3), keepdim=True) + UNSEEN_POWER)).mean(1, keepdim=True)  # (B, 1, 64, 64)
-    wide, near = (F.avg_pool2d(F.pad(spectrum, (r,) * 4, mode="circular"), 2 * r + 1, 1) for r in (5, 2))
-    around = (wide * 11**2 - near * 5**2) / (11**2 - 5**2)
+    spectrum = (power / (power.sum((2, 3), keepdim=True) + UNSEEN_POWER)).mean(1, keepdim=True)  # (3 B, 1, 64, 64)
+    smooth = F.avg_pool2d(F.pad(spectrum, (1,) * 4, mode="circular"), 3, 1).flatten(1)  # (3 B, 64 * 64)
     frequency = torch.fft.fftfreq(n, device=rgb.device).abs()
-    is_fine = torch.maximum(frequency[:, None], frequency[None]) > 1 / WEAVE_PERIOD_PX  # (64, 64)
-    return (spectrum / (around + 1e-12))[:, 0, is_fine]
+    fineness = torch.hypot(frequency[:, None], frequency[None]).mul(n).round().long().flatten()
+    members = F.one_hot(fineness).float()  # (64 * 64, M)
+    around = (smooth @ members / members.sum(0))[:, fineness]
+    is_fine = (torch.maximum(frequency[:, None], frequency[None]) > 1 / WEAVE_PERIOD_PX).flatten()
+    return (smooth / (around + 1e-12))[:, is_fine].reshape(len(rgb), -1)
 
 
 def striped_spots(rgb: Tensor) -> Tensor:

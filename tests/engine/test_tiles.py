@@ -45,6 +45,23 @@ def test_a_margin_below_the_receptive_field_shows() -> None:
     assert (tiled - blur(rgb)).abs().max() > 0.01
 
 
+@pytest.mark.parametrize("size", [(200, 136), (203, 141)])
+@pytest.mark.parametrize("tile_px", [64, 256])
+def test_a_picture_is_mirrored_beyond_its_lower_and_right_borders(size: tuple[int, int], tile_px: int) -> None:
+    """As if it were larger by so much and cut, without a copy of all of it."""
+
+    def to_the_end(rgb: torch.Tensor) -> torch.Tensor:
+        """A blur that takes what is beyond the border for black: it sees where the picture ends."""
+        return F.avg_pool2d(rgb, 17, 1, 8)
+
+    rgb = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    wider = F.pad(rgb, (0, -size[1] % 8 + 16, 0, -size[0] % 8 + 16), mode="reflect")
+    expected = to_the_end(wider)[:, :, : size[0], : size[1]]
+    found = paint_tiles(rgb, to_the_end, tile_px=tile_px, margin_px=16, stride_px=8, beyond_px=16)
+    torch.testing.assert_close(found, expected)
+    assert (paint_tiles(rgb, to_the_end, tile_px=tile_px, margin_px=16, stride_px=8) - expected).abs().max() > 0.1
+
+
 def test_tiles_are_halved_when_memory_runs_out() -> None:
     seen = []
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.tone import luma, tone_distance
+from engine.tone import luma, stain_distance, tone_distance
 from engine.types import Picture
 
 
@@ -60,3 +60,21 @@ def test_only_what_the_weight_covers_counts(portrait: Picture) -> None:
     torch.testing.assert_close(
         tone_distance(1 - photo, photo, weight), tone_distance(1 - photo[..., :128], photo[..., :128])
     )
+
+
+def test_a_stain_is_color_that_lay_elsewhere(portrait: Picture) -> None:
+    photo = portrait.rgb[None]
+    assert float(stain_distance(photo, photo)) < 1e-6
+    blue = torch.tensor([-0.114, -0.114, 0.886])[:, None, None]  # no lightness
+    assert float(stain_distance(photo + 0.2 * blue, photo)) < 1e-6  # all of it in another color: that is the style
+    shaded = photo - torch.linspace(0, 0.4, photo.shape[3])
+    assert float(stain_distance(shaded, photo)) < 1e-6  # what light does is for ``tone_distance``
+    stained = photo.clone()
+    stained[:, :, 40:104, 80:144] += 0.2 * blue
+    assert float(tone_distance(stained, photo)) < 1e-4
+    assert float(stain_distance(stained, photo)) > 0.01
+    wider = photo.clone()
+    wider[:, :, 40:104, 80:208] += 0.2 * blue
+    assert float(stain_distance(wider, photo)) > 1.3 * float(stain_distance(stained, photo))
+    speckled = photo + 0.2 * blue * (torch.rand(1, 1, *photo.shape[2:]) - 0.5)
+    assert float(stain_distance(speckled, photo)) < 0.2 * float(stain_distance(stained, photo))  # strokes are none

@@ -14,6 +14,8 @@ from skimage import data
 
 from engine.errors import InputError, SettingsError, WeightsError
 from engine.features import Vgg19
+from engine.networks.anystyle import N_BLOCKS, N_QUARTER_BLOCKS
+from engine.tone import luma
 from engine.train import objective
 from engine.train.anystyle import Recipe, Training
 from engine.train.batches import Batches
@@ -80,6 +82,41 @@ def test_a_run_can_begin_with_the_weights_of_another(pictures: PictureFolder, ba
     save_file({"paint.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="another network: give it those of an any-style network"):
         second.start_from(tmp_path / "other.safetensors")
+
+
+def test_a_deeper_network_begins_as_the_shallower_one_that_it_grew_from(
+    pictures: PictureFolder, backbone: Vgg19, tmp_path: Path
+) -> None:
+    training = Training(RECIPE, backbone, pictures, pictures)
+    training.advance()
+    state = training.net.state_dict()
+    last = [f"{part}.{n - 1}." for part, n in (("blocks", N_BLOCKS), ("quarter_blocks", N_QUARTER_BLOCKS))]
+    shallower = {name: value for name, value in state.items() if not name.startswith(tuple(last))}
+    save_file({name: value.contiguous() for name, value in shallower.items()}, tmp_path / "shallower.safetensors")
+    deeper = Training(replace(RECIPE, seed=6), backbone, pictures, pictures)
+    deeper.start_from(tmp_path / "shallower.safetensors")
+    training.net.blocks, training.net.quarter_blocks = training.net.blocks[:-1], training.net.quarter_blocks[:-1]
+    contents, _, styles = training.batch()
+    with torch.no_grad():
+        expected, found = (net(contents, net.encode_style(styles)) for net in (training.net, deeper.net))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    torn = {name: value for name, value in state.items() if name != f"{last[0]}conv1.bias"}
+    save_file({name: value.contiguous() for name, value in torn.items()}, tmp_path / "torn.safetensors")
+    with pytest.raises(WeightsError, match="another network"):
+        deeper.start_from(tmp_path / "torn.safetensors")
+
+
+def test_a_portrait_counts_more_than_other_contents(pictures: PictureFolder, backbone: Vgg19) -> None:
+    training = Training(replace(RECIPE, identity=0.0, copy_steps=0, care=3.0), backbone, pictures, pictures)
+    training.advance()
+    contents, _, styles = training.batch()
+    with torch.no_grad():
+        usual, cared = (training.losses(contents, torch.full((2,), share), styles) for share in (0.0, 1.0))
+    for name, value in usual.items():
+        factor = 3.0 if name in {"content", "layout", "tone"} else 1.0
+        if name not in {"stain", "spikes"}:
+            torch.testing.assert_close(cared[name], factor * value, msg=name)
+    assert not usual["stain"].any() and (cared["stain"] > 0).all()
 
 
 def test_the_components_of_the_latent_are_found_after_the_copying_and_stay(
@@ -241,22 +278,27 @@ def test_a_pattern_that_a_source_has_may_be_painted(portrait: Picture, coffee: P
     assert float(objective.weave(woven(photo), photo, style)) < 0.25 * float(objective.weave(woven(photo), photo))
 
 
+def test_hatching_that_has_no_lightness_is_found_too(portrait: Picture) -> None:
+    photo = portrait.rgb[None]
+    blue = torch.tensor([-0.114, -0.114, 0.886])[:, None, None]
+    hatched = photo + blue * (woven(torch.zeros_like(photo)))
+    torch.testing.assert_close(luma(hatched), luma(photo), atol=1e-4, rtol=0)
+    assert float(objective.weave(hatched, photo)) > 0.5
+
+
 def test_fine_peaks_are_those_of_a_direct_transform() -> None:
     rgb = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(6))
-    light = np.tensordot([0.299, 0.587, 0.114], rgb[0].double().numpy(), 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 64)
-    power = np.abs(np.fft.fft2((light - light.mean()) * np.outer(hann, hann))) ** 2
+    far = [min(i, 64 - i) for i in range(64)]
     expected = []
-    for u in range(64):
-        for v in range(64):
-            if max(min(u, 64 - u), min(v, 64 - v)) > 64 / 4.2:
-                ring = [
-                    power[(u + i) % 64, (v + j) % 64]
-                    for i in range(-5, 6)
-                    for j in range(-5, 6)
-                    if max(abs(i), abs(j)) > 2
-                ]
-                expected.append(power[u, v] / np.mean(ring))
+    for plane in rgb[0].double().numpy():
+        power = np.abs(np.fft.fft2((plane - plane.mean()) * np.outer(hann, hann))) ** 2
+        smooth = np.mean([np.roll(power, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], 0)
+        fineness = np.array([[round(np.hypot(far[u], far[v])) for v in range(64)] for u in range(64)])
+        for u in range(64):
+            for v in range(64):
+                if max(far[u], far[v]) > 64 / 4.2:
+                    expected.append(smooth[u, v] / smooth[fineness == fineness[u, v]].mean())
     np.testing.assert_allclose(objective.fine_peaks(rgb)[0].numpy(), expected, rtol=2e-3)
 
 
@@ -297,9 +339,8 @@ def test_a_batch_is_the_same_whoever_draws_it_and_after_whatever(pictures: Pictu
     batches = Batches(RECIPE, pictures, pictures)
     ahead = list(batches.from_step(3, n_workers=2))
     assert len(ahead) == RECIPE.steps - 3
-    for step, (contents, styles) in enumerate(ahead, 3):
-        expected_contents, expected_styles = batches[step]
-        assert torch.equal(contents, expected_contents) and torch.equal(styles, expected_styles)
+    for step, batch in enumerate(ahead, 3):
+        assert all(torch.equal(part, expected) for part, expected in zip(batch, batches[step], strict=True))
     assert not torch.equal(ahead[0][0], ahead[1][0])
     other = Batches(replace(RECIPE, seed=6), pictures, pictures)
     assert not torch.equal(other[3][0], ahead[0][0])
@@ -325,7 +366,9 @@ def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path) -> 
 
     def share_of_the_portrait(share: float) -> float:
         batches, rng = Batches(replace(RECIPE, plain=0.0, portraits=share), photos, photos), np.random.default_rng(1)
-        return float(np.mean([float(batches.content_crop(rng).mean()) > 0.5 for _ in range(400)]))
+        crops = [batches.content_crop(rng) for _ in range(400)]
+        assert all((float(crop.mean()) > 0.5) == is_portrait for crop, is_portrait in crops)
+        return float(np.mean([is_portrait for _, is_portrait in crops]))
 
     assert share_of_the_portrait(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
     assert share_of_the_portrait(0.5) == pytest.approx(0.55, abs=0.08)
