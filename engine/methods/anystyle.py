@@ -6,7 +6,9 @@ linear transformation after Li 2019 (LST). Departs: colors are transported in cl
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -32,6 +34,8 @@ TILE_PX = 1024
 BAND_PX = 256
 COARSE_PX = 1024  # a larger picture also gets brush strokes that are seen when all of it is
 FINE_ENOUGH = 1.5  # times that: below it one painting does
+N_CODES = 32
+_CODES: WeakKeyDictionary[AnyStyle, dict[bytes, Tensor]] = WeakKeyDictionary()
 MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarsest layers need room
 
 
@@ -115,8 +119,30 @@ def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tenso
 def encode_picture(
     net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device
 ) -> Tensor:
+    """A style picture's code, (CODE_SIZE,), on the CPU; those of the last pictures are at hand.
+
+    Args:
+        net: the network, on ``device``.
+        picture: the style.
+        weight: (H, W) how much each of its pixels counts; None = all alike.
+        size_px: longest side at which it is looked at.
+        device: where to compute.
+
+    Raises:
+        InputError: picture and weight differ in size.
+    """
     rgb, weight = _style_input(picture, weight, size_px)
-    return net.encode_style(rgb.to(device), None if weight is None else weight.to(device))[0].cpu()
+    seen = hashlib.blake2b(repr(rgb.shape).encode(), digest_size=32)
+    for plane in (rgb, weight):
+        seen.update(b"all" if plane is None else plane.permute(0, 2, 3, 1).contiguous().numpy())
+    codes = _CODES.setdefault(net, {})
+    code = codes.pop(seen.digest(), None)
+    if code is None:
+        code = net.encode_style(rgb.to(device), None if weight is None else weight.to(device))[0].cpu()
+    while len(codes) >= N_CODES:
+        del codes[next(iter(codes))]  # the one that was asked for longest ago
+    codes[seen.digest()] = code
+    return code
 
 
 def _style_input(picture: Picture, weight: Tensor | None, size_px: int) -> tuple[Tensor, Tensor | None]:
@@ -228,14 +254,14 @@ def _paint_at_size(
                 painted = net(how.lay_out(rgb.to(job.device)), code, statistics)
             return painted.float().clamp_(0, 1).cpu()
 
-    tile_px = pad_length(max(large.shape[2:])) if is_small(large) else TILE_PX
+    tile_px, beyond_px = (pad_length(max(large.shape[2:])), BEYOND_PX) if is_small(large) else (TILE_PX, MARGIN_PX)
     painted = paint_tiles(
         large,
         paint_tile,
         tile_px=tile_px,
         margin_px=MARGIN_PX,
         stride_px=STRIDE_PX,
-        beyond_px=BEYOND_PX,
+        beyond_px=beyond_px,  # the whole margin: tiles of fewer shapes leave less memory behind
         on_tile=on_tile,
         prepare=grained,
     )

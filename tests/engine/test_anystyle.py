@@ -118,6 +118,27 @@ def test_codes_of_a_style_do_not_depend_on_unseen_parts(net: AnyStyle, coffee: P
     assert (calm - other).norm() < 0.02 * (calm - visible).norm()
 
 
+def test_a_style_picture_is_looked_at_once(coffee: Picture, cat: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, device = AnyStyle().requires_grad_(False), torch.device("cpu")
+    calls = []
+    encode = net.encode_style
+    monkeypatch.setattr(net, "encode_style", lambda rgb, weight: calls.append(rgb) or encode(rgb, weight))
+    monkeypatch.setattr(anystyle, "N_CODES", 3)
+
+    def code(picture: Picture, weight: torch.Tensor | None = None, size_px: int = 256) -> torch.Tensor:
+        return anystyle.encode_picture(net, picture, weight, size_px, device)
+
+    half = torch.ones(coffee.size)
+    half[:, :90] = 0
+    first = code(coffee)
+    assert torch.equal(code(Picture(coffee.rgb.clone())), first) and len(calls) == 1
+    others = [code(coffee, half), code(coffee, size_px=128), code(cat)]
+    assert len(calls) == 4 and not any(torch.equal(other, first) for other in others)
+    assert torch.equal(code(coffee), first) and len(calls) == 5  # three others were asked for since
+    assert torch.equal(code(cat), others[2]) and len(calls) == 5
+    assert torch.equal(anystyle.encode_picture(anystyle.network(device), coffee, None, 256, device), first) is False
+
+
 def test_the_shipped_latent_tells_every_style_from_every_other() -> None:
     """A latent that is the same for all is a network of half its abilities, and no figure of a single picture tells."""
     codes = [load_preset(preset.name).code for preset in presets()]
