@@ -134,7 +134,7 @@ def encode_picture(
     rgb, weight = _style_input(picture, weight, size_px)
     seen = hashlib.blake2b(repr(rgb.shape).encode(), digest_size=32)
     for plane in (rgb, weight):
-        seen.update(b"all" if plane is None else plane.permute(0, 2, 3, 1).contiguous().numpy())
+        seen.update(b"all" if plane is None else plane.permute(0, 2, 3, 1).numpy().tobytes())
     codes = _CODES.setdefault(net, {})
     code = codes.pop(seen.digest(), None)
     if code is None:
