@@ -136,7 +136,7 @@ def test_a_style_picture_is_looked_at_once(coffee: Picture, cat: Picture, monkey
     assert len(calls) == 4 and not any(torch.equal(other, first) for other in others)
     assert torch.equal(code(coffee), first) and len(calls) == 5  # three others were asked for since
     assert torch.equal(code(cat), others[2]) and len(calls) == 5
-    assert torch.equal(anystyle.encode_picture(anystyle.network(device), coffee, None, 256, device), first) is False
+    assert not torch.equal(anystyle.encode_picture(anystyle.network(device), coffee, None, 256, device), first)
 
 
 def test_the_shipped_latent_tells_every_style_from_every_other() -> None:
