@@ -15,9 +15,9 @@ from engine import weights
 from engine.arithmetic import USUAL, fastest
 from engine.errors import InputError, SettingsError
 from engine.methods import Job
-from engine.networks.anystyle import rgb_moments, transport_colors
 from engine.networks.checkpoints import SUFFIXES, build_many_styles, read_file
 from engine.networks.measured import Measured
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.networks.msgnet import MsgNet, StyleCode
 from engine.networks.published import PublishedMsgNet
 from engine.networks.translation import enlarged

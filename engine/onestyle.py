@@ -12,9 +12,9 @@ from engine import weights
 from engine.arithmetic import USUAL, Arithmetic, fastest
 from engine.errors import WeightsError
 from engine.methods import Job
-from engine.networks.anystyle import rgb_moments, transport_colors
 from engine.networks.checkpoints import SUFFIXES, build_one_style, read_file
 from engine.networks.feedforward import Painter
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.networks.published import PublishedPainter
 from engine.translation import find_model, paint_measured
 

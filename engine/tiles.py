@@ -27,6 +27,19 @@ class Tile:
     outer_bottom: int
     outer_right: int
 
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """Rows and columns of what is to be kept, in what is computed."""
+        return (
+            slice(self.top - self.outer_top, self.bottom - self.outer_top),
+            slice(self.left - self.outer_left, self.right - self.outer_left),
+        )
+
+    def cut(self, computed: Tensor) -> Tensor:
+        """What is to be kept of (B, C, H, W), the computed part."""
+        rows, columns = self.kept
+        return computed[:, :, rows, columns]
+
 
 def lay_tiles(height: int, width: int, tile_px: int, margin_px: int, stride_px: int, beyond_px: int = 0) -> list[Tile]:
     """Cover a picture with as few tiles of at most ``tile_px`` as do, about equal in size, whose computed part reaches
@@ -70,14 +83,13 @@ def mirrored(rgb: Tensor, down: int, right: int) -> Tensor:
 
 def paint_tiles(
     rgb: Tensor,
-    paint: Callable[[Tensor], Tensor],
+    paint: Callable[[Tensor, Tile], Tensor],
     *,
     tile_px: int,
     margin_px: int,
     stride_px: int,
     beyond_px: int = 0,
     on_tile: Callable[[int, int], None] = lambda _done, _total: None,
-    prepare: Callable[[Tensor, int, int], Tensor] = lambda tile, _top, _left: tile,
 ) -> Tensor:
     """Paint a picture tile by tile.
 
@@ -87,8 +99,8 @@ def paint_tiles(
 
     Args:
         rgb: (1, 3, H, W).
-        paint: (1, 3, h, w) with h and w multiples of the stride -> the same shape; must raise ``ResourceError`` when
-            memory runs out.
+        paint: (1, 3, h, w) with h and w multiples of the stride, and its tile -> what the tile keeps of it; must raise
+            ``ResourceError`` when memory runs out.
         tile_px: side of what a tile keeps; a multiple of the stride.
         margin_px: what is computed beyond it; a multiple of the stride.
         stride_px: the network's total stride.
@@ -96,7 +108,6 @@ def paint_tiles(
             Convolutions with a stride end before the last pixel but begin with the first, so that what a network
             mirrors by itself does not fit at these two borders: a frame can be seen there.
         on_tile: called with tiles done and tiles in all, before each.
-        prepare: a tile, its first row and its first column -> what is painted, for what depends on the place.
 
     Returns:
         (1, 3, H, W) float32 on the CPU.
@@ -108,10 +119,8 @@ def paint_tiles(
             tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
             for n_done, tile in enumerate(tiles):
                 on_tile(n_done, len(tiles))
-                painted = paint(prepare(_around(rgb, tile), tile.outer_top, tile.outer_left))
                 kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
-                down, right = tile.top - tile.outer_top, tile.left - tile.outer_left
-                kept.copy_(painted[:, :, down : down + kept.shape[2], right : right + kept.shape[3]])
+                kept.copy_(paint(_around(rgb, tile), tile)[:, :, : kept.shape[2], : kept.shape[3]])
         except ResourceError:
             tile_px = tile_px // 2 // stride_px * stride_px
             if tile_px < MIN_TILE_PX:

@@ -17,7 +17,7 @@ from engine.methods import Job
 from engine.networks.measured import Measured
 from engine.networks.translation import Generator, build, enlarged, load_generator
 from engine.progress import part, watched
-from engine.tiles import paint_tiles, spread_crops
+from engine.tiles import Tile, paint_tiles, spread_crops
 from engine.types import Progress
 
 SUFFIXES = (".safetensors", ".pth")
@@ -123,9 +123,10 @@ def paint_measured(
         nonlocal done
         done = (n_done, n_tiles)
 
-    def paint(tile: Tensor) -> Tensor:
+    def paint(rgb: Tensor, tile: Tile) -> Tensor:
         with watched(network, lambda share, _text: on_progress((done[0] + share) / done[1], "Painting")), how.active():
-            return network(how.lay_out(tile.to(device))).float().clamp_(0, 1).cpu()
+            painted = network(how.lay_out(rgb.to(device)))
+        return tile.cut(painted).float().clamp_(0, 1).cpu()
 
     stride_px = network.stride_px
     tile_px = -(-tile_px // stride_px) * stride_px

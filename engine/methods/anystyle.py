@@ -20,10 +20,11 @@ from engine.device import memory_errors
 from engine.errors import InputError
 from engine.grain import grained
 from engine.methods import Job, register
-from engine.networks.anystyle import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle, Statistics, rgb_moments
+from engine.networks.anystyle import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
+from engine.networks.moments import Statistics, rgb_moments
 from engine.progress import part, watched
 from engine.series import Series, crops_of
-from engine.tiles import pad_to_multiple, paint_tiles, spread_crops
+from engine.tiles import Tile, pad_to_multiple, paint_tiles, spread_crops
 from engine.types import Mask, Picture, Region, Style
 
 STYLE_SIZE_PX = 512
@@ -248,10 +249,11 @@ def _paint_at_size(
     def on_layer(share: float, message: str) -> None:
         on_progress((n_tiles_done + share % 1.0) / max(1, n_tiles), message)
 
-    def paint_tile(rgb: Tensor) -> Tensor:
+    def paint_tile(rgb: Tensor, tile: Tile) -> Tensor:
         with memory_errors("this picture"), watched(net, on_layer):
+            rgb = grained(rgb.to(job.device), tile.outer_top, tile.outer_left)
             with how.active():
-                painted = net(how.lay_out(rgb.to(job.device)), code, statistics)
+                painted = net(how.lay_out(rgb), code, statistics, tile.kept)
             return painted.float().clamp_(0, 1).cpu()
 
     tile_px, beyond_px = (pad_length(max(large.shape[2:])), BEYOND_PX) if is_small(large) else (TILE_PX, MARGIN_PX)
@@ -263,7 +265,6 @@ def _paint_at_size(
         stride_px=STRIDE_PX,
         beyond_px=beyond_px,  # the whole margin: tiles of fewer shapes leave less memory behind
         on_tile=on_tile,
-        prepare=grained,
     )
     return painted[:, :, :height, :width]
 

@@ -12,11 +12,21 @@ spread crops, then frozen, they make every tile of a large picture see the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from engine.networks.moments import (
+    EPS,
+    RGB_MOMENTS,
+    Statistics,
+    covariance,
+    inverse_root,
+    mean_std,
+    rgb_moments,
+    transport_colors,
+)
 
 HALF_CHANNELS = 24
 QUARTER_CHANNELS = 64
@@ -26,128 +36,19 @@ COLORING_CHANNELS = 32
 LATENT_SIZE = 192
 N_BLOCKS, N_QUARTER_BLOCKS = 6, 6
 STRIDE_PX = 8  # sides of pictures must be divisible by it
+Window = tuple[slice, slice]  # rows and columns
+
 MARGIN_PX = 80  # what lies farther away moves a pixel by less than 1/255, but through the statistics (not at all: 184)
+BLOCK_REACH_PX, HALF_REACH_PX = 8, 8  # how far a block at 1/4 of the size sees, and all that is after the last
 BEYOND_PX = 32  # how far pictures are mirrored below and at the right: with less a frame shows there, more is the same
-RGB_MOMENTS = 3 + 9
 COLORING_SIZE = COLORING_CHANNELS + COLORING_CHANNELS**2
 CODE_SIZE = RGB_MOMENTS + 2 * COLORING_SIZE + LATENT_SIZE
 N_MOMENTS = (
     2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS * (COLORING_CHANNELS + 1) + RGB_MOMENTS
 )  # of a style, from which its latent comes
-EPS = 1e-5
 LATENT_REACH = 4.0  # deviations that a style can be off at most
 GLAZE = 0.05  # share of the recolored picture in the painting: costs a 20th of the content distance, no stroke
 LATENT_UNIT = 0.2  # deviation of the latent, and with it what a step of Adam moves of what it modulates
-
-
-@dataclass
-class Statistics:
-    """Moments over a whole picture, by the name of the place that uses them; measured where not known yet.
-
-    Args:
-        is_joint: the batch is one picture in several crops: measure over all of them together.
-        table: name -> tensors.
-    """
-
-    is_joint: bool = False
-    table: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
-
-    def get(self, name: str, measure: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """The moments called ``name``."""
-        if name not in self.table:
-            self.table[name] = measure()
-        return self.table[name]
-
-    def joined(self, features: Tensor) -> Tensor:
-        """The features whose moments count: (B, C, H, W), or (1, C, B*H, W) if the batch is one picture."""
-        if not self.is_joint:
-            return features
-        return features.transpose(0, 1).flatten(1, 2)[None]  # (1, C, B*H, W)
-
-
-def mean_std(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over positions: (B, C, H, W) -> two (B, C, 1, 1), float32.
-
-    Args:
-        features: (B, C, H, W).
-        weight: (B, 1, H', W') share of each position, at any resolution; None = all alike.
-    """
-    wide = features.float()
-    if weight is None:  # two passes of sums: var_mean is several times slower on a CPU
-        mean = wide.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        var = (wide - mean).square().mean((2, 3), keepdim=True)
-    else:
-        share = _shares(weight, features)
-        mean = (wide * share).sum((2, 3), keepdim=True)
-        var = ((wide - mean).square() * share).sum((2, 3), keepdim=True)
-    return mean, (var + EPS).sqrt()
-
-
-def covariance(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean (B, C, 1) and covariance (B, C, C) over positions, float32; ``weight`` as in ``mean_std``."""
-    with torch.autocast(features.device.type, enabled=False):  # bfloat16 products make it indefinite
-        flat = features.float().flatten(2)  # (B, C, H*W)
-        if weight is None:
-            mean = flat.mean(2, keepdim=True)
-            centered = flat - mean
-            return mean, centered @ centered.transpose(1, 2) / flat.shape[2]
-        share = _shares(weight, features).flatten(2)  # (B, 1, H*W)
-        mean = (flat * share).sum(2, keepdim=True)
-        centered = flat - mean
-        return mean, (centered * share) @ centered.transpose(1, 2)
-
-
-def _shares(weight: Tensor, features: Tensor) -> Tensor:
-    """Weights at the features' resolution, summing to 1: (B, 1, H, W)."""
-    small = F.interpolate(weight.float(), features.shape[-2:], mode="area") + 1e-6
-    return small / small.sum((2, 3), keepdim=True)
-
-
-def inverse_root(cov: Tensor, n_steps: int = 6) -> tuple[Tensor, Tensor]:
-    """Square root and inverse square root of (B, C, C) covariances by coupled Newton-Schulz iterations.
-
-    No eigenvectors, so gradients stay finite where eigenvalues meet. The covariance is loaded with a hundredth of
-    its mean variance: directions the picture does not have are damped, not amplified.
-    """
-    n = cov.shape[-1]
-    eye = torch.eye(n, dtype=cov.dtype, device=cov.device)
-    trace = cov.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]  # (B, 1, 1)
-    loaded = cov + (1e-2 / n * trace + EPS) * eye
-    scale = loaded.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
-    y, z = loaded / scale, eye.expand_as(cov)
-    with torch.autocast(cov.device.type, enabled=False):
-        for _ in range(n_steps):
-            t = 0.5 * (3 * eye - z @ y)
-            y, z = y @ t, t @ z
-    return y * scale.sqrt(), z / scale.sqrt()
-
-
-def rgb_moments(rgb: Tensor, weight: Tensor | None = None) -> Tensor:
-    """(B, 3, H, W) -> (B, 12): mean and covariance of the colors; ``weight`` as in ``mean_std``."""
-    mean, cov = covariance(rgb, weight)
-    return torch.cat([mean.flatten(1), cov.flatten(1)], 1)
-
-
-def transport_colors(rgb: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    """Map colors so that moments ``source`` become ``target`` (both (B, 12)) by the optimal-transport map."""
-    with torch.no_grad():
-        cov_s = source[:, 3:].reshape(-1, 3, 3).double()
-        cov_t = target[:, 3:].reshape(-1, 3, 3).double()
-        eye = torch.eye(3, dtype=torch.float64, device=rgb.device)
-        cov_s, cov_t = cov_s + 1e-4 * eye, cov_t + 1e-4 * eye
-        root = _root(cov_s)
-        inverse = torch.linalg.inv(root)
-        matrix = inverse @ _root(root @ cov_t @ root) @ inverse  # (B, 3, 3)
-        offset = target[:, :3, None].double() - matrix @ source[:, :3, None].double()
-        matrix, offset = matrix.to(rgb.dtype), offset.to(rgb.dtype)
-    with torch.autocast(rgb.device.type, enabled=False):  # 8 bits of mantissa would band skies
-        flat = matrix @ rgb.flatten(2) + offset  # (B, 3, H*W)
-    return flat.reshape(rgb.shape)
-
-
-def _root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp_min(1e-8).sqrt()[:, None] @ vectors.transpose(1, 2)
 
 
 def conv(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -178,7 +79,7 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, x: Tensor, latent: Tensor, statistics: Statistics) -> Tensor:
-        mean, std = statistics.get(self.name, lambda: mean_std(statistics.joined(x)))
+        mean, std = statistics.get(self.name, lambda: mean_std(x, is_joint=statistics.is_joint))
         scale, shift = self.affine(latent)[:, :, None, None].float().chunk(2, 1)  # (B, C, 1, 1)
         gain = (1 + scale) / std
         return torch.addcmul((shift - mean * gain).to(x.dtype), x, gain.to(x.dtype))
@@ -354,9 +255,25 @@ class AnyStyle(nn.Module):
         latent = self.style.latent(self.style(rgb, weight))
         return torch.cat([colors, *colorings, latent.float()], 1)
 
-    def forward(self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Paint (B, 3, H, W), H and W divisible by 8, with codes (B or 1, CODE_SIZE) -> (B, 3, H, W), not clamped."""
+    def forward(
+        self, rgb: Tensor, code: Tensor, statistics: Statistics | None = None, kept: Window | None = None
+    ) -> Tensor:
+        """Paint pictures.
+
+        Args:
+            rgb: (B, 3, H, W), H and W divisible by 8.
+            code: (B or 1, CODE_SIZE) their styles.
+            statistics: what is known of the whole picture, if this is a tile of it.
+            kept: what is wanted, begin and end divisible by 8; the rest is computed only as far as that needs it.
+
+        Returns:
+            (B, 3, h, w), what is wanted (None = all), not clamped.
+        """
         statistics = Statistics() if statistics is None else statistics
+        height, width = rgb.shape[2:]
+        kept = (slice(0, height), slice(0, width)) if kept is None else kept
+        reaches_px = [HALF_REACH_PX + BLOCK_REACH_PX * n_left for n_left in range(len(self.quarter_blocks), -1, -1)]
+        near, *nearer = (_widened(kept, reach_px, height, width) for reach_px in reaches_px)
         colors, code_quarter, code_eighth, latent = code.split(
             [RGB_MOMENTS, COLORING_SIZE, COLORING_SIZE, LATENT_SIZE], 1
         )
@@ -366,14 +283,38 @@ class AnyStyle(nn.Module):
         x = self.color_eighth(eighth, code_eighth, statistics)  # (B, 96, H/8, W/8)
         for block in self.blocks:
             x = block(x, latent, statistics)
-        skip = self.color_quarter(quarter, code_quarter, statistics)
-        x = _act(_doubled(self.up_quarter(x)) + skip)  # (B, 64, H/4, W/4)
-        for block in self.quarter_blocks:
-            x = block(x, latent, statistics)
-        x = _act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
+        skip = self.color_quarter(_cut(quarter, near, 4), code_quarter, statistics)
+        x = _act(_cut(_doubled(self.up_quarter(x)), near, 4) + skip)  # (B, 64, h/4, w/4), as of here of what is near
+        for block, needed in zip(self.quarter_blocks, nearer, strict=True):
+            x = _cut(block(x, latent, statistics), _within(needed, near), 4)
+            near = needed
+        x = _act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, h/2, w/2)
         x = _act(self.mod_half(self.mix_half(x), latent, statistics))
+        base = _cut(base, near)
         coarse = F.interpolate(F.avg_pool2d(base, 8), scale_factor=8.0, mode="bilinear", align_corners=False)
-        return torch.lerp(coarse + F.pixel_shuffle(self.paint(x), 2), base, GLAZE)  # (B, 3, H, W)
+        painted = torch.lerp(coarse + F.pixel_shuffle(self.paint(x), 2), base, GLAZE)
+        return _cut(painted, _within(kept, near))
+
+
+def _widened(window: Window, reach_px: int, height: int, width: int) -> Window:
+    """The window and what lies around it, as far as the picture goes."""
+    rows, columns = window
+    return (
+        slice(max(0, rows.start - reach_px), min(height, rows.stop + reach_px)),
+        slice(max(0, columns.start - reach_px), min(width, columns.stop + reach_px)),
+    )
+
+
+def _within(window: Window, outer: Window) -> Window:
+    """The window as it lies in what has been cut out."""
+    rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(window, outer, strict=True))
+    return rows, columns
+
+
+def _cut(x: Tensor, window: Window, scale: int = 1) -> Tensor:
+    """The window, in pixels of the picture, of (B, C, H / scale, W / scale)."""
+    rows, columns = (slice(s.start // scale, s.stop // scale) for s in window)
+    return x[:, :, rows, columns]
 
 
 def _unit_moments(features: Tensor, weight: Tensor | None) -> Tensor:

@@ -27,12 +27,12 @@ from engine.networks.anystyle import (
     N_QUARTER_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
-    RGB_MOMENTS,
     PlainBlock,
     conv,
     shuffled_conv,
 )
 from engine.networks.measured import InstanceNorm, Measured
+from engine.networks.moments import RGB_MOMENTS
 
 KINDS = ("johnson", "ulyanov")
 MAX_WIDTH, MAX_BLOCKS = 256, 16

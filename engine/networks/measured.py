@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.networks.anystyle import mean_std
+from engine.networks.moments import mean_std
 
 CLIP = 5.0  # deviations
 
@@ -33,8 +33,7 @@ class InstanceNorm(nn.Module):
     def measured(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation: each picture's, or the remembered ones, (B or 1, C, 1, 1)."""
         if self.is_measuring:
-            joined = x.transpose(0, 1).flatten(1, 2)[None]  # (1, C, B*H, W): all crops are one picture
-            self.moments = mean_std(joined)
+            self.moments = mean_std(x, is_joint=True)  # all crops are one picture
         return self.moments or mean_std(x)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -26,16 +26,13 @@ from engine.networks.anystyle import (
     N_QUARTER_BLOCKS,
     PAINT_CHANNELS,
     QUARTER_CHANNELS,
-    RGB_MOMENTS,
     PlainBlock,
     conv,
-    covariance,
-    inverse_root,
-    rgb_moments,
     shuffled_conv,
 )
 from engine.networks.feedforward import act, blurred, doubled, reach
 from engine.networks.measured import InstanceNorm, Measured
+from engine.networks.moments import RGB_MOMENTS, covariance, inverse_root, rgb_moments
 
 SAID_SIZE = RGB_MOMENTS + 2 * COLORING_CHANNELS + COLORING_CHANNELS * (COLORING_CHANNELS + 1)
 

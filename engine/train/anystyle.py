@@ -23,11 +23,12 @@ from engine.device import choose_device
 from engine.errors import SettingsError, WeightsError
 from engine.features import Backbone, load_vgg19_file
 from engine.grain import PERIOD_PX, grained
-from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes, rgb_moments, transport_colors
+from engine.networks.anystyle import LATENT_SIZE, AnyStyle, StyleEyes
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.tone import stain_distance, tone_distance
 from engine.train import objective
 from engine.train.batches import Batch, Batches
-from engine.train.calm import halo, unrest
+from engine.train.calm import halo, speckle, unrest
 from engine.train.data import PictureFolder
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
 from engine.train.preview import save_sheet
@@ -42,6 +43,7 @@ WEIGHTS = {
     "tone": 8.0,
     "stain": 4.0,
     "unrest": 4.0,
+    "speckle": 2.0,
     "halo": 1.0,
     "identity": 5.0,
     "variation": 0.1,
@@ -214,6 +216,7 @@ class Training(Run):
             "tone": self.care(is_portrait) * tone_distance(painted, recolored),
             "stain": is_portrait * stain_distance(painted, recolored),
             "unrest": unrest(painted, recolored, shown),
+            "speckle": speckle(painted, recolored, shown),
             "halo": halo(painted, recolored),
             "variation": objective.total_variation(painted),
             "grid": objective.grid_energy(painted),

@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.tone import luma
+
 CELL_PX, AROUND_CELLS, WINDOW, STEP = 4, 9, 8, 4  # of roughness: cells of 4 px; all else in cells
 LEAST_ROUGH = 0.008  # 2/255: nobody sees less
 SAME_ROUGH = 1.2  # places whose roughness differs by less are alike
 CALMEST = 0.2  # of the style's places: an even corner is not yet its way to paint a sky
+
+SPECKLE_CELLS_PX = (1, 2)  # of color that changes from one cell to the next
+LEAST_SPECKLED = 0.6 / 255
 
 PLAIN_CELL_PX = 8
 PLAIN = 3 / 255  # deviation within a cell, at most
@@ -32,11 +37,43 @@ def unrest(rgb: Tensor, content: Tensor, style: Tensor) -> Tensor:
         content: (B, 3, H, W) the photo in the style's colors.
         style: (B, 3, h, w).
     """
-    ours, own, theirs = (roughness(x) for x in (rgb, content, style))
+    return _excess(*(roughness(x) for x in (rgb, content, style)))
+
+
+def speckle(rgb: Tensor, content: Tensor, style: Tensor) -> Tensor:
+    """How far places are more speckled with color than the style and the photo would have them, per picture: (B,).
+
+    Grains of yellow and blue of a pixel or two raise every layer's statistics and are seen as noise; paintings and
+    photos have hardly any. Places are compared as in ``unrest``.
+
+    Args:
+        rgb: (B, 3, H, W) the painting.
+        content: (B, 3, H, W) the photo in the style's colors.
+        style: (B, 3, h, w).
+    """
+    sizes = [_excess(*(color_detail(x, cell_px) for x in (rgb, content, style))) for cell_px in SPECKLE_CELLS_PX]
+    return torch.stack(sizes).mean(0)
+
+
+def _excess(ours: Tensor, own: Tensor, theirs: Tensor) -> Tensor:
+    """Mean square of how far (B, N) places exceed (logarithm) those of the same rank, or the photo's, per picture."""
     rank = (own[:, None] < own[:, :, None] / SAME_ROUGH).float().mean(2)  # (B, N), 0 = the calmest places
     same_rank = (rank.clamp_min(CALMEST) * (theirs.shape[1] - 1)).round().long()
     allowed = torch.maximum(theirs.sort(1).values.gather(1, same_rank), own)
     return (ours / allowed).log().clamp_min(0).square().mean(1)
+
+
+def color_detail(rgb: Tensor, cell_px: int) -> Tensor:
+    """Deviation of colors, whatever the light does, from those of the cells next to them: (B, 3, H, W) -> (B, N).
+
+    In windows of 32 px, N of them; at least ``LEAST_SPECKLED``, so that nothing is not compared with nothing.
+    """
+    cells = F.avg_pool2d(rgb.float(), cell_px)
+    color = cells - luma(cells)
+    off = color - F.avg_pool2d(F.pad(color, (1,) * 4, mode="replicate"), 3, 1)
+    window = WINDOW * CELL_PX // cell_px
+    fine = F.avg_pool2d(off.square().mean(1, keepdim=True), window, window // 2)
+    return (fine[:, 0].flatten(1) + LEAST_SPECKLED**2).sqrt()
 
 
 def roughness(rgb: Tensor) -> Tensor:

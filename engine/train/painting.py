@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from engine import weights
 from engine.features import Backbone
-from engine.networks.anystyle import AnyStyle, rgb_moments, transport_colors
+from engine.networks.anystyle import AnyStyle
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.train import objective
 from engine.train.data import Pictures
 from engine.train.goal import Goal, patch_loss, targets_of

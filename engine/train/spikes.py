@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.networks.anystyle import Modulation, mean_std
+from engine.networks.anystyle import Modulation
+from engine.networks.moments import mean_std
 
 REACH = 5.0  # standard deviations: features of pictures stay within, but for a few positions
 

@@ -23,8 +23,9 @@ from engine.device import choose_device
 from engine.errors import InputError, SettingsError
 from engine.features import Backbone, load_backbone
 from engine.files import read_picture
-from engine.networks.anystyle import AnyStyle, rgb_moments
+from engine.networks.anystyle import AnyStyle
 from engine.networks.feedforward import KINDS, Painter
+from engine.networks.moments import rgb_moments
 from engine.train import painting
 from engine.train.data import PictureFolder, Pictures
 from engine.train.folding import fold

@@ -5,21 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from engine.methods import Job, anystyle
-from engine.networks.anystyle import (
-    LATENT_SIZE,
-    LATENT_UNIT,
-    STRIDE_PX,
-    AnyStyle,
-    Statistics,
-    StyleEyes,
-    covariance,
-    inverse_root,
-    mean_std,
-    rgb_moments,
-    transport_colors,
-)
+from engine.networks.anystyle import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
+from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.tone import luma, tone_distance
@@ -65,6 +55,30 @@ def test_weighted_moments_equal_those_of_the_part(cat: Picture) -> None:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
 
 
+def test_moments_of_parts_together_are_those_of_the_whole(cat: Picture) -> None:
+    whole = cat.rgb[None, :, :, :160]
+    parts = torch.cat(whole.chunk(2, 3))  # (2, 3, H, 80)
+    for found, expected in zip(mean_std(parts, is_joint=True), mean_std(whole), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [(slice(80, 304), slice(96, 320)), (slice(0, 200), slice(248, 384)), (slice(376, 384), slice(0, 8))],
+    ids=["middle", "corner", "least"],
+)
+def test_what_is_kept_is_painted_as_if_all_were(kept: tuple[slice, slice], net: AnyStyle, portrait: Picture) -> None:
+    photo = F.interpolate(portrait.rgb[None], (384, 384), mode="bicubic").clamp(0, 1)
+    code = load_preset("starry-night").code
+    assert code is not None
+    with torch.inference_mode():
+        statistics = Statistics()
+        whole = net(photo, code[None], statistics)
+        part = net(photo, code[None], statistics, kept)
+    rows, columns = kept
+    torch.testing.assert_close(part, whole[:, :, rows, columns], atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("preset", ["composition-vi", "great-wave", "calanque", "starry-night", "tarot-sun"])
 def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see(preset: str, net: AnyStyle) -> None:
     from skimage import data  # a photo with its own pixels at 1024 px: the astronaut, mirrored to four
@@ -81,7 +95,7 @@ def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see
 
         tiled = paint_tiles(
             photo,
-            lambda rgb: net(rgb, code[None], statistics),
+            lambda rgb, tile: net(rgb, code[None], statistics, tile.kept),
             tile_px=384,
             margin_px=anystyle.MARGIN_PX,
             stride_px=STRIDE_PX,

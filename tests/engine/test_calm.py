@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.train.calm import LEAST_ROUGH, halo, is_plain, roughness, unrest
+from engine.train.calm import LEAST_ROUGH, color_detail, halo, is_plain, roughness, speckle, unrest
 from engine.types import Picture
 
 
@@ -36,6 +36,32 @@ def test_places_that_are_alike_have_the_rank_of_the_calmest(tint: tuple[float, f
     half = plain + waves * (torch.arange(256) < 128).float()
     assert float(unrest(plain, plain, style)) == 0
     assert float(unrest(half, plain, style)) > 0.5
+
+
+def speckles(amount: float) -> torch.Tensor:
+    """Grains of yellow and blue, of a pixel each, in all of a picture."""
+    grains = torch.randn(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))
+    return amount * grains * torch.tensor([0.5, 0.5, -1.0])[:, None, None]
+
+
+def test_speckles_cost_unless_the_style_or_the_photo_has_them(portrait: Picture) -> None:
+    photo = portrait.rgb[None]
+    painted = photo + speckles(0.03)
+    assert float(speckle(photo, photo, photo)) == 0
+    assert float(speckle(painted, photo, photo)) > 0.3
+    assert float(speckle(painted, photo, photo.flip(3) + speckles(0.03))) < 0.01
+    assert float(speckle(painted, painted, photo)) == 0
+    gray = photo + speckles(0.03)[:, 2:] + ripples()  # of light alone, and broad waves
+    assert float(speckle(gray, photo, photo)) < 0.01
+
+
+def test_speckles_of_one_and_of_two_pixels_are_seen_and_a_sky_has_none() -> None:
+    sky = torch.linspace(0, 1, 256).expand(1, 3, 256, 256) * torch.tensor([0.5, 0.7, 1.0])[:, None, None]
+    coarse = speckles(0.03)[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    for cell_px in (1, 2):
+        assert float(color_detail(sky, cell_px).max()) < 1 / 255
+    assert float(color_detail(sky + speckles(0.03), 1).min()) > 3 / 255
+    assert float(color_detail(sky + coarse, 2).min()) > 3 / 255
 
 
 def test_roughness_is_that_of_a_sine_and_of_nothing_finer_or_coarser() -> None:

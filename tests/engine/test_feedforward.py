@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from engine import manystyles, onestyle, weights
 from engine.errors import InputError, SettingsError, WeightsError
-from engine.networks.anystyle import AnyStyle, rgb_moments, transport_colors
+from engine.networks.anystyle import AnyStyle
 from engine.networks.feedforward import ClippedNorm, Painter, build_painter
 from engine.networks.measured import InstanceNorm
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.networks.msgnet import CoMatch, MsgNet, StyleCode, gram
 from engine.styles import load_preset
 from engine.stylize import stylize

@@ -8,7 +8,7 @@ import torch
 from skimage import data
 
 from engine.methods.anystyle import pooled
-from engine.networks.anystyle import rgb_moments
+from engine.networks.moments import rgb_moments
 from engine.series import SAMPLE_PX, sample, sample_series
 from engine.styles import load_preset
 from engine.stylize import stylize

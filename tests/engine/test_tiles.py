@@ -7,12 +7,16 @@ import torch
 from torch.nn import functional as F
 
 from engine.errors import ResourceError
-from engine.tiles import lay_tiles, paint_tiles, spread_crops
+from engine.tiles import Tile, lay_tiles, paint_tiles, spread_crops
 
 
 def blur(rgb: torch.Tensor) -> torch.Tensor:
     """A box blur of radius 8 with mirrored borders: receptive field 8."""
     return F.avg_pool2d(F.pad(rgb, (8, 8, 8, 8), mode="reflect"), 17, 1)
+
+
+def blur_tile(rgb: torch.Tensor, tile: Tile) -> torch.Tensor:
+    return tile.cut(blur(rgb))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 130), (200, 71), (72, 136)])
@@ -35,13 +39,13 @@ def test_tiles_are_about_equal() -> None:
 
 def test_tiled_equals_whole_when_the_margin_holds_the_receptive_field() -> None:
     rgb = torch.rand(1, 3, 200, 136, generator=torch.Generator().manual_seed(0))
-    tiled = paint_tiles(rgb, blur, tile_px=64, margin_px=16, stride_px=8)
+    tiled = paint_tiles(rgb, blur_tile, tile_px=64, margin_px=16, stride_px=8)
     torch.testing.assert_close(tiled, blur(rgb))
 
 
 def test_a_margin_below_the_receptive_field_shows() -> None:
     rgb = torch.rand(1, 3, 192, 128, generator=torch.Generator().manual_seed(0))
-    tiled = paint_tiles(rgb, blur, tile_px=64, margin_px=0, stride_px=8)
+    tiled = paint_tiles(rgb, blur_tile, tile_px=64, margin_px=0, stride_px=8)
     assert (tiled - blur(rgb)).abs().max() > 0.01
 
 
@@ -54,22 +58,25 @@ def test_a_picture_is_mirrored_beyond_its_lower_and_right_borders(size: tuple[in
         """A blur that takes what is beyond the border for black: it sees where the picture ends."""
         return F.avg_pool2d(rgb, 17, 1, 8)
 
+    def paint(rgb: torch.Tensor, tile: Tile) -> torch.Tensor:
+        return tile.cut(to_the_end(rgb))
+
     rgb = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     wider = F.pad(rgb, (0, -size[1] % 8 + 16, 0, -size[0] % 8 + 16), mode="reflect")
     expected = to_the_end(wider)[:, :, : size[0], : size[1]]
-    found = paint_tiles(rgb, to_the_end, tile_px=tile_px, margin_px=16, stride_px=8, beyond_px=16)
+    found = paint_tiles(rgb, paint, tile_px=tile_px, margin_px=16, stride_px=8, beyond_px=16)
     torch.testing.assert_close(found, expected)
-    assert (paint_tiles(rgb, to_the_end, tile_px=tile_px, margin_px=16, stride_px=8) - expected).abs().max() > 0.1
+    assert (paint_tiles(rgb, paint, tile_px=tile_px, margin_px=16, stride_px=8) - expected).abs().max() > 0.1
 
 
 def test_tiles_are_halved_when_memory_runs_out() -> None:
     seen = []
 
-    def paint(rgb: torch.Tensor) -> torch.Tensor:
+    def paint(rgb: torch.Tensor, tile: Tile) -> torch.Tensor:
         seen.append(tuple(rgb.shape[2:]))
         if rgb.shape[2] > 600:
             raise ResourceError("too large")
-        return rgb
+        return tile.cut(rgb)
 
     rgb = torch.rand(1, 3, 1000, 1000)
     assert torch.equal(paint_tiles(rgb, paint, tile_px=1024, margin_px=0, stride_px=8), rgb)
@@ -78,7 +85,7 @@ def test_tiles_are_halved_when_memory_runs_out() -> None:
 
 
 def test_the_smallest_tile_that_does_not_fit_is_an_error() -> None:
-    def paint(rgb: torch.Tensor) -> torch.Tensor:
+    def paint(_rgb: torch.Tensor, _tile: Tile) -> torch.Tensor:
         raise ResourceError("never enough")
 
     with pytest.raises(ResourceError, match="never enough"):

@@ -143,7 +143,7 @@ def test_too_few_styles_for_the_components_are_refused() -> None:
 
 @pytest.mark.slow
 def test_the_loss_falls_for_copies_and_for_paintings(pictures: PictureFolder, backbone: Vgg19) -> None:
-    recipe = replace(RECIPE, steps=200, decay=0.1, identity=0.0, copy_steps=40)
+    recipe = replace(RECIPE, steps=82, decay=0.5, identity=0.0, copy_steps=40)
     training = Training(recipe, backbone, pictures, pictures)
 
     @torch.no_grad()
@@ -159,7 +159,7 @@ def test_the_loss_falls_for_copies_and_for_paintings(pictures: PictureFolder, ba
     training.advance()
     training.advance()  # the first with a style, which finds the components of the latent
     paintings = loss_now()
-    for _ in range(30):
+    for _ in range(40):  # the rate falls: so short a training swings about
         training.advance()
     assert loss_now() < 0.85 * paintings
 
