@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 GAIN = 0.9  # what replaces the usual arithmetic must take at most this share of its time: timings are noisy
 PROBE_PX = 320
 ROUNDS = 3
+N_NOTES = 8  # two numbers of threads and the PyTorch of before are no reason to time anew
 
 
 @dataclass(frozen=True)
@@ -123,18 +125,29 @@ def computer() -> str:
 def recall() -> Arithmetic | None:
     """The choice made earlier on this computer, or None: then, or where the notes cannot be read, it is timed anew."""
     try:
-        notes = json.loads(notes_path().read_text("utf-8"))
-        choice = Arithmetic(**notes[computer()])
-    except (OSError, ValueError, KeyError, TypeError):
+        choice = Arithmetic(**_notes()[computer()])
+    except (KeyError, TypeError):
         return None
     return choice if choice in choices() else None
 
 
+def _notes() -> dict[str, Any]:
+    """The choices by computer, the latest last; none where they cannot be read."""
+    try:
+        notes = json.loads(notes_path().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
 def remember(choice: Arithmetic) -> None:
-    """Note the choice. A folder that cannot be written to costs a second per process, no more."""
+    """Note the choice beside the last others. A folder that cannot be written to costs a second a process, no more."""
+    notes = _notes()
+    notes.pop(computer(), None)
+    notes = dict([*notes.items(), (computer(), asdict(choice))][-N_NOTES:])
     with suppress(OSError):
         path = notes_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(f".{os.getpid()}.tmp")
-        written.write_text(json.dumps({computer(): asdict(choice)}), "utf-8")
+        written.write_text(json.dumps(notes), "utf-8")
         written.replace(path)

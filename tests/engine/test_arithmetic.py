@@ -47,6 +47,24 @@ def test_it_is_timed_once_and_remembered(notes: Path) -> None:
     assert list(json.loads(notes.read_text("utf-8"))) == [arithmetic.computer()]
 
 
+def test_another_number_of_threads_does_not_void_what_was_found_before(
+    notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes, here = Arithmetic(is_channels_last=False), arithmetic.computer()
+    arithmetic.remember(planes)
+    for n in range(arithmetic.N_NOTES):
+        assert len(json.loads(notes.read_text("utf-8"))) == n + 1
+        monkeypatch.setattr(arithmetic, "computer", lambda name=f"{n} threads": name)
+        assert arithmetic.recall() is None
+        monkeypatch.setattr(arithmetic, "computer", lambda: here)
+        assert arithmetic.recall() == planes
+        monkeypatch.setattr(arithmetic, "computer", lambda name=f"{n} threads": name)
+        arithmetic.remember(USUAL)
+    assert len(json.loads(notes.read_text("utf-8"))) == arithmetic.N_NOTES  # the oldest is gone
+    monkeypatch.setattr(arithmetic, "computer", lambda: here)
+    assert arithmetic.recall() is None
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"another computer": {}}', '{"HERE": {"is_wrong": 1}}', "\x00"])
 def test_notes_of_another_computer_and_damaged_ones_count_for_nothing(notes: Path, text: str) -> None:
     notes.parent.mkdir()
