@@ -26,8 +26,9 @@ from benchmarks.sheet import Sheet
 from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
 from engine.features import Backbone, load_vgg19_file
+from engine.networks.moments import rgb_moments, transport_colors
 from engine.tone import tone_distance
-from engine.train.calm import halo
+from engine.train.calm import halo, speckle
 from engine.train.objective import weave, worst_stripes
 from engine.types import Quality, Settings
 
@@ -40,6 +41,7 @@ FIGURES = {
     "tone": "tone distance",
     "weave": "fine patterns (0 = none)",
     "halo": "halo (0 = none)",
+    "speckle": "speckles of color (0 = none)",
     "moments": "mean and deviation",
     "wasserstein": "Wasserstein-2",
     "frechet": "Fréchet (SqueezeNet)",
@@ -48,7 +50,7 @@ FIGURES = {
     "seconds": "seconds",
     "processor": "processor seconds",
 }
-WORST = ("grid", "stripes", "tone", "weave", "halo")
+WORST = ("grid", "stripes", "tone", "weave", "halo", "speckle")
 SLOW_S = 3.0  # painters that take longer are not asked for more than the pair
 Row = dict[str, Any]
 
@@ -131,6 +133,7 @@ def measure_pair(
             "tone": float(tone_distance(picture, pair.content)),
             "weave": float(weave(picture, pair.content, pair.style)),
             "halo": float(halo(picture, pair.content, contour_cells=1)),
+            "speckle": speckles(picture, pair),
             "moments": metrics.moments_distance(seen, style),
             "wasserstein": metrics.wasserstein_distance(seen, style),
             "seconds": seconds,
@@ -145,6 +148,13 @@ def measure_pair(
         if name != "photo":
             pictures.append(picture)
     return pictures
+
+
+def speckles(picture: torch.Tensor, pair: Pair) -> float:
+    """How speckled with color a painting is, which neither its photo nor its style is."""
+    recolored = transport_colors(pair.content, rgb_moments(pair.content), rgb_moments(pair.style))
+    height, width = (min(sides) for sides in zip(picture.shape[2:], recolored.shape[2:], strict=True))
+    return float(speckle(picture[:, :, :height, :width], recolored[:, :, :height, :width], pair.style))
 
 
 def processor_seconds() -> float:
