@@ -253,14 +253,15 @@ def test_an_enlargement_in_bands_is_the_whole_one(size: tuple[int, int]) -> None
 def test_light_stays_where_it_is_in_a_face_and_nothing_is_woven_over_it(preset: str) -> None:
     """At the strength that is chosen by itself. Weights of ours laid dark bands over eyes and chins, and a weave.
 
-    Later ones a hatching of yellow and blue: 1.0 in the median. What a work's own strokes have is 0.7 at most.
+    Later ones a hatching of yellow and blue: 1.0 in the median. What strokes of a work's own have is 0.5 at most, but
+    for Hiroshige's rain, fine lines all over his print: 0.84 in the painting, 1.7 in the print.
     """
     from skimage import data
 
     face = as_picture(data.astronaut()[:256, 96:352], 384)
     painted = stylize(face, [load_preset(preset)], Settings(auto_strength=True)).picture.rgb[None]
     assert float(tone_distance(painted, face.rgb[None])) < 0.2
-    assert float(weave(painted, face.rgb[None])) < 0.8
+    assert float(weave(painted, face.rgb[None])) < (1.2 if preset == "shin-ohashi-bridge" else 0.6)
 
 
 @pytest.mark.parametrize("preset", ["composition-vi", "great-wave", "calanque", "starry-night", "tarot-sun"])
