@@ -9,7 +9,6 @@ ones. The same style is painted on each, independently and as a series; what is 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from benchmarks.metrics import turned
 from benchmarks.pairs import draw_pairs
+from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from engine.series import Series, sample_series
 from engine.stylize import stylize
@@ -51,11 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows.append({"pair": pair.name, "painted": name, **differences(painted)})
         if i < options.sheet_rows:
             sheet.add_row([picture[side] for picture in (pictures, alone, series) for side in ("left", "right")])
-    (options.out / "consistency.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    table = summarize(rows)
-    (options.out / "consistency.md").write_text(table, "utf-8")
+    save_report(options.out, "consistency", rows, summarize(rows))
     sheet.save(options.out / "consistency.png")
-    print(table)
     return 0
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from benchmarks.metrics import Looks, content_distance, grid_peak, look, patch_distance, style_closed
 from benchmarks.pairs import load_sized
+from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from engine.features import Backbone, load_backbone
 from engine.files import READABLE_SUFFIXES
@@ -153,9 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with torch.inference_mode(False):
         rows = run(args)
-    (args.out / "feedforward.json").write_text(json.dumps(rows, indent=1), "utf-8")
-    (args.out / "feedforward.md").write_text(table(rows) + "\n", "utf-8")
-    print(table(rows))
+    save_report(args.out, "feedforward", rows, table(rows) + "\n")
     return 0
 
 

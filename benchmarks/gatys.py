@@ -22,8 +22,8 @@ from torch import Tensor
 from benchmarks import memory
 from benchmarks.metrics import gram, look, style_distance
 from benchmarks.pairs import load_sized
+from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from benchmarks.speed import computer
 from engine.features import Backbone, load_backbone
 from engine.methods.gatys import CONTENT_LAYERS, STYLE_LAYERS
 from engine.stylize import stylize
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.ask:
         print(json.dumps(ask(options)))
         return 0
-    figures: dict[str, Any] = {"computer": computer(), "size_px": options.size, "iterations": options.iterations}
+    figures: dict[str, Any] = {"size_px": options.size, "iterations": options.iterations}
     for question in options.only or QUESTIONS:
         command = [sys.executable, "-m", "benchmarks.gatys", *words, "--ask", question]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
             return done.returncode
         figures[question] = json.loads(done.stdout.splitlines()[-1])
         print(question, figures[question], flush=True)
-    (options.out / "gatys.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    save_report(options.out, "gatys", figures)
     return 0
 
 

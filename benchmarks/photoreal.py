@@ -8,7 +8,6 @@ photoreal-K.png (all pictures, eight pairs a sheet).
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.photo_metrics import color_distance, edge_ssim, matting_energy
+from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from engine.color import recolor
 from engine.errors import ImpastoError, InputError
@@ -165,10 +165,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
             print(f"pair {pair.name}", file=sys.stderr)
             sheet.add_row([x[None] for x in (pair.content, pair.style, *pictures[1:])])
         sheet.save(options.out / f"photoreal-{first // PAIRS_A_SHEET + 1}.png")
-    (options.out / "photoreal.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    table = summarize(rows)
-    (options.out / "photoreal.md").write_text(table, "utf-8")
-    print(table)
+    save_report(options.out, "photoreal", rows, summarize(rows))
     return rows
 
 

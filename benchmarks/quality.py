@@ -9,7 +9,6 @@ weights of a training run are measured in the product's own pipeline, before the
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -22,6 +21,7 @@ import torch
 
 from benchmarks import metrics, painters
 from benchmarks.pairs import Pair, draw_pairs
+from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from benchmarks.squeezenet import SqueezeNet
 from engine.errors import ImpastoError
@@ -86,11 +86,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
         if i < options.sheet_rows:
             sheet.add_row([pair.content, pair.style, *pictures])
         print(f"{i + 1}/{options.pairs} {pair.name}", file=sys.stderr)
-    (options.out / "quality.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    table = summarize(rows, list(who))
-    (options.out / "quality.md").write_text(table, "utf-8")
+    save_report(options.out, "quality", rows, summarize(rows, list(who)))
     sheet.save(options.out / "quality.png")
-    print(table)
     return rows
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed import computer, size_of, sizes_of
+from benchmarks.report import computer, save_report
+from benchmarks.speed import size_of, sizes_of
 from engine.threads import wait_briefly
 
 PHOTOS = ("astronaut", "coffee", "rocket")
@@ -41,12 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     rows = run_all(options)
     table = format_table(rows)
-    print(table)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        report = {"computer": computer(), "rows": rows}
-        (options.out / "smoothing.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        (options.out / "smoothing.md").write_text(table, "utf-8")
+    if options.out is None:
+        print(table)
+    else:
+        save_report(options.out, "smoothing", rows, table)
     return 0 if all("error" not in row for row in rows) else 1
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import computer, save_report
 from engine import heap
 from engine.threads import wait_briefly
 
@@ -45,12 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     rows = run_all(options)
     table = format_table(rows)
-    print(table)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        report = {"computer": computer(), "rows": rows}
-        (options.out / "speed.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        (options.out / "speed.md").write_text(table, "utf-8")
+    if options.out is None:
+        print(table)
+    else:
+        save_report(options.out, "speed", rows, table)
     return 0 if all("error" not in row for row in rows) else 1
 
 
@@ -143,13 +140,6 @@ def format_table(rows: list[Row]) -> str:
             cells += [f"{best / peers[size]:.2f}" if size in peers else "-", f"{row['extra_bytes'] / 1e6:.0f} MB"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", computer(), ""])
-
-
-def computer() -> str:
-    """What it was measured on."""
-    load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    system = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    return f"{os.cpu_count()} processors, {system}{load}."
 
 
 def size_of(text: str) -> tuple[int, int]:

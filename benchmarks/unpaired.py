@@ -10,7 +10,6 @@ how many translated pictures look like the target; a second one sees only lightn
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.report import save_report
 from engine import tone
 from engine.networks.translation import Generator
 from engine.train.preview import save_sheet
@@ -169,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
     training.save(args.out)
     save_samples(training, args.out / f"unpaired-{args.kind}.png")
     figures = evaluate(training.to_b, training.to_a) | {"minutes": minutes}
-    (args.out / f"unpaired-{args.kind}.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    save_report(args.out, f"unpaired-{args.kind}", figures)
     for name, value in figures.items():
         print(f"{name:32} {value:.3f}")
     return 0

@@ -19,7 +19,7 @@ from engine.networks.decoder import Encoded
 from engine.networks.pairs import Pair, stride_px
 from engine.progress import part, watched
 from engine.tiles import Tile, lay_tiles
-from engine.types import Picture, Region, Style
+from engine.types import Region, Style
 from engine.whitening import Affine, Moments, Sums, at_size, blend, measure, recoloring, spread
 
 FRAME_PX = 16  # border pixels repeated beyond the picture, because the networks see black there
@@ -108,7 +108,7 @@ def seen(weight: Tensor, visible: Tensor) -> Tensor:
 
 def counted_of(style: Style, region: Region | None) -> Tensor:
     """Which pixels of a style count: (h, w)."""
-    picture = picture_of(style)
+    picture = style.require_picture()
     counted = torch.ones(picture.size) if region is None else region.style.weight
     if tuple(counted.shape) != picture.size:
         raise InputError(
@@ -124,14 +124,14 @@ def counted_of(style: Style, region: Region | None) -> Tensor:
 
 def look_size(job: Job, style: Style) -> list[int]:
     """(h, w) at which a style is looked at."""
-    size = picture_of(style).size
+    size = style.require_picture().size
     longest = job.settings.style_size_px or min(MAX_STYLE_PX, max(job.content.size))
     return [max(MIN_SIDE_PX, round(side * longest / max(size))) for side in size]
 
 
 def look(style: Style, job: Job) -> Tensor:
     """A style as it is looked at: (1, 3, h, w), framed."""
-    rgb = picture_of(style).rgb[None].clamp(0, 1)
+    rgb = style.require_picture().rgb[None].clamp(0, 1)
     size = look_size(job, style)
     small = F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
     return framed(small[0])[None].to(job.device)
@@ -239,14 +239,3 @@ def identity(own: Sums) -> Affine:
 def outer(x: Tensor, tile: Tile) -> Tensor:
     """What a tile computes, of (..., H, W)."""
     return x[..., tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right]
-
-
-def picture_of(style: Style) -> Picture:
-    """The style's picture.
-
-    Raises:
-        InputError: it is a preset.
-    """
-    if style.picture is None:
-        raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
-    return style.picture

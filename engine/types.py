@@ -94,6 +94,16 @@ class Style:
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise SettingsError(f"The weight of style {self.name!r} must be above 0, not {self.weight}.")
 
+    def require_picture(self) -> Picture:
+        """The picture, for methods to which a code says nothing.
+
+        Raises:
+            InputError: it is a preset.
+        """
+        if self.picture is None:
+            raise InputError(f"This method needs a style picture; the preset {self.name!r} is only a code.")
+        return self.picture
+
 
 @dataclass(frozen=True)
 class Settings:

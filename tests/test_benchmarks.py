@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from benchmarks import metrics
 from benchmarks.lengstrom import Lengstrom
 from benchmarks.pairs import draw_pairs
+from benchmarks.report import save_report
 from benchmarks.squeezenet import SqueezeNet
 from engine.errors import InputError
 from engine.train.data import is_held_out
@@ -80,3 +82,15 @@ def test_our_own_pairs_are_forty_different_ones_and_the_same_each_time() -> None
     assert all(max(pair.content.shape[2:]) == 96 == max(pair.style.shape[2:]) for pair in pairs)
     again = next(iter(draw_pairs(None, None, 1, 96, seed=0)))
     assert torch.equal(again.style, pairs[0].style)
+
+
+def test_a_report_says_on_what_it_was_measured_and_prints_its_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"painter": "ours", "seconds": [1.0, 2.0]}]
+    save_report(tmp_path / "new", "bench", rows, "| a table |\n")
+    report = json.loads((tmp_path / "new" / "bench.json").read_text("utf-8"))
+    assert report["figures"] == rows
+    assert "processors" in report["computer"]
+    assert (tmp_path / "new" / "bench.md").read_text("utf-8") == "| a table |\n"
+    assert "| a table |" in capsys.readouterr().out

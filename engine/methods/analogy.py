@@ -29,7 +29,6 @@ from engine.features import Backbone, block_of, load_backbone
 from engine.files import read_picture
 from engine.methods import Job, register
 from engine.methods.cnnmrf import grown
-from engine.methods.gatys import picture_of
 from engine.options import Option
 from engine.pairing import Pairing, pair_up
 from engine.patches import Preference
@@ -133,7 +132,7 @@ class Analogy:
     def __init__(self, job: Job, style: Style, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
         self.sight = Sight(backbone, job.device, backbone.poolings[-1])
-        self.style = picture_of(style)
+        self.style = style.require_picture()
         self.generator = torch.Generator().manual_seed(job.settings.seed)
         height, width = job.content.size
         factor = min(1.0, WORK_PX / max(height, width))

@@ -110,11 +110,9 @@ def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
 def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tensor:
     if style.code is not None and (style.picture is None or region is None):
         return style.code
-    if style.picture is None:
-        raise InputError(f"The style {style.name!r} has neither a picture nor a style code.")
     weight = None if region is None else region.style.weight
     size_px = min(STYLE_SIZE_PX, job.settings.style_size_px or STYLE_SIZE_PX)  # larger: see ``brush_scale``
-    return encode_picture(net, style.picture, weight, size_px, job.device)
+    return encode_picture(net, style.require_picture(), weight, size_px, job.device)
 
 
 def encode_picture(

@@ -24,7 +24,7 @@ from engine.device import memory_errors
 from engine.features import Backbone, block_of, load_backbone
 from engine.markov import SIZE, Source, Target, find
 from engine.methods import Job, register
-from engine.methods.gatys import picture_of, start_of, variation
+from engine.methods.gatys import start_of, variation
 from engine.options import Option
 from engine.pairing import Pairing, allowed_positions, pair_up, pooled
 from engine.progress import part
@@ -68,7 +68,7 @@ def paint(job: Job) -> Tensor:
         return job.content.rgb
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         height, width = job.content.size
-        pairings = [pair_up(job.content.size, style, picture_of(style), job.regions) for style in job.styles]
+        pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
         factor = min(1.0, WORK_PX / max(height, width))
         work_size = max(1, round(height * factor)), max(1, round(width * factor))
         content = grown(resized(job.content.rgb[None].clone(), work_size)).to(job.device)  # (1, 3, h, w)
@@ -141,7 +141,7 @@ class Scale:
         self.content_weight = float(job.options["content"]) * (2 / job.settings.strength - 1)
         longest = (job.settings.style_size_px or max(job.content.size)) * max(content.shape[2:]) / max(job.content.size)
         self.styles = [
-            sources_of(job, picture_of(style), pairing.style.to(job.device), eye, longest)
+            sources_of(job, style.require_picture(), pairing.style.to(job.device), eye, longest)
             for style, pairing in zip(job.styles, pairings, strict=True)
         ]
         self.parts = grown(pairings[0].content[None])[0].to(job.device)  # (P, H, W)

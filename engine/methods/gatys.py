@@ -18,14 +18,13 @@ from torch import Tensor
 from engine.color import recolor
 from engine.descent import descend, resized, sizes_from_coarse
 from engine.device import memory_errors
-from engine.errors import InputError
 from engine.features import Backbone, load_backbone
 from engine.methods import Job, register
 from engine.options import Option
 from engine.progress import part
 from engine.sight import Sight
 from engine.statistics import STATISTICS, Samples, Statistic, samples_of
-from engine.types import Picture, Region, Style
+from engine.types import Region, Style
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
 CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has
@@ -82,26 +81,15 @@ def start_of(job: Job) -> Tensor:
     mask = job.mask.weight if job.mask else None
     parts: Sequence[Region | None] = job.regions or [None]
     for style in job.styles:
-        rgb = picture_of(style).rgb
+        rgb = style.require_picture().rgb
         for region in parts:
             weight = mask if region is None else region.content.weight
-            counted = picture_of(style).alpha if region is None else region.style.weight
+            counted = style.require_picture().alpha if region is None else region.style.weight
             colored = recolor(content, rgb, style_weight=weight, content_weight=counted)
             share = style.weight * (torch.ones_like(shares) if region is None else region.content.weight)
             total, shares = total + colored * share, shares + share
     painted = torch.where(shares > 0, total / shares.clamp_min(1e-6), content).clamp(0, 1)
     return content.lerp(painted, job.settings.strength)[None].clone()
-
-
-def picture_of(style: Style) -> Picture:
-    """The style's picture.
-
-    Raises:
-        InputError: it is a preset.
-    """
-    if style.picture is None:
-        raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
-    return style.picture
 
 
 def shared_out(n_steps: int, n_sizes: int) -> list[int]:
@@ -185,7 +173,7 @@ class Loss:
 
     def see_style(self, style: Style, job: Job, scale: float) -> dict[str, Tensor]:
         """Features of a style at the size that fits the picture's."""
-        rgb = picture_of(style).rgb[None].to(job.device).clamp(0, 1)
+        rgb = style.require_picture().rgb[None].to(job.device).clamp(0, 1)
         longest = (job.settings.style_size_px or max(job.content.size)) * scale
         height, width = (max(MIN_SIDE_PX, round(side * longest / max(rgb.shape[2:]))) for side in rgb.shape[2:])
         return self.see(resized(rgb, (height, width)), self.style_layers)

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.device import memory_errors
-from engine.errors import InputError
 from engine.methods import Job, register
 from engine.options import Option
 from engine.progress import part as part_of
@@ -144,10 +143,8 @@ def seen(style: Style) -> tuple[Tensor, Tensor | None]:
     Raises:
         InputError: it is a preset.
     """
-    if style.picture is None:
-        raise InputError(f"This method needs a style picture; the preset {style.name!r} is only a code.")
-    alpha = style.picture.alpha
-    return shrunk(style.picture.rgb.clamp(0, 1)), None if alpha is None else fit(alpha)
+    picture = style.require_picture()
+    return shrunk(picture.rgb.clamp(0, 1)), None if picture.alpha is None else fit(picture.alpha)
 
 
 def fit(weight: Tensor) -> Tensor:

@@ -24,20 +24,6 @@ from tests.gimp_plugin.scripted_engine import ScriptedEngine, ScriptedHandler
 FAKE_ENGINE = Path(__file__).resolve().parents[1] / "gimp" / "fake_engine.py"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ScriptedEngine]:
-    server = ScriptedEngine(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def engine(server: ScriptedEngine) -> Engine:
-    engine = Engine.find(server.state_dir)
-    assert engine is not None
-    return engine
-
-
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     yield

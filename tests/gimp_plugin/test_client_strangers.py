@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,20 +13,6 @@ import pytest
 from gimp_plugin import client, wire
 from gimp_plugin.client import Engine
 from tests.gimp_plugin.scripted_engine import ScriptedEngine
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ScriptedEngine]:
-    server = ScriptedEngine(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def engine(server: ScriptedEngine) -> Engine:
-    engine = Engine.find(server.state_dir)
-    assert engine is not None
-    return engine
 
 
 def a_request() -> wire.StylizeRequest:
