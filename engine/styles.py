@@ -58,11 +58,12 @@ def load_preset(name: str, weight: float = 1.0) -> Style:
     """The style of a preset.
 
     Raises:
-        SettingsError: there is none of that name; the message names the nearest.
+        SettingsError: there is none of that name; the message names the nearest, or all.
     """
     by_name = {preset.name: preset for preset in presets()}
     if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.4) or sorted(by_name)
-        raise SettingsError(f"There is no style preset {name!r}. Did you mean {', '.join(near)}?")
+        near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.55)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(sorted(by_name))}."
+        raise SettingsError(f"There is no style preset {name!r}. {hint}")
     preset = by_name[name]
     return Style(name=f"{preset.title} ({preset.artist})", code=_codes()[name].float(), weight=weight)

@@ -101,7 +101,10 @@ class Style:
             InputError: it is a preset.
         """
         if self.picture is None:
-            raise InputError(f"This method needs a style picture; the preset {self.name!r} is only a code.")
+            raise InputError(
+                f"This method needs a style picture: choose a file or a layer. The preset {self.name!r} is only a code,"
+                " which the any-style method alone can read."
+            )
         return self.picture
 
 

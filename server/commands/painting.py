@@ -104,7 +104,7 @@ def read_style(text: str, weight: float) -> Style:
         return load_preset(text, weight)
     if path.suffix.lower() in READABLE_SUFFIXES or len(path.parts) > 1:
         raise InputError(f"There is no style picture {path}.")
-    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.55)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`impasto catalog` lists the presets."
     raise InputError(f"{text!r} is neither a picture file nor a style preset. {hint}")
 

@@ -183,6 +183,7 @@ FAILURES = [
     (["photo.png", "--style", "nothere.png"], "There is no style picture"),
     (["photo.png", "--style", "starry-nite"], "Did you mean starry-night"),
     (["photo.png", "--style", "zzzzqqqq"], "`impasto catalog` lists the presets"),
+    (["photo.png", "--style", "no-such"], "`impasto catalog` lists the presets"),
     (["photo.png", "--style", "style.png", "--mask", "style.png"], "must have the same size"),
     (["photo.png", "--style", "style.png", "--mask", "black.png"], "selects nothing"),
     (["photo.png", "--style", "style.png", "--regions", "labels.png", "--style-regions", "labels.png"], "same size"),
