@@ -32,8 +32,9 @@ def main(arguments: "list[str] | None" = None) -> int:
         sys.platform, platform.machine(), sys.version_info[:2], is_64bit=sys.maxsize > 2**32
     )
     if reason:
-        other = interpreter.find_other()
-        if other is None or sys.version_info[:2] == interpreter.NEWEST:
+        is_curable = not interpreter.OLDEST <= sys.version_info[:2] <= interpreter.NEWEST
+        other = interpreter.find_other() if is_curable else None  # nothing else that is wrong is better with another
+        if other is None:
             print(reason, file=sys.stderr)
             return 1
         print(f"{reason.split(':')[0]}; going on with {other}.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import sys
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+import install
 from scripts.installer import installation, interpreter, pip_output, places
 from scripts.installer.changes import Changes
 from scripts.installer.environment import Environment
@@ -147,6 +150,24 @@ def test_another_python_on_the_path_is_found_newest_first_if_it_works() -> None:
     assert interpreter.find_other(there.get, lambda command: "3.10" in command[0]) == "/usr/bin/python3.10"
     assert interpreter.find_other(there.get, lambda _command: False) is None
     assert interpreter.find_other({}.get, lambda _command: True) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "version", "restarts"), [("x86_64", (3, 12), 0), ("arm64", (3, 12), 0), ("arm64", (3, 15), 1)]
+)
+def test_another_python_is_tried_only_where_the_version_is_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, machine: str, version: tuple[int, int], restarts: int
+) -> None:
+    """On a Mac with an Intel processor one would restart for ever."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(sys, "version_info", (*version, 0))
+    tried: list[str] = []
+    monkeypatch.setattr(interpreter, "find_other", lambda: "/usr/bin/python3.11")
+    monkeypatch.setattr(interpreter, "restart_with", lambda python: tried.append(python) or 7)
+    monkeypatch.setattr("scripts.installer.commands.run", lambda *_args: 0)
+    assert install.main(["--dry-run"]) == {"x86_64": 1, "arm64": 7 if restarts else 0}[machine]
+    assert len(tried) == restarts
 
 
 @pytest.mark.parametrize(
