@@ -224,14 +224,27 @@ def test_another_web_page_gets_nothing(page: RunningEngine) -> None:
 
 def test_a_file_of_this_computer_cannot_be_named(page: RunningEngine, photo: Path) -> None:
     """Only uploads are pictures for the page; a path from outside is refused although it is a fine photo."""
-    data = [{"path": str(photo), "meta": {"_type": "gradio.FileData"}}, "painting", "invert", None, "whole", None, None]
-    body = json.dumps({"data": [*data, "style", 1, 0]}).encode()
-    headers = [*page.authorized, ("Content-Type", "application/json")]
-    event = page.ask("POST", "/ui/gradio_api/call/paint", body, headers).json["event_id"]
-    answer = page.ask("GET", f"/ui/gradio_api/call/paint/{event}").body.decode()
-    assert "event: error" in answer and "Done in" not in answer, answer
+
+    def answer_to(path: str) -> str:
+        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "painting", "invert", None, "whole", None, None]
+        body = json.dumps({"data": [*data, "style", 1, 0, "fast"]}).encode()
+        headers = [*page.authorized, ("Content-Type", "application/json")]
+        event = page.ask("POST", "/ui/gradio_api/call/paint", body, headers).json["event_id"]
+        return page.ask("GET", f"/ui/gradio_api/call/paint/{event}").body.decode()
+
+    assert "Done in" in (answer := answer_to(upload(page, photo))), answer  # the same request, with an upload, paints
+    assert "event: error" in (answer := answer_to(str(photo))) and "Done in" not in answer, answer
     for path in (photo, page.folder / "token", "/etc/passwd"):
         assert page.ask("GET", f"/ui/gradio_api/file={path}").status in (403, 404), path
+
+
+def upload(page: RunningEngine, path: Path) -> str:
+    """Send a file as a browser does; where the page has put it."""
+    head = f'--edge\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'
+    body = head.encode() + path.read_bytes() + b"\r\n--edge--\r\n"
+    headers = [*page.authorized, ("Content-Type", "multipart/form-data; boundary=edge")]
+    paths: list[str] = page.ask("POST", "/ui/gradio_api/upload", body, headers).json
+    return paths[0]
 
 
 def test_uploads_are_private_and_wiped(tmp_path: Path, photo: Path) -> None:
