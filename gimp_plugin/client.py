@@ -116,6 +116,16 @@ class Engine:
         with exchange.translated(SILENT):
             self._ask("POST", "/v1/shutdown", ANSWER_S)
 
+    def page_address(self) -> str | None:
+        """An address that lets a browser into the engine's web page, once; None: it has no page, and is stopping.
+
+        Raises:
+            WireError: the engine is at work and has no page ("busy"), or does not answer.
+        """
+        with exchange.translated(SILENT):
+            address = self._ask("POST", "/v1/page", ANSWER_S).get("address")
+        return None if address is None else str(address)
+
     def stylize(
         self,
         request: wire.StylizeRequest,

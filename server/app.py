@@ -38,6 +38,7 @@ class Engine:
         token, nonce, version: see ``wire.Endpoint`` and ``wire.proof``.
         shut_down: stops the server.
         guard: set once the app is wrapped; gives the web page its cookie.
+        page: where the web page is served, "http://127.0.0.1:PORT"; None = there is none.
     """
 
     jobs: Jobs
@@ -48,6 +49,7 @@ class Engine:
     version: str
     shut_down: Callable[[], None]
     guard: Guard | None = field(default=None)
+    page: str | None = field(default=None)
 
     @property
     def status(self) -> str:
@@ -57,6 +59,12 @@ class Engine:
         if self.worker.has_failed:
             return "failed"
         return "ready" if self.worker.catalog is not None else "starting"
+
+    def page_address(self) -> str | None:
+        """An address that lets one browser into the web page; that given out before holds no more."""
+        if self.page is None or self.guard is None:
+            return None
+        return f"{self.page}/login?code={self.guard.new_code()}"
 
 
 def make_app(engine: Engine, lifespan: Any = None) -> Starlette:
@@ -70,6 +78,7 @@ def make_app(engine: Engine, lifespan: Any = None) -> Starlette:
         Route("/v1/jobs/{id}", delete_job, methods=["DELETE"]),
         Route("/v1/jobs/{id}/events", stream_events),
         Route("/v1/jobs/{id}/result", send_result),
+        Route("/v1/page", open_page, methods=["POST"]),
         Route("/v1/shutdown", shut_down, methods=["POST"]),
     ]
     handlers: Any = {WireError: answer_wire_error, HTTPException: answer_http_error, Exception: answer_fault}
@@ -100,7 +109,7 @@ async def login(request: Request) -> Response:
     engine = engine_of(request)
     cookie = engine.guard.redeem(request.query_params.get("code", "")) if engine.guard else None
     if cookie is None:
-        raise WireError("unauthorized", "This address was used already. Run `impasto serve --ui` again for a new one.")
+        raise WireError("unauthorized", "This address was used already: run `impasto serve --ui` for a new one.")
     response = RedirectResponse("/ui/", status_code=303)
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
     return response
@@ -202,6 +211,17 @@ async def delete_job(request: Request) -> Response:
     job = engine.jobs.find(job_id_of(request))
     engine.jobs.forget(job)
     return JSONResponse(engine.jobs.describe(job))
+
+
+async def open_page(request: Request) -> Response:
+    """A new way into the web page. An engine without one makes room for one that has it, unless it is at work."""
+    engine = engine_of(request)
+    address = engine.page_address()
+    if address is None:
+        if engine.jobs.by_id:
+            raise WireError("busy", "The engine is painting for GIMP: run this again when it is done.")
+        engine.shut_down()
+    return JSONResponse({"address": address}, status_code=200 if address else 202)
 
 
 async def shut_down(request: Request) -> Response:

@@ -24,6 +24,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "impasto"
 OPEN_PATHS = frozenset({"/healthz", "/login"})
+PAGE = "/ui"
 IDLE_S = 30.0
 
 
@@ -78,8 +79,12 @@ class Guard:
             raise WireError("forbidden", "The engine does not answer other web pages.")
         if path in OPEN_PATHS:
             return
-        if not (self._has_token(headers) or self._has_cookie(headers)):
-            raise WireError("unauthorized", "The engine's token is missing or wrong. Start the filter from GIMP again.")
+        has_token, has_cookie = self._has_token(headers), self._has_cookie(headers)
+        if has_token or (has_cookie and is_of_page(path)):
+            return
+        if is_of_page(path):
+            raise WireError("unauthorized", "This browser is not let in: run `impasto serve --ui` for a new address.")
+        raise WireError("unauthorized", "The engine's token is missing or wrong. Start the filter from GIMP again.")
 
     @staticmethod
     def _only(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -98,6 +103,11 @@ class Guard:
         except CookieError:
             return False
         return morsel is not None and hmac.compare_digest(morsel.value.encode(), self.cookie.encode())
+
+
+def is_of_page(path: str) -> bool:
+    """Whether it belongs to the web page; a browser's cookie, which every port of this computer gets, opens no more."""
+    return path == PAGE or path.startswith(f"{PAGE}/")
 
 
 def _patient(receive: Receive) -> Receive:

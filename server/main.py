@@ -23,7 +23,8 @@ from typing import BinaryIO
 import uvicorn
 from starlette.applications import Starlette
 
-from gimp_plugin.wire import Endpoint, state_dir
+from gimp_plugin import client
+from gimp_plugin.wire import Endpoint, WireError, state_dir
 from server import spool
 from server.app import Engine, make_app
 from server.connection import Connection
@@ -32,6 +33,7 @@ from server.jobs import LEASE_S, Jobs
 from server.worker_process import UNLOAD_S, WorkerProcess
 
 IDLE_EXIT_S = 1800.0
+ROOM_S = 15.0  # a start takes a second or two, a stop at most as much
 log = logging.getLogger("impasto")
 
 
@@ -65,11 +67,18 @@ def package_version() -> str:
         return "0"
 
 
+def port_of(text: str) -> int:
+    """A port, from the command line."""
+    if not (text.isascii() and text.isdigit() and int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 (the system chooses) to 65535")
+    return int(text)
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="impasto serve", description="Run the engine that GIMP's plug-in talks to.")
     parser.add_argument("--state-dir", type=Path, help="folder of token, port, lock, log and jobs")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: the system chooses)")
+    parser.add_argument("--port", type=port_of, default=0, help="port on 127.0.0.1 (default: the system chooses)")
     parser.add_argument("--ui", action="store_true", help="also serve a web page, and print its address")
     parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="exit after so long without work")
     parser.add_argument("--unload-s", type=float, default=UNLOAD_S, help="free the weights after so long without work")
@@ -82,24 +91,51 @@ def serve(argv: list[str] | None = None) -> int:
     """Serve until told to stop, or idle for long.
 
     Returns:
-        The exit status: 0, also of a second engine in the same folder, which ends at once; 1 if there is no serving
-        here, said in a sentence on stderr.
+        The exit status: 0, also of a second engine in the same folder, which ends at once (with ``--ui`` it prints a
+        way into the first one's page, or takes its place if it has none); 1 if there is no serving here, said in a
+        sentence on stderr.
     """
     args = arguments(argv)
     os.umask(0o077)  # whatever is written from here on, by the worker too, is for its owner only
     try:
         folder = spool.make_private((args.state_dir or state_dir()).absolute())
         held = lock(folder)
-        if held is None:
+        if held is None and args.ui:
+            held = make_room(folder)
+        elif held is None:
             print("An engine is running already.", flush=True)
-            return 0
-        with held:
-            run_in(folder, args)
+        if held is not None:
+            with held:
+                run_in(folder, args)
+    except WireError as error:
+        print(error.message, file=sys.stderr, flush=True)
+        return 1
     except OSError as error:
         reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
         print(f"The engine could not start: {reason}.", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def make_room(folder: Path) -> BinaryIO | None:
+    """The lock, once the engine that holds it has stopped because it has no web page.
+
+    Returns:
+        None if it has one: its new address is printed instead.
+
+    Raises:
+        WireError: it is at work, or does not answer.
+    """
+    give_up_at = time.monotonic() + ROOM_S
+    while time.monotonic() < give_up_at:
+        if held := lock(folder):
+            return held
+        engine = client.Engine.probe(folder)
+        if engine is not None and engine.health.status != "draining" and (address := engine.page_address()):
+            print(f"Open {address}", flush=True)
+            return None
+        time.sleep(0.2)
+    raise WireError("unreachable", "Another engine runs and does not answer: end it, then run this again.")
 
 
 def run_in(folder: Path, args: argparse.Namespace) -> None:
@@ -176,6 +212,7 @@ class Supervisor:
             from server.ui import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
 
             mount_page(app, self.engine, self.port)
+            self.engine.page = f"http://127.0.0.1:{self.port}"
         self.engine.guard = Guard(app, self.port, token)
         config = uvicorn.Config(
             self.engine.guard,
@@ -201,8 +238,8 @@ class Supervisor:
         spool.write_private(self.folder / "token", self.engine.token)
         spool.write_private(self.folder / "engine.json", json.dumps(asdict(endpoint)))
         log.info("listening on 127.0.0.1:%d, pid %d", self.port, os.getpid())
-        if self.args.ui and self.engine.guard:
-            print(f"Open http://127.0.0.1:{self.port}/login?code={self.engine.guard.new_code()}", flush=True)
+        if address := self.engine.page_address():
+            print(f"Open {address}", flush=True)
         self.server.run(sockets=[self.socket])
 
     def stop(self) -> None:

@@ -289,6 +289,14 @@ def test_damaged_weights_are_found(
     assert "anystyle.safetensors are damaged" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "http", "\u0661"])
+def test_a_port_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "is no port: 0 (the system chooses) to 65535" in capsys.readouterr().err
+
+
 def test_train_lists_its_networks_and_refuses_others(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     assert "anystyle" in capsys.readouterr().out

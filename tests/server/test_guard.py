@@ -25,6 +25,7 @@ GUARDED = [
     ("DELETE", JOB),
     ("GET", f"{JOB}/events"),
     ("GET", f"{JOB}/result"),
+    ("POST", "/v1/page"),
     ("POST", "/v1/shutdown"),
     ("GET", "/"),
     ("GET", "/ui/"),
@@ -231,9 +232,11 @@ def test_the_code_of_the_page_buys_one_cookie_once(guarded: Guard) -> None:
         assert "httponly" in cookie.lower() and "samesite=strict" in cookie.lower() and "domain" not in cookie.lower()
         assert (await call(guarded, f"/login?code={code}")).status == 401  # spent
         pair = cookie.partition(";")[0]
-        assert (await call(guarded, "/v1/catalog", [("Cookie", pair)])).status == 503  # past the guard: starting
-        assert (await call(guarded, "/v1/catalog", [("Cookie", pair[:-1])])).status == 401
-        assert (await call(guarded, "/v1/catalog", [("Cookie", pair), ("Origin", "http://e.example")])).status == 403
+        assert (await call(guarded, "/ui/", [("Cookie", pair)])).status == 404  # past the guard: no page is mounted
+        assert (await call(guarded, "/ui/", [("Cookie", pair[:-1])])).status == 401
+        assert (await call(guarded, "/ui/", [("Cookie", pair), ("Origin", "http://e.example")])).status == 403
+        for path in ("/v1/catalog", "/v1/page", "/uix", "/"):  # other ports of this computer get the cookie too
+            assert (await call(guarded, path, [("Cookie", pair)])).status == 401
 
     asyncio.run(story())
 

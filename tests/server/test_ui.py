@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import skip_or_fail
-from tests.server.running_engine import ROOT, RunningEngine, wait_until
+from tests.server.running_engine import ROOT, RunningEngine, picture_request, wait_until
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when gradio_client is imported
 gradio_client = pytest.importorskip("gradio_client")
@@ -216,6 +216,38 @@ def test_nobody_without_the_token_sees_anything(page: RunningEngine, tmp_path: P
         connect(page, tmp_path, token="0" * 64)
 
 
+def test_whoever_starts_a_page_that_is_there_gets_a_new_way_in(page: RunningEngine) -> None:
+    """The first way in is spent with the browser's session."""
+    second = RunningEngine(page.folder, "--ui")
+    assert second.process.wait(START_S) == 0, second.printed
+    address = re.fullmatch(rf"Open http://127\.0\.0\.1:{page.port}(/login\?code=\S+)\s*", second.printed)
+    assert address is not None, second.printed
+    answer = page.ask("GET", address[1], headers=[])
+    assert answer.status == 303
+    cookie = ("Cookie", answer.headers["set-cookie"].partition(";")[0])
+    assert page.ask("GET", "/ui/", headers=[cookie]).status == 200
+    assert page.ask("GET", "/v1/catalog", headers=[cookie]).status == 401
+    assert "impasto serve --ui" in page.ask("GET", "/ui/", headers=[]).json["error"]["message"]
+
+
+def test_an_engine_without_a_page_makes_room_once_it_has_nothing_to_do(tmp_path: Path) -> None:
+    first = RunningEngine(tmp_path / "state").wait_ready()
+    try:
+        job = first.submit(picture_request("sleep 90"))
+        second = RunningEngine(first.folder, "--ui")
+        assert second.process.wait(START_S) == 1
+        assert "is painting for GIMP: run this again" in second.printed
+        first.ask("DELETE", f"/v1/jobs/{job}")
+        third = start_with_page(first.folder)
+        try:
+            assert first.process.wait(10) == 0
+            assert "Photorealistic smoothing" in third.ask("GET", "/ui/").body.decode()
+        finally:
+            third.stop()
+    finally:
+        first.stop()
+
+
 def test_another_web_page_gets_nothing(page: RunningEngine) -> None:
     headers = [*page.authorized, ("Origin", "http://127.0.0.1.example")]
     assert page.ask("GET", "/ui/", headers=headers).status == 403
@@ -347,7 +379,7 @@ def test_the_recorder_hears_a_page_that_calls_out(browse: Any, tmp_path: Path) -
 
 
 def test_a_browser_shows_the_page_and_asks_no_other_machine(page: RunningEngine, browse: Any) -> None:
-    address = re.findall(r"http://\S+/login\?code=\S+", page.printed)[-1]
+    address = page.ask("POST", "/v1/page").json["address"]
     dom, asked = browse(address)
     assert "<button" in dom and "Photorealistic smoothing" in re.sub(r"<script.*?</script>", "", dom, flags=re.S)
     assert [line for line in asked if not BROWSERS_OWN.match(line)] == []
