@@ -36,18 +36,18 @@ class Reading:
     """What was read of a layer.
 
     Args:
+        size: of the whole layer, (width, height).
         box: the part that is to be painted.
         content: its pixels.
         mask: the selection in it, softened if that was asked for; None = everything.
-        is_softened: whether ``mask`` differs from the selection that GIMP has.
         backing: all of the layer's pixels where the new layer cannot be a copy of it (groups, text, effects).
     """
 
+    size: tuple[int, int]
     box: Box
     depth: Depth
     content: wire.Plane
     mask: wire.Plane | None
-    is_softened: bool
     backing: wire.Buffer | None
 
 
@@ -120,13 +120,27 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
         backing = None if _can_be_copied(layer) else pixels.read(drawable, whole, depth.pixels)
     mask = _read_selection(image, layer, box, depth, feather_px) if selection_only else None
     return Reading(
+        (whole.width, whole.height),
         box,
         depth,
         wire.Plane(depth.dtype, (box.height, box.width, 4), content),
         wire.Plane(depth.dtype, (box.height, box.width), mask) if mask is not None else None,
-        selection_only and feather_px > 0,
         backing,
     )
+
+
+def check_unchanged(source: Gimp.Layer, reading: Reading) -> None:
+    """Refuse to put anything above a layer that has gone or changed its size since it was read: GIMP's user may go on.
+
+    Raises:
+        WireError: it has.
+    """
+    if not source.is_valid():
+        raise pixels.refusal("A layer was deleted while it was painted. Nothing was changed: run the filter again.")
+    if (source.get_width(), source.get_height()) != reading.size:
+        raise pixels.refusal(
+            f'The layer "{source.get_name()}" got another size while it was painted: run the filter again.'
+        )
 
 
 def insert_layer(
@@ -264,6 +278,7 @@ def _make_plain(layer: Gimp.Layer, image: Gimp.Image, name: str) -> None:
     space = _own_space(image)
     layer.set_blend_space(space)
     layer.set_composite_space(space)
+    layer.set_composite_mode(Gimp.LayerCompositeMode.AUTO)  # clipped to itself it would hide what its mask spares
 
 
 def _own_space(image: Gimp.Image) -> Gimp.LayerColorSpace:
@@ -284,17 +299,15 @@ def _own_space(image: Gimp.Image) -> Gimp.LayerColorSpace:
 
 
 def _replace_mask(layer: Gimp.Layer, source: Gimp.Layer, reading: Reading) -> None:
-    """Make the selection the layer's mask. A mask that the source has still limits it."""
+    """Make the selection, as it was when it was read, the layer's mask. A mask that the source has still limits it."""
     limit = source.get_mask() if source.get_mask() is not None and source.get_apply_mask() else None
     if reading.mask is None and limit is None:
         return
     if reading.mask is None:
         mask = layer.create_mask(Gimp.AddMaskType.WHITE)
-    elif reading.is_softened:
+    else:
         mask = layer.create_mask(Gimp.AddMaskType.BLACK)
         pixels.write(mask, reading.box, reading.depth.mask, reading.mask.data)
-    else:
-        mask = layer.create_mask(Gimp.AddMaskType.SELECTION)
     if limit is not None:
         mask.combine_masks(limit, Gimp.ChannelOps.INTERSECT, 0, 0)
     layer.add_mask(mask)

@@ -28,6 +28,7 @@ else:
 
 # Of the progress bar: how much is finding the engine and sending, the rest is the engine's own progress.
 _START_SHARE = 0.05
+LEAST_BRUSH_PX = 32  # what the engine takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,8 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
         WireError: with a sentence for the user; the image is unchanged.
     """
     started = time.monotonic()
+    if 0 < choices.style_size_px < LEAST_BRUSH_PX:
+        raise pixels.refusal(f"The brush size must be 0 (automatic) or at least {LEAST_BRUSH_PX} pixels: change it.")
     sources = canvas.pick_layers(image, drawables)
     canvas.start_progress("Neural Style: reading the layer")
     readings = [canvas.read_layer(image, layer, choices.selection_only, choices.feather_px) for layer in sources]
@@ -72,12 +75,14 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
 def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.Layer:
     """Put the new layers into the image, as one step of undo; the first of them."""
     layers = []
+    for one in painted:
+        canvas.check_unchanged(one.source, one.reading)
     image.undo_group_start()
     try:
         for one in painted:
             reading = one.reading
             if one.result.mask is not None:
-                reading = dataclasses.replace(reading, mask=one.result.mask, is_softened=True)
+                reading = dataclasses.replace(reading, mask=one.result.mask)
             layers.append(canvas.insert_layer(image, one.source, reading, one.result.picture, name, one.settings))
     finally:
         image.undo_group_end()

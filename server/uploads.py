@@ -46,7 +46,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> Plane:
         WireError: unusable, or of other proportions than the photo.
     """
     with _opened(path, "mask") as image:
-        gray, alpha = ImageOps.exif_transpose(image).convert("RGBA").convert("LA").split()
+        gray, alpha = _shallow(ImageOps.exif_transpose(image)).convert("RGBA").convert("LA").split()
     black = Image.new("L", gray.size)
     return _mask_plane(Image.composite(gray, black, alpha), size)
 
@@ -149,10 +149,16 @@ def _mask_plane(gray: Image.Image, size: tuple[int, int]) -> Plane:
     return Plane("U8", (height, width), gray.tobytes())
 
 
+def _shallow(image: Image.Image) -> Image.Image:
+    """Gray with 16 bits as gray with 8; Pillow's own conversion clips it."""
+    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    return image
+
+
 def _in_srgb(image: Image.Image) -> Image.Image:
     """RGB or RGBA in sRGB; a profile that does not fit its picture is passed over."""
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    image = _shallow(image)
     if image.mode in ("P", "PA", "1", "LA", "La") or "transparency" in image.info:
         return image.convert("RGBA")
     profile = image.info.get("icc_profile")

@@ -15,13 +15,15 @@ NAME = "The Starry Night, Vincent van Gogh (Neural Style)"
 PLAIN = {
     "opacity": 100.0,
     "is_normal": True,
+    "is_usually_composited": True,
     "is_visible": True,
     "is_plain": True,
     "n_effects": 0,
     "is_locked": False,
 }
 SCENES = (
-    "in_a_group", "whole_layer", "repeated", "feathered", "hard_edge", "with_a_mask", "odd_looking", "text", "group",
+    "in_a_group", "whole_layer", "repeated", "feathered", "hard_edge", "with_a_mask", "odd_looking", "clipped", "text",
+    "group",
     "with_effects", "wide_colors", "tiny", "clipboard", "every_argument", "several_layers",
 )  # fmt: skip
 CHELSEA = {"width": 451, "height": 300, "dtype": "u1"}
@@ -33,7 +35,9 @@ def test_the_filter_succeeds(played: Played, scene: str) -> None:
     assert facts["status"] == "SUCCESS", facts["message"]
 
 
-@pytest.mark.parametrize("scene", ["whole_layer", "odd_looking", "text", "group", "with_effects", "tiny", "in_a_group"])
+@pytest.mark.parametrize(
+    "scene", ["whole_layer", "odd_looking", "clipped", "text", "group", "with_effects", "tiny", "in_a_group"]
+)
 def test_the_new_layer_is_an_ordinary_one(played: Played, scene: str) -> None:
     layer = played.facts(scene)["layer"]
     assert {what: layer[what] for what in PLAIN} == PLAIN
@@ -102,6 +106,17 @@ def test_a_mask_of_the_source_still_limits_what_is_painted(played: Played) -> No
 @pytest.mark.parametrize("scene", ["odd_looking", "text"])
 def test_what_is_painted_is_the_layers_own_picture(played: Played, scene: str) -> None:
     assert played.facts(scene)["is_negative"]
+
+
+def test_what_the_user_selects_meanwhile_does_not_matter(played: Played) -> None:
+    """GIMP can be used while a plug-in runs, and the best quality takes a minute."""
+    facts = played.facts("changed_meanwhile")
+    mask, selection = (played.pixels(f"changed_meanwhile-{name}", CHELSEA, "f4") for name in ("mask", "selection"))
+    np.testing.assert_array_equal(mask, selection)
+    assert 0 < (selection > 0).mean() < 0.5
+    assert "got another size while it was painted: run" in facts["resized"]
+    assert "was deleted while it was painted" in facts["deleted"]
+    assert facts["n_layers"] == 1
 
 
 def test_a_text_layer_stays_text(played: Played) -> None:

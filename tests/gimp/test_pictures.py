@@ -108,11 +108,6 @@ def test_source_and_selection_are_untouched(played: Played, kind: str) -> None:
 
 def test_outside_the_computed_box_the_layer_holds_the_source(played: Played) -> None:
     """So that a mask can be painted larger without holes."""
-    facts = played.facts("picture png16")
-    source, layer = (played.pixels(f"png16-{name}", facts) for name in ("source", "layer"))
-    differs = (source != layer).any(-1)
-    rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
-    assert rows.size < facts["height"] or columns.size < facts["width"] or facts["width"] <= 256
     jpeg = played.facts("picture jpeg")
     source, layer = (played.pixels(f"jpeg-{name}", jpeg) for name in ("source", "layer"))
     np.testing.assert_array_equal(source[:, :30], layer[:, :30])

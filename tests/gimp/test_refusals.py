@@ -24,7 +24,7 @@ PICTURES = {
     "empty_group": ('group "Nothing in it" is empty', "select something else"),
     "too_large": ("9000 x 20 pixels", "Select a smaller part or scale the layer down"),
     "no_style_layer": ("No style layer is chosen", "choose one"),
-    "tiny_brush": ("style size", "must be from 32 to 8192 pixels"),
+    "tiny_brush": ("brush size", "must be 0 (automatic) or at least 32 pixels"),
     "no_label_map": ("label map is missing", "choose a layer"),
     "label_map_elsewhere": ("of another image", "choose a layer of this one"),
 }

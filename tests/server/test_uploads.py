@@ -57,6 +57,15 @@ def test_deep_gray_becomes_gray(tmp_path: Path) -> None:
     assert rgb_of(uploads.read_picture(tmp_path / "a.png", "photo")) == [(0, 0, 0), (255, 255, 255)]
 
 
+def test_a_deep_gray_mask_keeps_its_shades(tmp_path: Path) -> None:
+    """GIMP exports masks of deep images so."""
+    image = Image.new("I;16", (4, 1))
+    for x, value in enumerate((0, 1000, 32768, 65535)):
+        image.putpixel((x, 0), value)
+    image.save(tmp_path / "a.png")
+    assert list(bytes(uploads.read_mask(tmp_path / "a.png", (1, 4)).data)) == [0, 3, 128, 255]
+
+
 def test_a_profile_that_does_not_fit_does_no_harm(tmp_path: Path) -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     picture().save(tmp_path / "a.png", icc_profile=lab)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # where ``gimp_plugin`` is
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where ``inside`` is
 
 from inside import layers, objects, pictures, refusals, speed, stage

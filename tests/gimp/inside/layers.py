@@ -8,6 +8,8 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import Engine, Facts
 
+from gimp_plugin import canvas, wire
+
 
 def in_a_group(engine: Engine) -> Facts:
     """A small layer, moved, in a group in a group, between two others; half of it selected."""
@@ -113,6 +115,41 @@ def odd_looking(_engine: Engine) -> Facts:
     source.set_lock_position(True)
     layer, facts = stage.run_filter(image, [source], selection_only=False)
     return facts | {"layer": stage.layer_facts(layer), "is_negative": _is_negative(source, layer)}
+
+
+def clipped(_engine: Engine) -> Facts:
+    """An ordinary layer, but clipped to itself."""
+    image = stage.load("chelsea.jpg")
+    (source,) = image.get_layers()
+    source.set_composite_mode(Gimp.LayerCompositeMode.CLIP_TO_LAYER)
+    stage.select_ellipse(image)
+    layer, facts = stage.run_filter(image, [source])
+    return facts | {"layer": stage.layer_facts(layer)}
+
+
+def changed_meanwhile(_engine: Engine) -> Facts:
+    """Between reading and inserting the user selects nothing; then resizes the layer, then deletes it."""
+    image = stage.load("chelsea.jpg")
+    stage.select_ellipse(image)
+    stage.dump("changed_meanwhile-selection", stage.pixels(image.get_selection(), "Y float"))
+    (source,) = image.get_layers()
+    reading = canvas.read_layer(image, source, selection_only=True, feather_px=0)
+    Gimp.Selection.none(image)
+    canvas.check_unchanged(source, reading)
+    layer = canvas.insert_layer(image, source, reading, reading.content, "painted", {})
+    stage.dump("changed_meanwhile-mask", stage.pixels(layer.get_mask(), "Y float"))
+    source.resize(200, 100, 0, 0)
+    facts = {"resized": _refusal(source, reading)}
+    image.remove_layer(source)
+    return facts | {"deleted": _refusal(source, reading), "n_layers": len(image.get_layers())}
+
+
+def _refusal(source: Gimp.Layer, reading: canvas.Reading) -> str:
+    try:
+        canvas.check_unchanged(source, reading)
+    except wire.WireError as error:
+        return error.message
+    return "nothing is wrong"
 
 
 def text(_engine: Engine) -> Facts:
@@ -317,6 +354,8 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         hard_edge,
         with_a_mask,
         odd_looking,
+        clipped,
+        changed_meanwhile,
         text,
         group,
         with_effects,

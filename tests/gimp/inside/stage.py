@@ -173,6 +173,7 @@ def layer_facts(layer: Gimp.Layer) -> Facts:
         "siblings": [sibling.get_name() for sibling in siblings],
         "opacity": layer.get_opacity(),
         "is_normal": layer.get_mode() == Gimp.LayerMode.NORMAL,
+        "is_usually_composited": layer.get_composite_mode() == Gimp.LayerCompositeMode.AUTO,
         "is_visible": layer.get_visible(),
         "is_plain": type(layer) is Gimp.Layer,
         "n_effects": len(layer.get_filters()),
