@@ -11,7 +11,6 @@ import http.client
 import secrets
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +28,6 @@ PROOF_S = 3.0  # the engine answers /healthz within 0.1 s, even while it paints
 SILENCE_S = 10.0  # the events stream has a heartbeat each second
 ANSWER_S = 30.0  # hashing and storing half a gigabyte takes a slow disk some seconds
 FORGET_S = 2.0
-STARTING_S = 60.0
 POLL_S = 0.05
 MAX_RECONNECTS = 3
 
@@ -289,7 +287,7 @@ class _Job(Generic[R]):
     def _work(self) -> None:
         try:
             with exchange.translated(STOPPED):
-                self._submit_when_ready()
+                self._submit_twice()
                 self._follow()
                 self._result = self._fetch()
         except BaseException as error:  # handed to the caller's thread
@@ -311,17 +309,6 @@ class _Job(Generic[R]):
             with self._lock:
                 self._socket = None
             connection.close()
-
-    def _submit_when_ready(self) -> None:
-        give_up_at = time.monotonic() + STARTING_S
-        while True:
-            try:
-                return self._submit_twice()
-            except wire.WireError as error:
-                if error.code != "starting" or self._is_stopped or time.monotonic() > give_up_at:
-                    raise
-            self._news.put((0.0, "The engine is starting"))
-            time.sleep(0.3)
 
     def _submit_twice(self) -> None:
         """Send the job; once more if the connection breaks: the same id and body are the same job."""

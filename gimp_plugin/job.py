@@ -13,7 +13,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, options, pixels, scratch, wire
+    from . import canvas, launch, options, pixels, samples, scratch, wire
     from .arguments import Choices
     from .catalog import Catalog
 else:
@@ -21,6 +21,7 @@ else:
     import launch
     import options
     import pixels
+    import samples
     import scratch
     import wire
     from arguments import Choices
@@ -60,7 +61,7 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     readings = [canvas.read_layer(image, layer, choices.selection_only, choices.feather_px) for layer in sources]
     style = _style(choices, catalog)
     is_series = choices.consistent and len(sources) > 1
-    series = tuple(reading.content for reading in readings) if is_series else ()
+    series = tuple(samples.sample(reading.content) for reading in readings) if is_series else ()
     painted = []
     for i, (source, reading) in enumerate(zip(sources, readings, strict=True)):
         began = time.monotonic()

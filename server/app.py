@@ -145,7 +145,7 @@ async def put_job(request: Request) -> Response:
     if not (length.isascii() and length.isdigit() and len(length) < 20):
         raise WireError("bad_request", "A request needs its Content-Length.")
     if int(length) > MAX_BODY_BYTES:
-        raise WireError("too_large", f"A request has at most {MAX_BODY_BYTES} bytes. Select a smaller part.")
+        raise WireError("too_large", f"A request has at most {MAX_BODY_BYTES >> 30} GiB: select a smaller part.")
     path = engine.spool / f"{uuid.uuid4()}.request"
     try:
         digest = await spool.receive(request.stream(), int(length), path)

@@ -1,6 +1,6 @@
 """Jobs and their states: one running, a bounded queue behind it, leases for clients that vanish.
 
-queued -> running -> done | failed | cancelled, and queued -> cancelled. A final state never changes.
+queued -> running -> done | failed | cancelled, and queued -> cancelled | failed. A final state never changes.
 """
 
 from __future__ import annotations

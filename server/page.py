@@ -83,7 +83,7 @@ class Page:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine, self.folder = engine, folder
         self.by_session: dict[str, set[Painting]] = {}
-        with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 600)) as self.blocks:
+        with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 3600)) as self.blocks:
             gr.Markdown(
                 "# Impasto\nPaint a photo in the style of any picture. "
                 "It happens on this computer: your pictures do not leave it.",

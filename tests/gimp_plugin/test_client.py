@@ -157,22 +157,6 @@ def test_a_broken_stream_of_events_is_taken_up_again(server: ScriptedEngine, eng
     assert n_streams == 3
 
 
-def test_an_engine_that_is_starting_is_waited_for(server: ScriptedEngine, engine: Engine) -> None:
-    n_asked = 0
-
-    def start(handler: ScriptedHandler) -> bool:
-        nonlocal n_asked
-        n_asked += 1
-        if n_asked <= 2:
-            handler.read_body()
-            handler.fail("starting", "The engine is starting.")
-        return n_asked <= 2
-
-    server.steps["PUT"] = start
-    engine.stylize(a_request())
-    assert n_asked == 3
-
-
 # --- refusals, deaths, silence ---------------------------------------------------------------------------
 
 
