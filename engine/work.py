@@ -153,7 +153,7 @@ def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | Non
 
 def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
     """The painted part in its place in the content."""
-    mask = visible(None if edge is None else replace(edge, weight=inside(edge.weight, box)), work.content.alpha)
+    mask = None if edge is None else replace(edge, weight=inside(edge.weight, box))
     if not settings.composite or (mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
     rgb = content.rgb.clone()

@@ -76,6 +76,21 @@ def test_alpha_comes_back_and_hidden_colors_do_not_count(cat: Picture, style: St
     assert torch.equal(result.rgb[:, :, :100], red[:, :, :100])
 
 
+def test_a_half_transparent_pixel_is_painted_wholly(cat: Picture, style: Style, disc: Mask) -> None:
+    """Its alpha is kept: a fringe of the old colors would show through once it is laid over something."""
+    alpha = torch.full(cat.size, 0.5)
+    alpha[:20] = 0
+    content = Picture(cat.rgb, alpha)
+    half = stylize(content, [style]).picture.rgb
+    bare = stylize(content, [style], Settings(composite=False)).picture.rgb
+    assert torch.equal(half[:, 20:], bare[:, 20:]) and torch.equal(half[:, :20], cat.rgb[:, :20])
+    masked = stylize(content, [style], mask=disc).picture.rgb
+    opaque = stylize(Picture(cat.rgb, (alpha > 0).float()), [style], mask=disc).picture.rgb
+    within = (disc.weight > 0) & (alpha > 0)
+    torch.testing.assert_close(masked[:, within], opaque[:, within], atol=0.02, rtol=0)
+    assert torch.equal(masked[:, ~within], cat.rgb[:, ~within])
+
+
 def test_two_styles_blend_between_the_two(cat: Picture, style: Style) -> None:
     wave = load_preset("great-wave")
     a, b = (stylize(cat, [s]).picture.rgb.mean((1, 2)) for s in (style, wave))
