@@ -8,7 +8,7 @@ import torch
 from skimage import color
 from torch.nn import functional as F
 
-from engine import work
+from engine import methods, work
 from engine.errors import Cancelled, InputError, SettingsError
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
@@ -135,10 +135,15 @@ def test_a_smaller_computing_size_still_returns_the_full_size(cat: Picture, styl
     assert done.report["notes"] == ["computed at 128 x 85 pixels"]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (17, 31), (64, 64)])
-def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], style: Style) -> None:
+@pytest.mark.parametrize("method", [info for info in methods.catalog() if info.is_ready], ids=lambda info: info.name)
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (12, 40), (17, 31), (64, 64)])
+def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], method: methods.MethodInfo, cat: Picture) -> None:
     rgb = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
-    assert stylize(Picture(rgb), [style]).picture.rgb.shape == rgb.shape
+    options = {option.name: 2 for option in method.options if option.name == "iterations"}
+    settings = Settings(method.name, options=options, style_size_px=96)
+    painted = stylize(Picture(rgb), [Style("cat", cat)], settings).picture.rgb
+    assert painted.shape == rgb.shape
+    assert bool(torch.isfinite(painted).all())
 
 
 def test_cancelling_stops_between_two_layers(cat: Picture, style: Style) -> None:
