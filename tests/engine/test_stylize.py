@@ -14,6 +14,8 @@ from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
 
+READY = [info for info in methods.catalog() if info.is_ready]
+
 
 def lab(rgb: torch.Tensor) -> np.ndarray:
     """CIELAB of 8-bit pixels, by scikit-image: (H, W, 3)."""
@@ -135,7 +137,15 @@ def test_a_smaller_computing_size_still_returns_the_full_size(cat: Picture, styl
     assert done.report["notes"] == ["computed at 128 x 85 pixels"]
 
 
-@pytest.mark.parametrize("method", [info for info in methods.catalog() if info.is_ready], ids=lambda info: info.name)
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
+def test_no_strength_gives_a_copy_that_the_caller_may_write_to(method: methods.MethodInfo, cat: Picture) -> None:
+    photo = Picture(cat.rgb[:, :64, :64].clone())
+    done = stylize(photo, [Style("cat", cat)], Settings(method.name, strength=0)).picture.rgb
+    torch.testing.assert_close(done, photo.rgb)
+    assert done.data_ptr() != photo.rgb.data_ptr()
+
+
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (12, 40), (17, 31), (64, 64)])
 def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], method: methods.MethodInfo, cat: Picture) -> None:
     rgb = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
