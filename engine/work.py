@@ -49,9 +49,17 @@ def check_inputs(
     if not is_finite(content_range):
         raise InputError("The picture holds values that are not numbers (NaN or infinite).")
     for style in styles:
-        if style.picture is not None and not is_finite(range_of(style.picture.rgb)):
-            raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
+        if style.picture is not None:
+            check_style(style.name, style.picture)
     return content_range
+
+
+def check_style(name: str, picture: Picture) -> None:
+    """Refuse a style picture in which there is nothing to see, or no numbers."""
+    if not is_finite(range_of(picture.rgb)):
+        raise InputError(f"The style {name!r} holds values that are not numbers (NaN or infinite).")
+    if picture.alpha is not None and not bool((picture.alpha > 0).any()):
+        raise InputError(f"The style {name!r} is transparent all over: choose one that shows something.")
 
 
 def range_of(values: Tensor) -> Range:

@@ -200,6 +200,14 @@ def test_values_that_are_no_numbers_are_refused(cat: Picture, style: Style, bad:
         stylize(Picture(rgb), [style])
 
 
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
+def test_a_style_that_shows_nothing_is_refused(method: methods.MethodInfo, cat: Picture, coffee: Picture) -> None:
+    """Its hidden colors must not be painted with."""
+    nothing = Style("coffee", Picture(coffee.rgb, torch.zeros(coffee.size)))
+    with pytest.raises(InputError, match="'coffee' is transparent all over"):
+        stylize(cat, [nothing], Settings(method.name))
+
+
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(SettingsError, match="great-wave"):
         load_preset("great-waves")
