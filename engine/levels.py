@@ -49,14 +49,14 @@ class Part:
     styles: Sequence[Tensor]
 
 
-def transfer(pair: Pair, job: Job, depth: int = 5, accepts: Accepts = lambda _content, _style: True) -> Tensor:
+def transfer(pair: Pair, job: Job, depth: int = 5, accepts: Accepts | None = None) -> Tensor:
     """Give a picture the statistics of the styles' features, level by level: (3, H, W) in [0, 1].
 
     Args:
         pair: goes to features and back.
         job: content, styles, regions; the strength is the share of the features that is recolored.
         depth: levels beyond it are left out.
-        accepts: regions that it refuses stay as they are.
+        accepts: regions that it refuses stay as they are; None = it refuses none.
     """
     pair = pair.to(job.device)
     parts = parts_of(job, accepts)
@@ -79,7 +79,7 @@ def fade(strength: float) -> float:
     return min(1.0, 2 * strength)
 
 
-def parts_of(job: Job, accepts: Accepts) -> list[Part]:
+def parts_of(job: Job, accepts: Accepts | None = None) -> list[Part]:
     """One part a region, and one for what no region covers.
 
     Raises:
@@ -92,7 +92,7 @@ def parts_of(job: Job, accepts: Accepts) -> list[Part]:
         weight = region.content.weight
         if bool((weight > 0).any()):
             styles = [counted_of(style, region) for style in job.styles]
-            is_fit = all(accepts(weight, style) for style in styles)
+            is_fit = accepts is None or all(accepts(weight, style) for style in styles)
             parts.append(Part(weight, seen(weight, visible), styles if is_fit else ()))
             rest = (rest - weight).clamp_min(0)
     if not parts or bool((rest > 1e-3).any()):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.errors import InputError
 from engine.patches import EPS, Preference, grid_size, match_exactly, vote
@@ -65,9 +66,10 @@ class Source:
     allowed: Mapping[str, Tensor]
 
     def penalty(self, layer: str, stride: int) -> Tensor:
-        """(P, h', w') for ``Preference``."""
-        inner = self.allowed[layer][:, SIZE // 2 : -(SIZE // 2), SIZE // 2 : -(SIZE // 2)][:, ::stride, ::stride]
-        return torch.where(inner, 0.0, torch.inf)
+        """(P, h', w') for ``Preference``; for positions that a stride steps over, the patch before them counts."""
+        inner = self.allowed[layer][:, SIZE // 2 : -(SIZE // 2), SIZE // 2 : -(SIZE // 2)]
+        near = F.max_pool2d(inner.float(), stride, ceil_mode=True) > 0
+        return torch.where(near, 0.0, torch.inf)
 
 
 @dataclass(frozen=True, eq=False)

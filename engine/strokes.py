@@ -26,6 +26,7 @@ from engine.device import memory_errors
 from engine.features import Backbone, block_of, load_backbone
 from engine.methods import Job
 from engine.methods.gatys import Loss as Statistics
+from engine.pairing import pair_up
 from engine.patches import Preference, compress, grid_size, match_exactly, vote
 from engine.progress import part
 from engine.sight import Sight
@@ -232,6 +233,7 @@ class Look:
     def __init__(self, job: Job, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
         self.sight = Sight(backbone, job.device)
+        self.pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
         self._statistics: Statistics | None = None
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
         with torch.no_grad():
@@ -264,8 +266,7 @@ class Look:
 
     def style_rgb(self, index: int) -> Tensor:
         """(1, 3, h, w), a style at the size at which it is looked at."""
-        picture = self.job.styles[index].picture
-        assert picture is not None  # noqa: S101  (the caller's promise, no user's)
+        picture = self.job.styles[index].require_picture()
         wanted = self.job.settings.style_size_px or STYLE_PX
         factor = min(wanted, WORK_PX) / max(picture.size)
         size = [max(MIN_SIDE_PX // 2, round(side * factor)) for side in picture.size]
@@ -319,23 +320,12 @@ class Look:
 
     def preference(self, index: int, ours: tuple[int, int], theirs: tuple[int, int]) -> Preference | None:
         """Only what is visible of a style; a region's patches come from its own part of it."""
-        picture = self.job.styles[index].picture
-        alpha = None if picture is None else picture.alpha
-        if alpha is None and not self.job.regions:
+        pairing = self.pairings[index]
+        allowed = pairing.allowed(theirs)
+        if bool(allowed.all()):
             return None
-        device = self.job.device
-        seen = torch.ones(1, 1) if alpha is None else alpha
-        rest = torch.ones(self.job.content.size)
-        content, style = [], []
-        for region in self.job.regions:
-            content.append(region.content.weight)
-            style.append(region.style.weight * seen)
-            rest = (rest - region.content.weight).clamp_min(0)
-        planes = [F.interpolate(x[None, None].to(device), ours, mode="area")[0, 0] for x in (*content, rest)]
-        allowed = [F.interpolate(x[None, None].to(device), theirs, mode="area")[0, 0] > 0.5 for x in (*style, seen)]
-        allowed = [x if bool(x.any()) else torch.ones_like(x) for x in allowed]
-        penalty = torch.stack([torch.where(x, 0.0, torch.inf) for x in allowed])
-        return Preference(penalty, torch.stack(planes).argmax(0))
+        penalty = torch.where(allowed, 0.0, torch.inf)
+        return Preference(penalty.to(self.job.device), pairing.part(ours).to(self.job.device))
 
     def voted(self, source: Tensor, place: Tensor, layer: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """A style's matched patches, averaged: features like ours, and how many there are at a position."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.device import memory_errors
 from engine.errors import ResourceError
 
 MIN_TILE_PX = 256
@@ -89,6 +90,7 @@ def paint_tiles(
     margin_px: int,
     stride_px: int,
     beyond_px: int = 0,
+    prepare: Callable[[int], None] = lambda _tile_px: None,
     on_tile: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Tensor:
     """Paint a picture tile by tile.
@@ -99,28 +101,34 @@ def paint_tiles(
 
     Args:
         rgb: (1, 3, H, W).
-        paint: (1, 3, h, w) with h and w multiples of the stride, and its tile -> what the tile keeps of it; must raise
-            ``ResourceError`` when memory runs out.
+        paint: (1, 3, h, w) with h and w multiples of the stride, and its tile -> what the tile keeps of it.
         tile_px: side of what a tile keeps; a multiple of the stride.
         margin_px: what is computed beyond it; a multiple of the stride.
         stride_px: the network's total stride.
         beyond_px: how far the picture is mirrored below and at the right; a multiple of the stride, at most the margin.
             Convolutions with a stride end before the last pixel but begin with the first, so that what a network
             mirrors by itself does not fit at these two borders: a frame can be seen there.
+        prepare: called with the tiles' side before the first of them, and again once they were halved: to measure what
+            all of them must know, for what was measured in one that failed is half done.
         on_tile: called with tiles done and tiles in all, before each.
 
     Returns:
         (1, 3, H, W) float32 on the CPU.
+
+    Raises:
+        ResourceError: not enough memory even for the smallest tile.
     """
     height, width = (-(-side // stride_px) * stride_px for side in rgb.shape[2:])
     result = torch.empty(rgb.shape, dtype=torch.float32)
     while True:
         try:
-            tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
-            for n_done, tile in enumerate(tiles):
-                on_tile(n_done, len(tiles))
-                kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
-                kept.copy_(paint(_around(rgb, tile), tile)[:, :, : kept.shape[2], : kept.shape[3]])
+            with memory_errors("this picture"):
+                prepare(tile_px)
+                tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
+                for n_done, tile in enumerate(tiles):
+                    on_tile(n_done, len(tiles))
+                    kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
+                    kept.copy_(paint(_around(rgb, tile), tile)[:, :, : kept.shape[2], : kept.shape[3]])
         except ResourceError:
             tile_px = tile_px // 2 // stride_px * stride_px
             if tile_px < MIN_TILE_PX:
@@ -142,7 +150,7 @@ def spread_crops(rgb: Tensor, crop_px: int, n_crops: int) -> Tensor:
     Args:
         rgb: (1, C, H, W) with both sides at least ``crop_px``.
         crop_px: side of each crop.
-        n_crops: about how many; a grid of the picture's proportions is laid.
+        n_crops: about how many; a grid of the picture's proportions is laid, of one row or column in the middle.
 
     Returns:
         (K, C, crop_px, crop_px).
@@ -150,7 +158,12 @@ def spread_crops(rgb: Tensor, crop_px: int, n_crops: int) -> Tensor:
     height, width = rgb.shape[2:]
     n_down = max(1, round((n_crops * height / width) ** 0.5))
     n_across = max(1, round(n_crops / n_down))
-    tops = torch.linspace(0, height - crop_px, n_down).round().int().tolist()
-    lefts = torch.linspace(0, width - crop_px, n_across).round().int().tolist()
+    tops, lefts = _spread(height - crop_px, n_down), _spread(width - crop_px, n_across)
     crops = [rgb[:, :, top : top + crop_px, left : left + crop_px] for top in tops for left in lefts]
     return torch.cat(crops)
+
+
+def _spread(last: int, n: int) -> list[int]:
+    """n places from 0 to the last; one is in the middle."""
+    places: list[int] = torch.linspace(0, last, n).round().int().tolist()
+    return places if n > 1 else [last // 2]

@@ -92,7 +92,8 @@ def translate(job: Job, network: Generator) -> Tensor:
 def paint_measured(
     rgb: Tensor, network: Measured, device: torch.device, on_progress: Progress, how: Arithmetic = USUAL
 ) -> Tensor:
-    """A picture through a network that normalizes by it: a large one is measured on crops, then painted in tiles.
+    """A picture through a network that normalizes by it: a large one is measured on crops, then painted in tiles; so
+    is one that does not fit into memory whole.
 
     Args:
         rgb: (1, 3, H, W), any size.
@@ -106,17 +107,17 @@ def paint_measured(
     """
     large = enlarged(rgb, MIN_SIDE_PX)
     network = how.fit(deepcopy(network).to(device))  # type: ignore[assignment]  # it will remember this picture's moments
-    height, width = large.shape[2:]
-    tile_px = max(height, width) + network.stride_px
-    whole_progress = on_progress
-    if height * width > WHOLE_PX:
-        tile_px = TILE_PX
-        if network.norms():
-            on_progress = part(whole_progress, 0.2, 1.0)
-            crop_px = min(CROP_PX, *(side // network.stride_px * network.stride_px for side in (height, width)))
-            crops = spread_crops(large, crop_px, N_CROPS * CROP_PX**2 // crop_px**2)
-            with watched(network, part(whole_progress, 0.0, 0.2, "Looking at the picture")), how.active():
+    is_small, longest = large[0, 0].numel() <= WHOLE_PX, max(large.shape[2:])
+    looked = 0.0  # share of the time
+
+    def measure(tile_px: int) -> None:
+        nonlocal looked
+        if network.norms() and not (is_small and tile_px >= longest):
+            looked = 0.2
+            with watched(network, part(on_progress, 0.0, looked, "Looking at the picture")), how.active():
+                crops = crops_of(large, network.stride_px, is_small=is_small)
                 network.measure(how.lay_out(crops.to(device)))
+
     done = (0, 1)
 
     def on_tile(n_done: int, n_tiles: int) -> None:
@@ -124,12 +125,13 @@ def paint_measured(
         done = (n_done, n_tiles)
 
     def paint(rgb: Tensor, tile: Tile) -> Tensor:
-        with watched(network, lambda share, _text: on_progress((done[0] + share) / done[1], "Painting")), how.active():
+        report = part(on_progress, looked, 1.0, "Painting")
+        with watched(network, lambda share, _text: report((done[0] + share) / done[1], "")), how.active():
             painted = network(how.lay_out(rgb.to(device)))
         return tile.cut(painted).float().clamp_(0, 1).cpu()
 
     stride_px = network.stride_px
-    tile_px = -(-tile_px // stride_px) * stride_px
+    tile_px = -(-(longest if is_small else TILE_PX) // stride_px) * stride_px
     margin_px = -(-network.margin_px // stride_px) * stride_px
     painted = paint_tiles(
         large,
@@ -138,6 +140,14 @@ def paint_measured(
         margin_px=margin_px,
         stride_px=stride_px,
         beyond_px=network.beyond_px,
+        prepare=measure,
         on_tile=on_tile,
     )
     return painted[:, :, : rgb.shape[2], : rgb.shape[3]]
+
+
+def crops_of(rgb: Tensor, stride_px: int, *, is_small: bool) -> Tensor:
+    """What is measured of a picture (1, 3, H, W) in tiles: (K, 3, h, w), of a small one half of what did not fit."""
+    crop_px = min(CROP_PX, *(side // stride_px * stride_px for side in rgb.shape[2:]))
+    n_pixels = rgb[0, 0].numel() // 2 if is_small else N_CROPS * CROP_PX**2
+    return spread_crops(rgb, crop_px, n_pixels // crop_px**2)

@@ -49,9 +49,17 @@ def check_inputs(
     if not is_finite(content_range):
         raise InputError("The picture holds values that are not numbers (NaN or infinite).")
     for style in styles:
-        if style.picture is not None and not is_finite(range_of(style.picture.rgb)):
-            raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
+        if style.picture is not None:
+            check_style(style.name, style.picture)
     return content_range
+
+
+def check_style(name: str, picture: Picture) -> None:
+    """Refuse a style picture in which there is nothing to see, or no numbers."""
+    if not is_finite(range_of(picture.rgb)):
+        raise InputError(f"The style {name!r} holds values that are not numbers (NaN or infinite).")
+    if picture.alpha is not None and not bool((picture.alpha > 0).any()):
+        raise InputError(f"The style {name!r} is transparent all over: choose one that shows something.")
 
 
 def range_of(values: Tensor) -> Range:
@@ -153,7 +161,7 @@ def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | Non
 
 def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
     """The painted part in its place in the content."""
-    mask = visible(None if edge is None else replace(edge, weight=inside(edge.weight, box)), work.content.alpha)
+    mask = None if edge is None else replace(edge, weight=inside(edge.weight, box))
     if not settings.composite or (mask is None and content.alpha is None):
         return Picture(painted, content.alpha)
     rgb = content.rgb.clone()

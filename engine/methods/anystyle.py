@@ -236,9 +236,14 @@ def _paint_at_size(
     height, width = content.shape[2:]
     on_progress = part(job.on_progress, *stretch, "Painting")
     large = _enlarge(content) if min(height, width) < MIN_SIDE_PX else content
-    statistics = measure_statistics(net, large, code, mask, job)
     how = arithmetic(job.device)
+    statistics: Statistics | None = None
     n_tiles_done = n_tiles = 0
+
+    def measure(tile_px: int) -> None:
+        nonlocal statistics
+        is_whole = is_small(large) and tile_px >= max(large.shape[2:])
+        statistics = measure_statistics(net, large, code, mask, job, is_whole=is_whole)
 
     def on_tile(done: int, total: int) -> None:
         nonlocal n_tiles_done, n_tiles
@@ -248,7 +253,7 @@ def _paint_at_size(
         on_progress((n_tiles_done + share % 1.0) / max(1, n_tiles), message)
 
     def paint_tile(rgb: Tensor, tile: Tile) -> Tensor:
-        with memory_errors("this picture"), watched(net, on_layer):
+        with watched(net, on_layer):
             rgb = grained(rgb.to(job.device), tile.outer_top, tile.outer_left)
             with how.active():
                 painted = net(how.lay_out(rgb), code, statistics, tile.kept)
@@ -262,6 +267,7 @@ def _paint_at_size(
         margin_px=MARGIN_PX,
         stride_px=STRIDE_PX,
         beyond_px=beyond_px,  # the whole margin: tiles of fewer shapes leave less memory behind
+        prepare=measure,
         on_tile=on_tile,
     )
     return painted[:, :, :height, :width]
@@ -277,11 +283,13 @@ def pad_length(length: int) -> int:
     return -(-length // STRIDE_PX) * STRIDE_PX
 
 
-def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job) -> Statistics:
+def measure_statistics(
+    net: AnyStyle, content: Tensor, code: Tensor, mask: Mask | None, job: Job, *, is_whole: bool
+) -> Statistics:
     """What the network must know of the whole picture before it sees a tile.
 
-    A picture that fits one tile is measured while it is painted; of a larger one, crops are (a thumbnail would be
-    sharper than the picture, and its statistics not those of the picture's own pixels).
+    A picture that is painted whole is measured while it is; of any other, crops are (a thumbnail would be sharper than
+    the picture, and its statistics not those of the picture's own pixels).
     """
     if job.series is not None:
         return measure_series(net, job.series, code, max(content.shape[2:]) / max(job.content.size), job)
@@ -291,10 +299,11 @@ def measure_statistics(net: AnyStyle, content: Tensor, code: Tensor, mask: Mask 
     step = max(1, int((content.shape[2] * content.shape[3] / ENOUGH_PIXELS) ** 0.5))  # evenly spread ones
     seen = content[:, :, ::step, ::step].clamp(0, 1)
     statistics = Statistics(table={"rgb": (rgb_moments(seen, weight).to(job.device),)})
-    if is_small(content):
+    if is_whole:
         return statistics
     crop_px = min(CROP_PX, *(side // STRIDE_PX * STRIDE_PX for side in content.shape[2:]))
-    crops = spread_crops(content, crop_px, N_CROPS * CROP_PX**2 // crop_px**2).to(job.device)
+    n_pixels = content[0, 0].numel() // 2 if is_small(content) else N_CROPS * CROP_PX**2  # half of what did not fit
+    crops = spread_crops(content, crop_px, n_pixels // crop_px**2).to(job.device)
     return measure_crops(net, crops, code, statistics, job)
 
 

@@ -25,6 +25,7 @@ from engine.features import Backbone, block_of, load_backbone
 from engine.markov import SIZE, Source, Target, find
 from engine.methods import Job, register
 from engine.methods.gatys import start_of, variation
+from engine.networks.translation import enlarged
 from engine.options import Option
 from engine.pairing import Pairing, allowed_positions, pair_up, pooled
 from engine.progress import part
@@ -65,7 +66,7 @@ OPTIONS = (
 def paint(job: Job) -> Tensor:
     """Optimize the pixels, coarse to fine, between looking up patches."""
     if job.settings.strength == 0:
-        return job.content.rgb
+        return job.content.rgb.clone()
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         height, width = job.content.size
         pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
@@ -91,8 +92,7 @@ def paint(job: Job) -> Tensor:
 
 def grown(rgb: Tensor) -> Tensor:
     """(1, 3, H, W), sides that are too short for a patch continued by repeating the border."""
-    short = [max(0, MIN_SIDE_PX - side) for side in rgb.shape[2:]]
-    return F.pad(rgb, (0, short[1], 0, short[0]), mode="replicate") if any(short) else rgb
+    return enlarged(rgb, MIN_SIDE_PX)
 
 
 def shared_out(n_steps: int, n_sizes: int) -> list[int]:
@@ -111,7 +111,8 @@ class Eye:
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.backbone: Backbone = load_backbone(name).to(device)
-        self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers)
+        # Of a network without any the first is asked for, so that it says what it lacks.
+        self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers) or MATCHED_LAYERS[:1]
         self.painted = tuple(layer for layer in PAINTED_LAYERS if layer in ("rgb", *self.backbone.layers))
         self.content_layer = next((x for x in CONTENT_LAYERS if x in self.backbone.layers), self.backbone.layers[-1])
         self.sight = Sight(self.backbone, device, self.backbone.poolings[-1])
@@ -139,7 +140,8 @@ class Scale:
         self.content = eye.see(content, [eye.content_layer])[eye.content_layer]
         self.own = eye.see(start, eye.matched)
         self.content_weight = float(job.options["content"]) * (2 / job.settings.strength - 1)
-        longest = (job.settings.style_size_px or max(job.content.size)) * max(content.shape[2:]) / max(job.content.size)
+        scale = min(1.0, max(content.shape[2:]) / max(job.content.size))  # a tiny content has been enlarged
+        longest = (job.settings.style_size_px or max(job.content.size)) * scale
         self.styles = [
             sources_of(job, style.require_picture(), pairing.style.to(job.device), eye, longest)
             for style, pairing in zip(job.styles, pairings, strict=True)

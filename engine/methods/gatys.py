@@ -19,12 +19,14 @@ from engine.color import recolor
 from engine.descent import descend, resized, sizes_from_coarse
 from engine.device import memory_errors
 from engine.features import Backbone, load_backbone
+from engine.levels import Part, parts_of
 from engine.methods import Job, register
+from engine.networks.translation import enlarged
 from engine.options import Option
 from engine.progress import part
 from engine.sight import Sight
 from engine.statistics import STATISTICS, Samples, Statistic, samples_of
-from engine.types import Region, Style
+from engine.types import Style
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
 CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has
@@ -55,20 +57,21 @@ OPTIONS = (
 )
 def paint(job: Job) -> Tensor:
     """Optimize the pixels, coarse to fine."""
-    content = job.content.rgb[None].to(job.device)  # (1, 3, H, W)
     if job.settings.strength == 0:
-        return content[0].cpu()
+        return job.content.rgb.clone()
     with memory_errors("this picture"), torch.inference_mode(False):
         backbone = load_backbone(job.settings.backbone).to(job.device)
-        sizes = sizes_from_coarse(job.content.size, int(job.options["scales"]))
+        height, width = job.content.size
+        content = enlarged(job.content.rgb[None].clone(), MIN_SIDE_PX).to(job.device)  # (1, 3, H, W)
+        sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
-        pixels = start_of(job).to(job.device)
+        pixels = enlarged(start_of(job), MIN_SIDE_PX).to(job.device)
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
-            loss = Loss(job, backbone, resized(content.clone(), size))
+            loss = Loss(job, backbone, resized(content, size))
             start, end = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, start, end, f"Painting at {size[1]} x {size[0]}")
             pixels = descend(resized(pixels, size), loss, n_steps, str(job.options["optimizer"]), report)
-        return pixels[0].cpu()
+        return pixels[0, :, :height, :width].cpu()
 
 
 def start_of(job: Job) -> Tensor:
@@ -78,17 +81,13 @@ def start_of(job: Job) -> Tensor:
     """
     content = job.content.rgb
     total, shares = torch.zeros_like(content), torch.zeros(job.content.size)
-    mask = job.mask.weight if job.mask else None
-    parts: Sequence[Region | None] = job.regions or [None]
-    for style in job.styles:
-        rgb = style.require_picture().rgb
-        for region in parts:
-            weight = mask if region is None else region.content.weight
-            counted = style.require_picture().alpha if region is None else region.style.weight
-            colored = recolor(content, rgb, style_weight=weight, content_weight=counted)
-            share = style.weight * (torch.ones_like(shares) if region is None else region.content.weight)
+    for p in parts_of(job):
+        for style, counted in zip(job.styles, p.styles, strict=True):
+            rgb = style.require_picture().rgb
+            colored = recolor(content, rgb, style_weight=p.counted, content_weight=counted)
+            share = style.weight * p.weight
             total, shares = total + colored * share, shares + share
-    painted = torch.where(shares > 0, total / shares.clamp_min(1e-6), content).clamp(0, 1)
+    painted = (total / shares).clamp(0, 1)
     return content.lerp(painted, job.settings.strength)[None].clone()
 
 
@@ -130,9 +129,10 @@ class Loss:
         self.see = Sight(backbone, job.device, backbone.poolings[-1] if wanted == "auto" else wanted)
         self.statistic: Statistic = STATISTICS[str(job.options["statistic"])]
         self.style_layers = tuple(layer for layer in STYLE_LAYERS if layer in backbone.layers)
-        self.content_layer = next(layer for layer in CONTENT_LAYERS if layer in backbone.layers)
+        self.content_layer = next((x for x in CONTENT_LAYERS if x in backbone.layers), CONTENT_LAYERS[-1])
         self.content_weight = CONTENT_WEIGHT * (2 / job.settings.strength - 1)
-        scale = max(content.shape[2:]) / max(job.content.size)
+        self.parts = parts_of(job)
+        scale = min(1.0, max(content.shape[2:]) / max(job.content.size))  # a tiny content has been enlarged
         with torch.no_grad():
             self.content = self.see.wide(content, [self.content_layer])[self.content_layer]
             self.content_energy = self.content.square().mean().clamp_min(1e-8)
@@ -149,27 +149,21 @@ class Loss:
         """
         own = self.see(scaled(content, factor), self.style_layers)
         seen = [self.see_style(style, job, scale * factor) for style in job.styles]
-        parts: Sequence[Region | None] = job.regions or [None]
         return {
-            layer: [self.target(job, part, own[layer], [features[layer] for features in seen]) for part in parts]
+            layer: [self.target(job, p, own[layer], [features[layer] for features in seen]) for p in self.parts]
             for layer in self.style_layers
         }
 
-    def target(self, job: Job, region: Region | None, content: Tensor, styles: Sequence[Tensor]) -> Target:
+    def target(self, job: Job, p: Part, content: Tensor, styles: Sequence[Tensor]) -> Target:
         """What one part should have, from the features of content and styles at one layer."""
         total = sum(style.weight for style in job.styles)
         wanted = []
-        for style, features in zip(job.styles, styles, strict=True):
-            alpha = style.picture.alpha if style.picture is not None else None
-            counted = alpha if region is None else region.style.weight
-            samples = self.samples(features, None if counted is None else counted.to(job.device))
+        for style, counted, features in zip(job.styles, p.styles, styles, strict=True):
+            samples = self.samples(features, unless_all(counted, job.device))
             wanted.append((self.statistic.describe(samples), style.weight / total))
-        mask = job.mask.weight if job.mask else None
-        weight = mask if region is None else region.content.weight
-        share = 1.0 if region is None or weight is None else float(weight.mean())
-        weight = None if weight is None else weight.to(job.device)
+        weight = unless_all(enlarged(p.counted[None, None], MIN_SIDE_PX)[0, 0], job.device)
         unit = max(MIN_UNIT, float(self.distance(content, wanted, weight)))
-        return Target(wanted, weight, share, unit)
+        return Target(wanted, weight, float(p.weight.mean()), unit)
 
     def see_style(self, style: Style, job: Job, scale: float) -> dict[str, Tensor]:
         """Features of a style at the size that fits the picture's."""
@@ -204,6 +198,11 @@ class Loss:
     def samples(self, features: Tensor, weight: Tensor | None) -> Samples:
         """The positions of (1, C, h, w) features that a weight covers, as precise as the statistic needs them."""
         return samples_of(features if self.statistic.takes_half else features.float(), weight, self.seed)
+
+
+def unless_all(weight: Tensor, device: torch.device) -> Tensor | None:
+    """(H, W) on a device; None where everything counts alike, which is computed faster."""
+    return None if bool((weight == 1).all()) else weight.to(device)
 
 
 def scaled(rgb: Tensor, factor: float) -> Tensor:

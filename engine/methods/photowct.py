@@ -22,12 +22,11 @@ from engine.methods import Job, register
 from engine.networks.pairs import load_embedded
 from engine.options import Option
 from engine.progress import part
+from engine.regions import is_fit
 from engine.smooth import smooth_photoreal
 from engine.types import Mask, Picture
 
 WORK_PX = 768
-MIN_PIXELS = 10  # of a label, in content and in style: the published guards
-MAX_RATIO = 100
 
 OPTIONS = (
     Option("depth", 4, "levels, from this one to the first", low=1, high=4),
@@ -48,7 +47,7 @@ def paint(job: Job) -> Tensor:
     """Recolor features with poolings kept, then give the photo's edges back."""
     content = job.content.rgb
     if job.settings.strength == 0:
-        return content
+        return content.clone()
     with torch.inference_mode(), memory_errors("this picture"):
         small = shrunk(job)
         pair = load_embedded(is_unpooling=True)
@@ -57,12 +56,6 @@ def paint(job: Job) -> Tensor:
         painted = resized(painted, job.content.size)
         amount = float(job.options["smoothing"])
         return smooth_photoreal(painted, content, amount, part(job.on_progress, 0.6, 1.0, "Smoothing"))
-
-
-def is_fit(content: Tensor, style: Tensor) -> bool:
-    """The published guards of a label: more than 10 pixels in both pictures, and areas less than 100 times apart."""
-    areas = float(content.sum()), float(style.sum())
-    return min(areas) > MIN_PIXELS and max(areas) < MAX_RATIO * min(areas)
 
 
 def shrunk(job: Job) -> Job:

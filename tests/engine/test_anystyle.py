@@ -113,10 +113,37 @@ def test_statistics_from_crops_are_near_those_of_the_whole(net: AnyStyle, monkey
     with torch.inference_mode():
         exact = net(photo[None], code[None])
         monkeypatch.setattr(anystyle, "WHOLE_PX", 0)
-        statistics = anystyle.measure_statistics(net, photo[None], code[None], None, job)
+        statistics = anystyle.measure_statistics(net, photo[None], code[None], None, job, is_whole=False)
         measured = net(photo[None], code[None], statistics)
     assert len(statistics.table) > 10
     assert (exact - measured).abs().mean() < 0.03
+
+
+@pytest.mark.parametrize("method", ["anystyle", "johnson", "ulyanov", "msgnet"])
+def test_what_does_not_fit_into_memory_whole_is_painted_in_tiles_that_know_the_whole(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory runs out in the midst of the network, when half of what it measures is measured. If the first tile said
+    the rest, which is darker than the others, the painting would be off by 0.11."""
+    from skimage import data
+
+    photo = torch.from_numpy(data.astronaut().copy()).permute(2, 0, 1).float() / 255
+    content = Picture(F.interpolate(photo[None] * torch.linspace(0.1, 1, 512)[:, None], (900, 900))[0].clamp(0, 1))
+    whole = stylize(content, [load_preset("great-wave")], Settings(method)).picture.rgb
+    n_failed = 0
+    run = torch.nn.Conv2d.forward
+
+    def forward(self: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        nonlocal n_failed
+        if x.shape[1] == self.out_channels == 96 and x[:, 0].numel() > 8000:  # of 900 x 900 pixels: 13689 positions
+            n_failed += 1
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return run(self, x)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", forward)
+    tiled = stylize(content, [load_preset("great-wave")], Settings(method)).picture.rgb
+    assert n_failed == 1
+    assert float((tiled - whole).abs().mean()) < 0.04
 
 
 def test_codes_of_a_style_do_not_depend_on_unseen_parts(net: AnyStyle, coffee: Picture) -> None:

@@ -57,6 +57,17 @@ def test_matches_among_all_copies_are_those_of_a_direct_search(strides: tuple[in
         assert found.indices[n][:, i, j].tolist() == [row, column]
 
 
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("place", [(1, 1), (2, 3), (4, 6), (5, 7)])
+def test_a_part_of_one_position_is_found_at_every_stride(strides: tuple[int, int], place: tuple[int, int]) -> None:
+    allowed = torch.zeros(2, 7, 9, dtype=torch.bool)
+    allowed[0], allowed[1, place[0], place[1]] = True, True
+    source = Source({"relu3_1": random(4, 7, 9)}, {"relu3_1": allowed})
+    found = find(random(4, 9, 10), [source], "relu3_1", torch.ones(9, 10, dtype=torch.long), strides=strides)
+    corners = torch.tensor(place)[:, None, None] - SIZE // 2 - found.indices[0]
+    assert int(corners.min()) >= 0 and int(corners.max()) < strides[1]
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_loss_is_the_sum_of_squared_distances_over_patches_and_its_gradient_is_right(stride: int) -> None:
     features, style = random(3, 7, 8), random(3, 6, 5, seed=1)

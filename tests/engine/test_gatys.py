@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from engine.descent import descend, sizes_from_coarse
 from engine.errors import Cancelled, InputError, SettingsError
@@ -80,6 +83,46 @@ def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
     red_minus_blue = painted[0] - painted[2]
     assert float(red_minus_blue[:, :50].mean()) < -0.2
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
+
+
+def test_what_no_region_covers_takes_the_whole_style_and_regions_only_what_is_visible(cat: Picture) -> None:
+    """A style of a green, a red and a blue third; the blue one is transparent, the region has it and the red one."""
+    rgb, alpha = torch.zeros(3, 48, 96), torch.ones(48, 96)
+    rgb[1, :, :32], rgb[0, :, 32:64], rgb[2, :, 64:], alpha[:, 64:] = 0.9, 0.9, 0.9, 0
+    left, right = torch.zeros(cat.size), torch.zeros(48, 96)
+    left[:, :64], right[:, 32:] = 1, 1
+    regions = [Region(Mask(left), Mask(right))]
+    painted = stylize(cat, [Style("s", Picture(rgb, alpha))], settings(), regions=regions).picture.rgb
+    inside, rest = painted[:, :, :50].mean((1, 2)), painted[:, :, 78:].mean((1, 2))
+    assert inside[0] > 0.5 and inside[1:].max() < 0.25  # red alone
+    assert rest[:2].min() > 0.25 and rest[2] < 0.2  # red and green
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_a_region_outside_the_selection_is_passed_over(statistic: str, cat: Picture, coffee: Picture) -> None:
+    speck, selection = torch.zeros(cat.size), torch.zeros(cat.size)
+    speck[80:, 120:], selection[:10, :10] = 1, 1
+    regions = [Region(Mask(speck), Mask(torch.ones(coffee.size)))]
+    setting = settings(iterations=2, statistic=statistic)
+    painted = stylize(cat, [Style("c", coffee)], setting, mask=Mask(selection), regions=regions).picture.rgb
+    assert bool(torch.isfinite(painted).all())
+
+
+def test_pixels_may_lie_in_memory_in_any_order(cat: Picture, coffee: Picture) -> None:
+    turned = Picture(cat.rgb.permute(1, 2, 0).contiguous().permute(2, 0, 1))
+    a, b = (stylize(photo, [Style("c", coffee)], settings(iterations=3)).picture.rgb for photo in (cat, turned))
+    assert float((a - b).abs().mean()) < 1e-3
+
+
+@pytest.mark.parametrize("method", ["gatys", "cnnmrf"])
+def test_a_network_without_the_layers_that_are_needed_is_told(
+    method: str, tmp_path: Path, cat: Picture, coffee: Picture
+) -> None:
+    first = {"features.0.weight": torch.ones(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
+    save_file(first, tmp_path / "vgg19_conv1_1.safetensors")
+    setting = Settings(method, backbone=str(tmp_path / "vgg19_conv1_1.safetensors"))
+    with pytest.raises(SettingsError, match=r"no relu3_\d; it goes up to relu1_1"):
+        stylize(cat, [Style("c", coffee)], setting)
 
 
 def test_a_preset_has_no_picture_to_optimize_for(cat: Picture) -> None:

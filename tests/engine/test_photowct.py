@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from engine import levels
 from engine.errors import Cancelled
-from engine.methods.photowct import WORK_PX, is_fit
+from engine.methods.photowct import WORK_PX
 from engine.networks.decoder import LEVELS
 from engine.networks.pairs import load_embedded
+from engine.regions import is_fit
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
 
@@ -80,6 +81,7 @@ def test_the_published_guards() -> None:
     assert is_fit(area(20), area(1999))
     assert not is_fit(area(20), area(2000))
     assert not is_fit(area(2000), area(20))
+    assert is_fit(area(20), area(1000).repeat(1000))  # shares are compared: the style may be a large picture
 
 
 def test_a_label_that_the_guards_refuse_stays_as_it_is(cat: Picture, coffee: Picture) -> None:
@@ -91,6 +93,17 @@ def test_a_label_that_the_guards_refuse_stays_as_it_is(cat: Picture, coffee: Pic
     painted = stylize(cat, [Style("c", coffee)], photowct(smoothing=0), regions=regions).picture.rgb
     moved = (painted - cat.rgb).abs().mean(0)
     assert float(moved[:, :100].mean()) < 0.4 * float(moved[:, 156:].mean())
+
+
+def test_labels_of_a_large_style_are_painted(cat: Picture) -> None:
+    """Its masks have more than a hundred times the pixels of the photo's."""
+    photo = Picture(F.avg_pool2d(cat.rgb, 8))
+    large = Picture(F.interpolate(cat.rgb[None].flip(1), (850, 1280))[0])
+    regions = [Region(Mask(torch.ones(photo.size)), Mask(torch.ones(large.size)))]
+    painted, whole = (
+        stylize(photo, [Style("large", large)], photowct(smoothing=0), regions=r).picture.rgb for r in (regions, [])
+    )
+    torch.testing.assert_close(painted, whole)
 
 
 def test_each_label_takes_its_own_colors(cat: Picture) -> None:

@@ -85,6 +85,21 @@ def test_a_region_gets_strokes_of_its_own_part(cat: Picture) -> None:
     assert bool((columns[:, :18] <= middle).all()) and bool((columns[:, -18:] >= middle - 3).all())
 
 
+def test_a_region_of_one_pixel_gets_that_and_nothing_hidden(cat: Picture, coffee: Picture) -> None:
+    """No patch of the style is covered by one half."""
+    left = (torch.arange(256) < 128).float().expand(170, 256)
+    speck, alpha = torch.zeros(2, *coffee.size)
+    speck[101, 61], alpha[:, :100] = 1, 1
+    job = Job(cat, [Style("coffee", Picture(coffee.rgb, alpha))], BETTER, regions=[Region(Mask(left), Mask(speck))])
+    look = Look(at_work_size(job), load_backbone("embedded"))
+    with torch.no_grad():
+        rows, columns = look.targets(cat.rgb[None], 1.0).places[0, :2]
+    per_px = look.styles(1.0)[0]["relu2_1"].shape[3] / 256
+    for found, place in ((rows, 101), (columns, 61)):
+        assert float((found[:, :18] / per_px - place).abs().max()) < 6
+    assert float(columns.max()) < 100 * per_px
+
+
 def test_what_is_transparent_in_a_style_is_not_laid(cat: Picture, coffee: Picture) -> None:
     alpha = torch.ones(coffee.size)
     alpha[:, 100:] = 0

@@ -8,11 +8,13 @@ import torch
 from skimage import color
 from torch.nn import functional as F
 
-from engine import work
+from engine import methods, work
 from engine.errors import Cancelled, InputError, SettingsError
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
+
+READY = [info for info in methods.catalog() if info.is_ready]
 
 
 def lab(rgb: torch.Tensor) -> np.ndarray:
@@ -76,6 +78,21 @@ def test_alpha_comes_back_and_hidden_colors_do_not_count(cat: Picture, style: St
     assert torch.equal(result.rgb[:, :, :100], red[:, :, :100])
 
 
+def test_a_half_transparent_pixel_is_painted_wholly(cat: Picture, style: Style, disc: Mask) -> None:
+    """Its alpha is kept: a fringe of the old colors would show through once it is laid over something."""
+    alpha = torch.full(cat.size, 0.5)
+    alpha[:20] = 0
+    content = Picture(cat.rgb, alpha)
+    half = stylize(content, [style]).picture.rgb
+    bare = stylize(content, [style], Settings(composite=False)).picture.rgb
+    assert torch.equal(half[:, 20:], bare[:, 20:]) and torch.equal(half[:, :20], cat.rgb[:, :20])
+    masked = stylize(content, [style], mask=disc).picture.rgb
+    opaque = stylize(Picture(cat.rgb, (alpha > 0).float()), [style], mask=disc).picture.rgb
+    within = (disc.weight > 0) & (alpha > 0)
+    torch.testing.assert_close(masked[:, within], opaque[:, within], atol=0.02, rtol=0)
+    assert torch.equal(masked[:, ~within], cat.rgb[:, ~within])
+
+
 def test_two_styles_blend_between_the_two(cat: Picture, style: Style) -> None:
     wave = load_preset("great-wave")
     a, b = (stylize(cat, [s]).picture.rgb.mean((1, 2)) for s in (style, wave))
@@ -120,10 +137,23 @@ def test_a_smaller_computing_size_still_returns_the_full_size(cat: Picture, styl
     assert done.report["notes"] == ["computed at 128 x 85 pixels"]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (17, 31), (64, 64)])
-def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], style: Style) -> None:
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
+def test_no_strength_gives_a_copy_that_the_caller_may_write_to(method: methods.MethodInfo, cat: Picture) -> None:
+    photo = Picture(cat.rgb[:, :64, :64].clone())
+    done = stylize(photo, [Style("cat", cat)], Settings(method.name, strength=0)).picture.rgb
+    torch.testing.assert_close(done, photo.rgb)
+    assert done.data_ptr() != photo.rgb.data_ptr()
+
+
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (12, 40), (17, 31), (64, 64)])
+def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], method: methods.MethodInfo, cat: Picture) -> None:
     rgb = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
-    assert stylize(Picture(rgb), [style]).picture.rgb.shape == rgb.shape
+    options = {option.name: 2 for option in method.options if option.name == "iterations"}
+    settings = Settings(method.name, options=options, style_size_px=96)
+    painted = stylize(Picture(rgb), [Style("cat", cat)], settings).picture.rgb
+    assert painted.shape == rgb.shape
+    assert bool(torch.isfinite(painted).all())
 
 
 def test_cancelling_stops_between_two_layers(cat: Picture, style: Style) -> None:
@@ -168,6 +198,14 @@ def test_values_that_are_no_numbers_are_refused(cat: Picture, style: Style, bad:
     rgb[0, 3, 3] = bad
     with pytest.raises(InputError, match="not numbers"):
         stylize(Picture(rgb), [style])
+
+
+@pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
+def test_a_style_that_shows_nothing_is_refused(method: methods.MethodInfo, cat: Picture, coffee: Picture) -> None:
+    """Its hidden colors must not be painted with."""
+    nothing = Style("coffee", Picture(coffee.rgb, torch.zeros(coffee.size)))
+    with pytest.raises(InputError, match="'coffee' is transparent all over"):
+        stylize(cat, [nothing], Settings(method.name))
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:

@@ -84,6 +84,29 @@ def test_tiles_are_halved_when_memory_runs_out() -> None:
     assert max(max(size) for size in seen[1:]) <= 600
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError("can't allocate memory")]
+)
+def test_what_tiles_must_know_is_prepared_anew_for_smaller_ones(error: Exception) -> None:
+    """However memory runs out: while painting, or preparing."""
+    seen = []
+
+    def prepare(tile_px: int) -> None:
+        seen.append(f"for {tile_px}")
+        if tile_px == 512:
+            raise error
+
+    def paint(rgb: torch.Tensor, tile: Tile) -> torch.Tensor:
+        seen.append(str(rgb.shape[2]))
+        if rgb.shape[2] > 600:
+            raise error
+        return tile.cut(rgb)
+
+    rgb = torch.rand(1, 3, 700, 200)
+    assert torch.equal(paint_tiles(rgb, paint, tile_px=1024, margin_px=0, stride_px=8, prepare=prepare), rgb)
+    assert seen == ["for 1024", "704", "for 512", "for 256", "240", "240", "224"]
+
+
 def test_the_smallest_tile_that_does_not_fit_is_an_error() -> None:
     def paint(_rgb: torch.Tensor, _tile: Tile) -> torch.Tensor:
         raise ResourceError("never enough")
@@ -97,3 +120,9 @@ def test_crops_reach_all_four_corners() -> None:
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         rgb[(0, 0, *corner)] = 1
     assert spread_crops(rgb, 100, 12).sum() == 4
+
+
+def test_a_single_crop_is_the_middle() -> None:
+    rgb = torch.zeros(1, 1, 500, 700)
+    rgb[:, :, 200:300, 300:400] = 1
+    assert bool((spread_crops(rgb, 100, 1) == 1).all())
