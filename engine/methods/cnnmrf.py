@@ -110,7 +110,7 @@ class Eye:
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
-        self.backbone: Backbone = load_backbone(name).to(device)
+        self.backbone: Backbone = load_backbone(name, device)
         self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers)
         self.painted = tuple(layer for layer in PAINTED_LAYERS if layer in ("rgb", *self.backbone.layers))
         self.content_layer = next((x for x in CONTENT_LAYERS if x in self.backbone.layers), self.backbone.layers[-1])

@@ -59,7 +59,7 @@ def paint(job: Job) -> Tensor:
     if job.settings.strength == 0:
         return content[0].cpu()
     with memory_errors("this picture"), torch.inference_mode(False):
-        backbone = load_backbone(job.settings.backbone).to(job.device)
+        backbone = load_backbone(job.settings.backbone, job.device)
         sizes = sizes_from_coarse(job.content.size, int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
         pixels = start_of(job).to(job.device)
