@@ -52,9 +52,8 @@ def descend(start: Tensor, loss: Loss, n_steps: int, optimizer: str, on_progress
         (1, 3, H, W) in [0, 1], the best found.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        pixels = (
-            start.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
-        )  # L-BFGS views it flat
+        flat = start.detach().clone(memory_format=torch.contiguous_format)  # L-BFGS views it so
+        pixels = flat.requires_grad_(True)
         follow = _lbfgs if optimizer == "lbfgs" else _adam
         best = follow(pixels, loss, n_steps, on_progress)
     return best.clamp(0, 1)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +33,7 @@ VGG19_CONVS = {
     28: "relu5_1", 30: "relu5_2", 32: "relu5_3", 34: "relu5_4",
 }  # fmt: skip
 VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
+CPU = torch.device("cpu")
 VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
 
@@ -147,12 +146,7 @@ def load_vgg19_file(path: Path) -> Vgg19:
     Raises:
         WeightsError: no such file, not safetensors, or not VGG-19.
     """
-    try:
-        return Vgg19(load_file(path))
-    except FileNotFoundError as error:
-        raise WeightsError(f"There is no file {path}.") from error
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path.name} is not a readable safetensors file.") from error
+    return Vgg19(weights.read_state(path))
 
 
 def load_vgg19_torchvision() -> Vgg19:
@@ -206,19 +200,24 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-@cache
-def load_backbone(name: str) -> Backbone:
-    """The backbone that a setting names.
+def load_backbone(name: str, device: torch.device = CPU) -> Backbone:
+    """The backbone that a setting names, on a device: there it stays, since others look through it too.
 
     Args:
         name: "embedded", "vgg19", or the path of a safetensors file with VGG-19 weights.
+        device: where it computes.
 
     Raises:
         WeightsError: its weights are missing or damaged.
         SettingsError: not a name of a backbone nor of such a file.
     """
-    with torch.inference_mode(False):  # it is kept, and must serve gradients however it was asked for first
-        return _load(name)
+    return _kept(name, device, weights.stamp_of(vgg19_path() if name == "vgg19" else Path(name)))
+
+
+@lru_cache(maxsize=2)
+def _kept(name: str, device: torch.device, _stamp: object) -> Backbone:
+    with torch.inference_mode(False):  # it must serve gradients however it was asked for first
+        return _load(name).to(device)
 
 
 def _load(name: str) -> Backbone:

@@ -30,12 +30,20 @@ WRITABLE: dict[str, tuple[str, dict[str, object]]] = {
     ".png": ("PNG", {"compress_level": 4}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".webp": ("WEBP", {"lossless": True, "method": 2}),
+    ".webp": ("WEBP", {"lossless": True, "exact": True, "method": 2}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     ".bmp": ("BMP", {}),
 }
 WITHOUT_ALPHA = ("JPEG", "BMP")
+MAX_EXIF_BYTES = {"JPEG": 65533}  # what one marker holds
+Tag = ExifTags.Base
+TEXTS = (Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist, Tag.HostComputer,
+         Tag.Copyright)  # fmt: skip
+WINDOWS_TEXTS = (Tag.XPTitle, Tag.XPComment, Tag.XPAuthor, Tag.XPKeywords, Tag.XPSubject)
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+# Of the file, not of the picture: the result has a size of its own, in sRGB.
+OF_THE_FILE = (Tag.ColorSpace, Tag.ExifImageWidth, Tag.ExifImageHeight, ExifTags.IFD.Interop)
 DEEP_GRAY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 MAX_SIDE_PX = 8192
 
@@ -117,8 +125,11 @@ def depth_note(path: Path | str) -> str | None:
         InputError: as ``read_picture``.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        head = file.read(26)  # signature, IHDR's length and type, width, height, bit depth, color type
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)  # signature, IHDR's length and type, width, height, bit depth, color type
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x06"):
         return f"{path.name} has 16 bits a channel; they were read as 8. Open it in GIMP to keep all 16."
     return None
@@ -133,7 +144,8 @@ def write_picture(path: Path | str, picture: Picture, like: Path | str | None = 
         path: the extension says the format; PNG, WebP (lossless), TIFF and BMP keep pixels exactly. JPEG and BMP
             have no transparency: there the picture is laid on white.
         picture: (3, H, W), values outside [0, 1] are clipped.
-        like: a file whose EXIF data (but the orientation) and resolution go with the result.
+        like: a file; what its EXIF data tell of the picture goes with the result, and its resolution, where they can
+            be read and the format has room for them.
 
     Raises:
         InputError: unknown extension, no such folder, no right to write.
@@ -143,11 +155,11 @@ def write_picture(path: Path | str, picture: Picture, like: Path | str | None = 
     check_shapes(rgb=(picture.rgb, "3 H W"))
     file_format, options = _format_of(path)
     image = _to_image(picture, has_alpha=file_format not in WITHOUT_ALPHA)
-    extras = {} if like is None or file_format == "BMP" else _metadata_of(Path(like))
+    extras = {} if like is None or file_format == "BMP" else _metadata_of(Path(like), file_format)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open("xb") as file:
-            image.save(file, file_format, **options, **extras)
+            image.save(file, file_format, **(options | extras))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -234,11 +246,9 @@ def _is_scaled(image: Image.Image, size: tuple[int, int]) -> bool:
 def _deep_gray(image: Image.Image, name: str) -> Tensor:
     """Gray of more than 8 bits as (H, W) float32: 16-bit integers span their range, floats are taken as they are."""
     values = torch.from_numpy(np.array(image).astype(np.float32))
-    if image.mode != "F":
-        values /= 65535.0
-    if not bool(torch.isfinite(values).all()) or float(values.max()) > 65535:
+    if not bool(torch.isfinite(values).all()) or float(values.abs().max()) > 65535:
         raise InputError(f"{name} holds values that no picture has (not a number, or beyond 16 bits).")
-    return values
+    return values if image.mode == "F" else values / 65535.0
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
@@ -296,15 +306,34 @@ def _to_image(picture: Picture, *, has_alpha: bool) -> Image.Image:
     return Image.fromarray(pixels.numpy())
 
 
-def _metadata_of(path: Path) -> dict[str, object]:
-    """Save options that carry a file's EXIF data and resolution over."""
-    with _opened(path, MAX_SIDE_PX) as image:
-        exif, dpi = image.getexif(), image.info.get("dpi")
-    exif.pop(ExifTags.Base.Orientation, None)  # it is applied already
-    found: dict[str, object] = {"exif": exif.tobytes()} if len(exif) else {}
+def _metadata_of(path: Path, file_format: str) -> dict[str, object]:
+    """Save options that carry over what a file tells of its picture; none that would cost the painting."""
+    try:
+        with _opened(path, MAX_SIDE_PX) as image:
+            exif, dpi = _descriptive(image.getexif()), image.info.get("dpi")
+            data = exif.tobytes() if len(exif) else b""
+    except ImpastoError:
+        return {}
+    found: dict[str, object] = {"exif": data} if 0 < len(data) <= MAX_EXIF_BYTES.get(file_format, len(data)) else {}
+    if file_format == "TIFF" and any(directory in exif for directory in DIRECTORIES):
+        found["compression"] = "raw"  # what compresses them, libtiff, cannot write these directories
     if dpi and all(float(value) > 0 for value in dpi):
         found["dpi"] = tuple(float(value) for value in dpi)
     return found
+
+
+def _descriptive(exif: Image.Exif) -> Image.Exif:
+    """What tells of the picture. The rest is of the file: which way up it is and, in a TIFF, how its pixels lie, which
+    makes another file unreadable.
+    """
+    kept = Image.Exif()
+    kept.update({tag: exif[tag] for tag in TEXTS if isinstance(exif.get(tag), str)})
+    kept.update({tag: exif[tag] for tag in WINDOWS_TEXTS if isinstance(exif.get(tag), bytes)})
+    for directory in DIRECTORIES:
+        values = {tag: value for tag, value in exif.get_ifd(directory).items() if tag not in OF_THE_FILE}
+        if values:
+            kept[directory] = values
+    return kept
 
 
 def _writing_error(path: Path, error: OSError) -> ImpastoError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 
 from engine import weights
 from engine.arithmetic import USUAL, fastest
-from engine.errors import InputError, SettingsError
+from engine.errors import InputError, SettingsError, WeightsError
 from engine.methods import Job
 from engine.networks.checkpoints import SUFFIXES, build_many_styles, read_file
 from engine.networks.measured import Measured
@@ -53,7 +55,7 @@ def load_many_styles(name: str) -> ManyStyles:
     if not name and weights.is_here("msgnet"):
         return _shipped()
     path = find_model(name, "msgnet", "impasto train msgnet PHOTOS ART...", SUFFIXES).resolve()
-    return _of_file(path, path.stat().st_mtime)
+    return _of_file(path, weights.stamp_of(path))
 
 
 @cache
@@ -61,21 +63,33 @@ def _shipped() -> ManyStyles:
     return of_state(weights.load_shipped("msgnet"), "msgnet")
 
 
-@cache
-def _of_file(path: Path, _stamp: float) -> ManyStyles:
+@lru_cache(maxsize=2)
+def _of_file(path: Path, _stamp: object) -> ManyStyles:
     return of_state(read_file(path), path.name)
 
 
 def of_state(state: Mapping[str, Tensor], name: str) -> ManyStyles:
-    """Network and codes from a file's weights: ``styles.NAME.PX.colors`` and ``.gram`` beside the network's own."""
+    """Network and codes from a file's weights: ``styles.NAME.PX.colors`` and ``.gram`` beside the network's own.
+
+    Raises:
+        WeightsError: of another network, or codes that do not fit it.
+    """
+    network = build_many_styles(state, name)
+    with torch.no_grad():
+        usual = network.encode_style(torch.zeros(1, 3, MIN_SIDE_PX, MIN_SIDE_PX))
     codes: dict[str, dict[int, StyleCode]] = {}
-    for key in state:
-        if key.startswith("styles.") and key.endswith(".gram"):
-            place = key.removesuffix(".gram")
-            style, size = place.removeprefix("styles.").rsplit(".", 1)
-            code = StyleCode(state[f"{place}.colors"].float()[None], state[key].float()[None])
-            codes.setdefault(style, {})[int(size)] = code
-    return ManyStyles(build_many_styles(state, name), codes)
+    for place in dict.fromkeys(key.rpartition(".")[0] for key in state if key.startswith("styles.")):
+        named = re.fullmatch(r"styles\.(.+)\.(\d{1,5})", place)
+        colors, gram = (state.get(f"{place}.{part}") for part in ("colors", "gram"))
+        if named is None or not (_is_like(colors, usual.colors) and _is_like(gram, usual.gram)):
+            raise WeightsError(f"{name}: {place} is no code of a style of this network, or the file is damaged.")
+        codes.setdefault(named[1], {})[int(named[2])] = StyleCode(colors.float()[None], gram.float()[None])
+    return ManyStyles(network, codes)
+
+
+def _is_like(part: Tensor | None, usual: Tensor) -> TypeGuard[Tensor]:
+    """Whether a part of a code can stand where the usual one (1, ...) does."""
+    return part is not None and part.shape == usual.shape[1:] and bool(torch.isfinite(part).all())
 
 
 class Coded(Measured):

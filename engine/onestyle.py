@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ def load_one_style(name: str, kind: str) -> OneStyle:
     if not name and weights.is_here(kind):
         return _shipped(kind)
     path = find_model(name, kind, f"impasto train style --style FILE --kind {kind}", SUFFIXES).resolve()
-    network = _of_file(path, path.stat().st_mtime)
+    network = _of_file(path, weights.stamp_of(path))
     if isinstance(network, Painter) and network.kind != kind:
         raise WeightsError(f"{path.name} is a network of {network.kind}: choose that method, or another file.")
     return network
@@ -42,8 +42,8 @@ def _shipped(kind: str) -> OneStyle:
     return build_one_style(weights.load_shipped(kind), kind)
 
 
-@cache
-def _of_file(path: Path, _stamp: float) -> OneStyle:
+@lru_cache(maxsize=2)
+def _of_file(path: Path, _stamp: object) -> OneStyle:
     return build_one_style(read_file(path), path.name)
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from engine.tiles import spread_crops
 from engine.types import Picture
 
-MAX_PICTURES = 32  # of which a series is measured; of more, evenly chosen ones
+MAX_PICTURES = 32  # of which a series is measured; whoever has more chooses among them
 SAMPLE_PX, CROP_PX = 768, 256  # a larger picture is known by 9 crops of it, laid side by side
 
 

@@ -21,7 +21,7 @@ class Sight:
     then within half a percent, which a descent does not notice.
 
     Args:
-        backbone: the feature network; it is moved to the device.
+        backbone: the feature network, on its device.
         device: where it computes.
         pooling: see ``Backbone``.
     """
@@ -29,7 +29,7 @@ class Sight:
     def __init__(self, backbone: Backbone, device: torch.device, pooling: str = "max") -> None:
         is_half = device.type == "cpu" and has_native_bfloat16()
         self.arithmetic = Arithmetic(is_channels_last=True, is_half=is_half)
-        self.backbone, self.pooling = backbone.to(device), pooling
+        self.backbone, self.pooling = backbone, pooling
         self.arithmetic.fit(self.backbone)
 
     def __call__(self, rgb: Tensor, layers: Collection[str]) -> dict[str, Tensor]:

@@ -105,7 +105,7 @@ def refine(job: Job, painted: Tensor) -> Tensor:
         after = before
         n_steps = sum(r.n_steps for r in rounds)
         done = 0
-        look = Look(small, load_backbone(job.settings.backbone).to(job.device))
+        look = Look(small, load_backbone(job.settings.backbone, job.device))
         for r in rounds:
             stretch = part(job.on_progress, done / n_steps, (done + r.n_steps) / n_steps, "Laying strokes")
             after = go_round(look, after, r, stretch)

@@ -48,7 +48,7 @@ class Stylized:
         picture: same size as the content, with its alpha.
         report: JSON values: "method", "device", "strength", "strength_chosen" (by us), "color", "photoreal", "blend",
             "seed", "options", "size", "reused" (whether the painting was at hand from an earlier job), "seconds" by
-            stage, "peak_bytes" (of the device, CUDA only), "notes".
+            stage, "peak_bytes" (the most that this process has held on the device so far, CUDA only), "notes".
         mask: (H, W), by which the painting is blended, where ``settings.blend`` gives the mask another edge than it
             came with; else None.
     """

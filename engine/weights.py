@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
@@ -73,6 +73,46 @@ def fill(network: nn.Module, name: str) -> None:
         network.load_state_dict(load_shipped(name))
     except RuntimeError as error:
         raise WeightsError(f"The weights {name!r} are of another version of Impasto: run install.py again.") from error
+
+
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """What tells a user's file from another that takes its place: size, time of change, number; None = there is none.
+
+    Caches of what was read from files have it in their keys.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns, state.st_ino
+
+
+def read_state(path: Path, *, is_mapped: bool = False) -> dict[str, Tensor]:
+    """A state dict out of a user's file: safetensors, or a pickle that may hold nothing but tensors.
+
+    Args:
+        path: of the file.
+        is_mapped: leave a pickle's values on the disk until they are used; it must be of PyTorch 1.6 or later.
+
+    Raises:
+        WeightsError: no such file, damaged, or not a state dict.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
+    except FileNotFoundError as error:
+        raise WeightsError(f"There is no file {path}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what the two libraries raise at damaged files is not documented
+        raise WeightsError(
+            f"{path.name} is not a readable file of weights: it is damaged, or of another kind."
+        ) from error
+    is_table = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
+    if not (is_table and state):
+        raise WeightsError(f"{path.name} holds no state dict: it must be a table of names and tensors.")
+    return dict(state)
 
 
 def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

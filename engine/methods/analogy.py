@@ -95,7 +95,7 @@ def paint(job: Job) -> Tensor:
     """Look for correspondence, coarse to fine, and paint with what it finds."""
     content = job.content.rgb
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
-        backbone = load_backbone(job.settings.backbone).to(job.device)
+        backbone = load_backbone(job.settings.backbone, job.device)
         total = sum(style.weight for style in job.styles)
         painted = torch.zeros_like(content)
         for n, style in enumerate(job.styles):

@@ -110,7 +110,7 @@ class Eye:
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
-        self.backbone: Backbone = load_backbone(name).to(device)
+        self.backbone: Backbone = load_backbone(name, device)
         # Of a network without any the first is asked for, so that it says what it lacks.
         self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers) or MATCHED_LAYERS[:1]
         self.painted = tuple(layer for layer in PAINTED_LAYERS if layer in ("rgb", *self.backbone.layers))

@@ -60,7 +60,7 @@ def paint(job: Job) -> Tensor:
     if job.settings.strength == 0:
         return job.content.rgb.clone()
     with memory_errors("this picture"), torch.inference_mode(False):
-        backbone = load_backbone(job.settings.backbone).to(job.device)
+        backbone = load_backbone(job.settings.backbone, job.device)
         height, width = job.content.size
         content = enlarged(job.content.rgb[None].clone(), MIN_SIDE_PX).to(job.device)  # (1, 3, H, W)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))

@@ -30,8 +30,8 @@ from engine.networks.feedforward import (
 )
 from engine.networks.msgnet import MsgNet
 from engine.networks.onnx import read_initializers
-from engine.networks.pairs import read_state
 from engine.networks.published import Layout, PublishedMsgNet, PublishedPainter
+from engine.weights import read_state
 
 SUFFIXES = (".safetensors", ".pth", ".model", ".onnx")
 STATISTICS = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")

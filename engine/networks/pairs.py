@@ -7,14 +7,13 @@ VGG-19 (levels 1 to 5, as many as are there), in the form in which others redist
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -87,7 +86,8 @@ def load_embedded(*, is_unpooling: bool) -> Embedded:
         raise WeightsError("The weights of the embedded network are of another kind: run install.py again.")
     decoders = Decoders()
     weights.fill(decoders, "decoders")
-    return Embedded(encoder, decoders, is_unpooling=is_unpooling).requires_grad_(False).eval()
+    pair = Embedded(deepcopy(encoder), decoders, is_unpooling=is_unpooling)  # a copy: a pair moves to where it is used
+    return pair.requires_grad_(False).eval()
 
 
 # Channels that the convolutions of a level lead to, as the published files have them; the first one changes colors.
@@ -198,7 +198,6 @@ def decoder_name(level: int) -> str:
     return f"feature_invertor_conv{level}_1"
 
 
-@cache
 def load_folder(folder: Path) -> NormalizedVgg:
     """The published pair from a folder with files such as ``vgg_normalised_conv3_1`` and ``feature_invertor_conv3_1``,
     ``.safetensors`` or ``.pth``; levels of which both are there.
@@ -206,17 +205,24 @@ def load_folder(folder: Path) -> NormalizedVgg:
     Raises:
         WeightsError: no level is complete, or a file is not what its name says.
     """
-    states = {}
+    files = {}
     for level in ENCODER_CHANNELS:
-        files = [find_state(folder, name) for name in (encoder_name(level), decoder_name(level))]
-        if None not in files:
-            encoder, decoder = (read_state(path) for path in files if path is not None)
-            states[level] = (encoder, decoder)
-    if not states:
+        encoder, decoder = (find_state(folder, name) for name in (encoder_name(level), decoder_name(level)))
+        if encoder is not None and decoder is not None:
+            files[level] = encoder, decoder
+    if not files:
         raise WeightsError(
             f"There is no WCT pair in {folder}: put {encoder_name(3)} and {decoder_name(3)} (.pth or .safetensors) "
             "there, and those of the other levels."
         )
+    return _of_files(tuple((level, *pair, *map(weights.stamp_of, pair)) for level, pair in files.items()))
+
+
+@lru_cache(maxsize=2)
+def _of_files(files: tuple[tuple[Any, ...], ...]) -> NormalizedVgg:
+    states = {
+        level: (weights.read_state(encoder), weights.read_state(decoder)) for level, encoder, decoder, *_stamps in files
+    }
     return NormalizedVgg(states).requires_grad_(False).eval()
 
 
@@ -226,22 +232,3 @@ def find_state(folder: Path, name: str) -> Path | None:
         if (folder / (name + suffix)).is_file():
             return folder / (name + suffix)
     return None
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from safetensors or from a pickle that may hold nothing but tensors.
-
-    Raises:
-        WeightsError: not readable, or not a state dict.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"There is no file {path}.") from error
-    except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as error:
-        raise WeightsError(f"{path.name} is not a readable file of weights.") from error
-    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
-        raise WeightsError(f"{path.name} holds no state dict: it must be a table of names and tensors.")
-    return state

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from engine.errors import WeightsError
 from engine.networks.measured import InstanceNorm, Measured
-from engine.networks.pairs import read_state
+from engine.weights import read_state
 
 MAX_WIDTH = 256
 MAX_BLOCKS = 32
@@ -242,7 +242,7 @@ def _check_shapes(network: nn.Module, state: Mapping[str, Tensor], name: str) ->
             raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
 
 
-@cache
+@lru_cache(maxsize=2)
 def load_generator(path: Path, stamp: float) -> Generator:
     """A generator from a file: ``.safetensors``, or ``.pth`` that may hold nothing but tensors.
 

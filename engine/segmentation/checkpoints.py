@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from engine.errors import WeightsError
 from engine.features import file_sha256
 from engine.vision import import_torchvision
+from engine.weights import read_state
 
 PATCH_PX, INPUT_PX = 16, 1024
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, on the scale of bytes
@@ -91,17 +92,7 @@ def _check(name: str, path: Path, _modified_ns: int) -> None:
 
 
 def _network_in(path: Path) -> nn.Module:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"There is no file {path}.") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # what PyTorch raises at damaged files is not documented
-        raise WeightsError(f"{path.name} is no file of weights that PyTorch reads, or it is damaged.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path.name} holds something else than weights.")
-    return build(state, path.name)
+    return build(read_state(path, is_mapped=True), path.name)
 
 
 @dataclass(frozen=True)

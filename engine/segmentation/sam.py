@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from engine.segmentation import checkpoints
 from engine.segmentation.prompt import Prompt
 from engine.types import Progress, silent
+from engine.weights import stamp_of
 
 N_KEPT = 4  # pictures whose embedding is kept: 4 MB each
 GRID, N_AT_ONCE = 24, 32  # points along a side, and how many are asked in one pass
@@ -175,13 +177,17 @@ class Segmenter:
         return large[0, 0]
 
 
-@lru_cache(maxsize=1)
 def segmenter(name: str) -> Segmenter:
     """The Segmenter of a published network or of a file; the last one stays in memory.
 
     Raises:
         WeightsError: see ``checkpoints.load``.
     """
+    return _of_file(name, stamp_of(checkpoints.path_of(name) if name in checkpoints.PUBLISHED else Path(name)))
+
+
+@lru_cache(maxsize=1)
+def _of_file(name: str, _stamp: object) -> Segmenter:
     return Segmenter(checkpoints.load(name))
 
 

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -46,6 +46,18 @@ def is_held_out(name: str, one_in: int) -> bool:
     return one_in > 0 and name not in preset_works() and crc32(name.encode()) % one_in == 0
 
 
+def read_upright(path: Path) -> Image.Image | None:
+    """A picture in RGB, turned as its EXIF data say; None, and a line about it, if it cannot be read."""
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # what decoders raise at damaged files is not documented
+        print(f"{path} cannot be read and is left out: {error}.")
+        return None
+
+
 class Pictures(Protocol):
     """Pictures to train on. ``PictureFolder`` is one."""
 
@@ -58,7 +70,7 @@ class Pictures(Protocol):
 
 
 class PictureFolder:
-    """Every picture below a folder, in memory as bytes, in the order of names.
+    """Every picture below a folder that can be read, in memory as bytes, in the order of names.
 
     Args:
         folder: searched recursively.
@@ -75,8 +87,9 @@ class PictureFolder:
         self.names: list[str] = []
         paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES)
         for path in (path for path in paths if not is_held_out(path.name, held_out)):
-            with Image.open(path) as file:
-                picture = file.convert("RGB")
+            picture = read_upright(path)
+            if picture is None:
+                continue
             picture.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
             if min(picture.size) < min_side_px:
                 continue

@@ -43,7 +43,7 @@ class Recipe:
         steps, batch: how long, and pictures a step.
         crop_h_px, crop_w_px: what a step sees of a picture, divisible by 32.
         low, high: scales at which pictures are seen, drawn log-uniformly.
-        rate: at its highest, a third into the run (one cycle).
+        rate: at its highest, a tenth into the run (one cycle).
         decay: of the weights.
         balance: 1 weighs classes by their median frequency (Eigen & Fergus 2015), 0 not at all.
         seed: of crops, dropout and the first weights.

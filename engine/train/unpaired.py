@@ -4,7 +4,8 @@ No picture of one kind needs a partner in the other: each network must fool a ju
 two after each other must give back the picture that went in.
 
 Source: Zhu 2017 (CycleGAN: least-squares GAN, cycle and identity terms, a pool of older results for the judges); Kim
-2017 (DiscoGAN: cross entropy, reconstruction, feature matching). Departs: compact widths by default, for a CPU.
+2017 (DiscoGAN: cross entropy, reconstruction, feature matching). Departs: compact widths by default, for a CPU; of
+DiscoGAN, reconstruction weighs ``cycle`` times as much as published, and the judges look at patches, as CycleGAN's do.
 
 The run folder holds ``checkpoint.pt`` (everything to go on from, bit for bit), ``log.jsonl``, preview sheets, a card,
 and ``a_to_b.safetensors`` and ``b_to_a.safetensors``, which the methods take as ``--option model=FILE``.

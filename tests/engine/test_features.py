@@ -11,6 +11,9 @@ from safetensors.torch import save_file
 from engine import features
 from engine.errors import SettingsError, WeightsError
 from engine.features import IMAGENET_MEAN, IMAGENET_STD, VGG19_CONVS, Vgg19, load_backbone
+from engine.networks.pairs import load_embedded
+from engine.sight import Sight
+from engine.strength import choose_strength
 from engine.types import Picture
 from engine.vision import import_torchvision
 
@@ -64,11 +67,35 @@ def test_a_file_gives_the_same_features_as_its_state(
     torch.testing.assert_close(a, Vgg19(state)(cat.rgb[None], ["relu3_1"])["relu3_1"])
 
 
+def test_a_file_that_took_anothers_place_is_read_anew(
+    state: dict[str, torch.Tensor], cat: Picture, tmp_path: Path
+) -> None:
+    path = tmp_path / "vgg.safetensors"
+    save_file(state, path)
+    old = load_backbone(str(path))
+    assert load_backbone(str(path)) is old
+    save_file({name: value / 2 for name, value in state.items()}, tmp_path / "other")
+    (tmp_path / "other").replace(path)
+    new = load_backbone(str(path))(cat.rgb[None], ["relu1_1"])["relu1_1"]
+    torch.testing.assert_close(new, old(cat.rgb[None], ["relu1_1"])["relu1_1"] / 2)
+
+
+def test_whoever_looks_on_another_device_leaves_the_others_where_they_are(cat: Picture) -> None:
+    """ "meta" stands for a GPU: any device that is not the processor."""
+    meta = torch.device("meta")
+    Sight(load_backbone("embedded", meta), meta)
+    load_embedded(is_unpooling=False).to(meta)
+    load_embedded.cache_clear()
+    assert {p.device.type for p in load_backbone("embedded", meta).parameters()} == {"meta"}
+    assert {p.device.type for p in load_backbone("embedded").parameters()} == {"cpu"}
+    assert choose_strength(cat, None, lambda picture, _mask, _strength: picture.rgb) == 1.0
+
+
 def test_wrong_files_are_refused_with_a_reason(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no file"):
         load_backbone(str(tmp_path / "none.safetensors"))
     (tmp_path / "text.safetensors").write_text("not weights")
-    with pytest.raises(WeightsError, match="not a readable safetensors"):
+    with pytest.raises(WeightsError, match="not a readable file of weights"):
         load_backbone(str(tmp_path / "text.safetensors"))
     with pytest.raises(WeightsError, match="no VGG-19 weights"):
         Vgg19({"conv.weight": torch.zeros(1)})

@@ -165,6 +165,24 @@ def test_trained_styles_are_found_by_preset_and_by_name_and_others_refused(cat: 
         stylize(cat, [Style("coffee", coffee)], Settings(method="msgnet", options={"trained": "nothing"}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("styles.senecio.512.gram", None),
+        ("styles.senecio.512.colors", torch.zeros(3)),
+        ("styles.senecio.512.gram", torch.full((2, 32, 33), torch.nan)),
+        ("styles.senecio.large.gram", torch.zeros(2, 32, 33)),
+        ("styles.gram", torch.zeros(2, 32, 33)),
+    ],
+)
+def test_codes_that_do_not_fit_are_told(key: str, value: Tensor | None) -> None:
+    state = weights.load_shipped("msgnet") | ({} if value is None else {key: value})
+    if value is None:
+        del state[key]
+    with pytest.raises(WeightsError, match="is no code of a style"):
+        manystyles.of_state(state, "msgnet.safetensors")
+
+
 def test_the_brush_follows_the_styles_size(cat: Picture, coffee: Picture) -> None:
     paintings = [
         stylize(cat, [Style("coffee", coffee)], Settings(method="msgnet", style_size_px=px)).picture.rgb

@@ -87,7 +87,7 @@ def picture() -> Picture:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     yield
-    sam.segmenter.cache_clear()
+    sam._of_file.cache_clear()
 
 
 def theirs_says(predictor: Any, prompt: Prompt) -> tuple[np.ndarray, float]:
@@ -285,7 +285,7 @@ class Trap:
 
 def test_a_file_that_holds_code_is_refused_and_the_code_does_not_run(tmp_path: Path) -> None:
     torch.save({"image_encoder": Trap(tmp_path / "sprung")}, tmp_path / "trap.pth")
-    with pytest.raises(WeightsError, match=r"trap\.pth is no file of weights"):
+    with pytest.raises(WeightsError, match=r"trap\.pth is not a readable file of weights"):
         checkpoints.load(str(tmp_path / "trap.pth"))
     assert not (tmp_path / "sprung").exists()
 
@@ -297,8 +297,8 @@ def test_what_is_no_such_network_is_one_sentence(tmp_path: Path, oracle: nn.Modu
         "mask_decoder.iou_token.weight": torch.full_like(state["mask_decoder.iou_token.weight"], torch.nan)
     }
     cases = {
-        "text.pth": (b"not weights", "no file of weights"),
-        "list.pth": ([1, 2], "something else than weights"),
+        "text.pth": (b"not weights", "not a readable file of weights"),
+        "list.pth": ([1, 2], "holds no state dict"),
         "other.pth": ({"fc.weight": torch.ones(2, 2)}, "another network"),
         "lacking.pth": (lacking, "another network"),
         "broken.pth": (broken, "not numbers"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine import strokes
+from engine import features, strokes
 from engine.descent import descend_in_bands
 from engine.errors import Cancelled, SettingsError
 from engine.features import load_backbone
@@ -124,7 +124,7 @@ def test_no_strength_no_strokes(cat: Picture, style: Style) -> None:
 
 def test_strokes_are_laid_whoever_loaded_the_feature_network_first(portrait: Picture, style: Style) -> None:
     """Choosing a strength loads it where no gradients are kept; the descent needs them."""
-    load_backbone.cache_clear()
+    features._kept.cache_clear()
     small = Picture(portrait.rgb[:, 64:192, 64:192].contiguous())
     settings = Settings(quality="better", auto_strength=True)
     assert stylize(small, [style], settings).report["quality"] == "better"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.torch import save_file
 from skimage import data
 
@@ -372,6 +372,25 @@ def test_portraits_are_drawn_for_their_share_of_the_contents(tmp_path: Path) -> 
 
     assert share_of_the_portrait(0.0) == pytest.approx(0.1, abs=0.06)  # one of ten
     assert share_of_the_portrait(0.5) == pytest.approx(0.55, abs=0.08)
+
+
+def test_photos_are_upright_and_broken_ones_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cat = Image.fromarray(data.chelsea())
+    cat.save(tmp_path / "a.png")
+    before = PictureFolder(tmp_path)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6  # the file's top is the picture's right
+    cat.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "b.png", exif=turned)
+    cat.save(tmp_path / "c.jpg")
+    (tmp_path / "c.jpg").write_bytes((tmp_path / "c.jpg").read_bytes()[:9000])
+    (tmp_path / "d.png").write_text("no picture")
+    (tmp_path / "e.webp").mkdir()
+    photos = PictureFolder(tmp_path)
+    assert photos.names == ["a.png", "b.png"]
+    assert torch.equal(photos.pictures[0], before.pictures[0])
+    assert torch.equal(photos.pictures[1], before.pictures[0])
+    said = capsys.readouterr().out.splitlines()
+    assert ["c.jpg" in said[0], "d.png" in said[1], "e.webp" in said[2], len(said)] == [True, True, True, 3]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine import levels, weights
 from engine.errors import Cancelled, InputError, SettingsError, WeightsError
-from engine.networks.decoder import CHANNELS, LEVELS
+from engine.networks.decoder import CHANNELS, LEVELS, Encoded
 from engine.networks.pairs import NormalizedVgg, load_embedded, load_folder
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
@@ -178,6 +178,14 @@ def test_the_published_pair_loads_by_its_names_and_shapes(pair_folder: Path, cat
     assert pair.levels == (3, 2, 1)
     painted = stylize(cat, [Style("cat", cat)], wct(model=str(pair_folder))).picture.rgb
     assert torch.isfinite(painted).all()
+
+
+def test_a_pair_whose_file_changed_is_read_anew(pair_folder: Path) -> None:
+    first, kept = load_folder(pair_folder), NAMES[1][1]
+    assert load_folder(pair_folder) is first
+    torch.save(state_of(DECODERS[1], 99), pair_folder / f"{kept}.pth")
+    x = Encoded(torch.rand(1, 64, 8, 8))
+    assert not torch.equal(load_folder(pair_folder).decode(x, 1), first.decode(x, 1))
 
 
 def test_the_published_pair_computes_what_its_layers_say(pair_folder: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from engine import styles, weights
 from engine.errors import WeightsError
@@ -32,6 +34,27 @@ def test_shipped_weights_are_intact_small_and_have_a_card(name: str) -> None:
     card = (weights.FOLDER / entry.card).read_text("utf-8")
     assert "Trained on" in card
     assert "python -m engine.train" in card
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_a_damaged_file_of_a_user_is_one_sentence(tmp_path: Path, name: str) -> None:
+    path, rng = tmp_path / name, np.random.default_rng(0)
+    save = save_file if path.suffix == ".safetensors" else torch.save
+    save({"conv.weight": torch.rand(4, 3), "conv.bias": torch.rand(4)}, path)
+    good = np.frombuffer(path.read_bytes(), np.uint8)
+    for n_bytes in (1, 4, 16, 64) * 50:
+        data = good.copy()
+        data[rng.integers(len(data), size=n_bytes)] = rng.integers(256, size=n_bytes)
+        path.write_bytes(data.tobytes())
+        with suppress(WeightsError):
+            weights.read_state(path)
+    for data in (b"", b"\x80\x02}q\x00.", b"\x80\x02X\x02\x00\x00\x00\xff\xff.", b"\x80\x02h\x05."):
+        path.write_bytes(data)
+        with pytest.raises(WeightsError, match="not a readable file of weights"):
+            weights.read_state(path)
+    torch.save({1: torch.rand(3)}, tmp_path / "numbered.pth")
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        weights.read_state(tmp_path / "numbered.pth")
 
 
 def test_one_flipped_bit_is_noticed(copy: Path) -> None:
