@@ -35,6 +35,7 @@ ALONE = ("cars and people",)  # never paired: what is no part of a street ends u
 N_SAMPLES = 8
 LOOK_PX = 288  # longest side at which it looks: in the middle of the scales that it was trained on
 DAYLIGHT_MEAN, DAYLIGHT_STD = 0.41, 0.28  # of a channel of a photo of the training data, on average
+USUAL_MEANS, USUAL_STDS = (0.20, 0.64), (0.19, 0.33)  # 2 % of theirs are below, 2 % above
 EDGE_PX = 1024  # longest side at which borders are drawn: they are soft, and cost stays bounded
 UNSURE = 0.01  # variance from which on nothing is sure
 MIN_SHARE = 0.01  # of a picture: a smaller region is more likely a mistake
@@ -86,7 +87,7 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
         max(STRIDE_PX, round(side * LOOK_PX / max(rgb.shape[1:]) / STRIDE_PX) * STRIDE_PX) for side in rgb.shape[1:]
     ]
     small = F.interpolate(rgb[None].clamp(0, 1), size, mode="bilinear", antialias=True, align_corners=False)
-    answer = network().answer(small, n_samples, seed, on_progress)
+    answer = network().answer(in_daylight(small), n_samples, seed, on_progress)
     rows = [torch.tensor([CLASSES.index(name) for name in names]) for names in GROUPS.values()]
     probability = torch.stack([answer.probability[0, row].sum(0) for row in rows])  # (G, h, w)
     unsure = (answer.variance / UNSURE).clamp(0, 1)  # (1, h, w)
@@ -99,15 +100,20 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
 
 
 def in_daylight(rgb: Tensor) -> Tensor:
-    """Each channel (3, H, W) as bright and as varied as in the photos that the network knows: a red dusk has a sky."""
-    mean, std = rgb.mean((1, 2), keepdim=True), rgb.std((1, 2), keepdim=True)
+    """Each channel (..., 3, H, W) as bright and as varied as in photos that the network knows: a red dusk has a sky.
+
+    What is within their range already stays as it is: there the network sees no better for it, and ground worse.
+    """
+    mean, std = rgb.mean((-2, -1), keepdim=True), rgb.std((-2, -1), keepdim=True)
+    if all(bool(((low <= x) & (x <= high)).all()) for x, (low, high) in ((mean, USUAL_MEANS), (std, USUAL_STDS))):
+        return rgb
     return ((rgb - mean) * (DAYLIGHT_STD / (std + 0.02)) + DAYLIGHT_MEAN).clamp(0, 1)
 
 
-def _resized(rgb: Tensor, longest_px: int, multiple: int = 1) -> Tensor:
-    """A picture of at most this longest side, its sides divisible by a number."""
-    scale = min(1.0, longest_px / max(rgb.shape[1:])) if multiple == 1 else longest_px / max(rgb.shape[1:])
-    size = [max(multiple, round(side * scale / multiple) * multiple) for side in rgb.shape[1:]]
+def _resized(rgb: Tensor, longest_px: int) -> Tensor:
+    """A picture of at most this longest side."""
+    scale = min(1.0, longest_px / max(rgb.shape[1:]))
+    size = [max(1, round(side * scale)) for side in rgb.shape[1:]]
     return F.interpolate(rgb[None].clamp(0, 1), size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
