@@ -131,9 +131,9 @@ def paint_measured(
         return tile.cut(painted).float().clamp_(0, 1).cpu()
 
     stride_px = network.stride_px
-    tile_px = -(-(longest if is_small else TILE_PX) // stride_px) * stride_px
-    margin_px = -(-network.margin_px // stride_px) * stride_px
-    painted = paint_tiles(
+    wanted_px = longest if is_small else TILE_PX, network.margin_px
+    tile_px, margin_px = (-(-px // stride_px) * stride_px for px in wanted_px)
+    return paint_tiles(
         large,
         paint,
         tile_px=tile_px,
@@ -142,8 +142,7 @@ def paint_measured(
         beyond_px=network.beyond_px,
         prepare=measure,
         on_tile=on_tile,
-    )
-    return painted[:, :, : rgb.shape[2], : rgb.shape[3]]
+    )[:, :, : rgb.shape[2], : rgb.shape[3]]
 
 
 def crops_of(rgb: Tensor, stride_px: int, *, is_small: bool) -> Tensor:

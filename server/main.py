@@ -212,7 +212,6 @@ class Supervisor:
             from server.ui import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
 
             mount_page(app, self.engine, self.port)
-            self.engine.page = f"http://127.0.0.1:{self.port}"
         self.engine.guard = Guard(app, self.port, token)
         config = uvicorn.Config(
             self.engine.guard,

@@ -85,6 +85,7 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
     )
     blocks.has_launched = True  # else gradio takes any path that a client names for an uploaded file
     app.add_middleware(Shell, engine=engine)
+    engine.page = f"http://127.0.0.1:{port}"
 
 
 class Shell:

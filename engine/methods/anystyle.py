@@ -260,7 +260,7 @@ def _paint_at_size(
             return painted.float().clamp_(0, 1).cpu()
 
     tile_px, beyond_px = (pad_length(max(large.shape[2:])), BEYOND_PX) if is_small(large) else (TILE_PX, MARGIN_PX)
-    painted = paint_tiles(
+    return paint_tiles(
         large,
         paint_tile,
         tile_px=tile_px,
@@ -269,8 +269,7 @@ def _paint_at_size(
         beyond_px=beyond_px,  # the whole margin: tiles of fewer shapes leave less memory behind
         prepare=measure,
         on_tile=on_tile,
-    )
-    return painted[:, :, :height, :width]
+    )[:, :, :height, :width]
 
 
 def is_small(content: Tensor) -> bool:
