@@ -18,7 +18,7 @@ from engine.methods import Job
 from engine.networks.decoder import Encoded
 from engine.networks.pairs import Pair, stride_px
 from engine.progress import part, watched
-from engine.tiles import Tile, lay_tiles
+from engine.tiles import Tile, halving, lay_tiles
 from engine.types import Region, Style
 from engine.whitening import Affine, Moments, Sums, at_size, blend, measure, recoloring, spread
 
@@ -174,9 +174,14 @@ class Level:
         """Recolor (1, 3, H, W), measuring it first; sides are multiples of the stride."""
         height, width = rgb.shape[2:]
         tile_px = max(height, width) if height * width <= WHOLE_PX else TILE_PX
+        wanted = self.wanted(looks)
+        return halving(tile_px, STRIDE_PX, lambda side_px: self.paint_tiles(rgb, wanted, side_px))
+
+    def paint_tiles(self, rgb: Tensor, wanted: Sequence[Sequence[Moments]], tile_px: int) -> Tensor:
+        """The same, in tiles of a side: measured in all of them, then painted in each."""
+        height, width = rgb.shape[2:]
         tiles = lay_tiles(height, width, tile_px, self.pair.margin_px(self.level), STRIDE_PX)
         n_steps = 2 * len(tiles)
-        wanted = self.wanted(looks)
         sums: list[Sums] = []
         for n, tile in enumerate(tiles):
             encoded = self.encode(outer(rgb, tile), n / n_steps)

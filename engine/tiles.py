@@ -120,21 +120,38 @@ def paint_tiles(
     """
     height, width = (-(-side // stride_px) * stride_px for side in rgb.shape[2:])
     result = torch.empty(rgb.shape, dtype=torch.float32)
+
+    def all_tiles(tile_px: int) -> Tensor:
+        prepare(tile_px)
+        tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
+        for n_done, tile in enumerate(tiles):
+            on_tile(n_done, len(tiles))
+            kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
+            kept.copy_(paint(_around(rgb, tile), tile)[:, :, : kept.shape[2], : kept.shape[3]])
+        return result
+
+    return halving(tile_px, stride_px, all_tiles)
+
+
+def halving(tile_px: int, stride_px: int, paint: Callable[[int], Tensor]) -> Tensor:
+    """What is painted in tiles of a side, or, when memory runs out, all anew in tiles of half of it, and so on.
+
+    Args:
+        tile_px: the side to begin with.
+        stride_px: what sides are multiples of.
+        paint: the side -> the whole result.
+
+    Raises:
+        ResourceError: not enough memory even for the smallest tile.
+    """
     while True:
         try:
             with memory_errors("this picture"):
-                prepare(tile_px)
-                tiles = lay_tiles(height, width, tile_px, margin_px, stride_px, beyond_px)
-                for n_done, tile in enumerate(tiles):
-                    on_tile(n_done, len(tiles))
-                    kept = result[:, :, tile.top : tile.bottom, tile.left : tile.right]
-                    kept.copy_(paint(_around(rgb, tile), tile)[:, :, : kept.shape[2], : kept.shape[3]])
+                return paint(tile_px)
         except ResourceError:
             tile_px = tile_px // 2 // stride_px * stride_px
             if tile_px < MIN_TILE_PX:
                 raise
-        else:
-            return result
 
 
 def _around(rgb: Tensor, tile: Tile) -> Tensor:

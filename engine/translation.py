@@ -76,7 +76,7 @@ def load(name: str, kind: str) -> Generator:
     if not name and weights.is_here(kind):
         return build(weights.load_shipped(kind), kind)
     path = find_model(name, kind).resolve()
-    network = load_generator(path, path.stat().st_mtime)
+    network = load_generator(path, weights.stamp_of(path))
     if network.kind != kind:
         raise WeightsError(f"{path.name} is a network of {network.kind}: choose that method, or another file.")
     return network

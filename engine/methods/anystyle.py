@@ -128,7 +128,7 @@ def encode_picture(
         device: where to compute.
 
     Raises:
-        InputError: picture and weight differ in size.
+        InputError: picture and weight differ in size, or nothing of the style counts.
     """
     rgb, weight = _style_input(picture, weight, size_px)
     seen = hashlib.blake2b(repr(rgb.shape).encode(), digest_size=32)
@@ -156,6 +156,8 @@ def _style_input(picture: Picture, weight: Tensor | None, size_px: int) -> tuple
     if picture.alpha is not None and bool((picture.alpha < 1).any()):
         alpha = picture.alpha[None, None]
         weight = alpha if weight is None else weight * alpha
+    if weight is not None and not bool((weight > 0).any()):
+        raise InputError("Nothing of the style is visible in a region: give it at least one pixel.")
     factor = size_px / max(rgb.shape[2:])
     if factor < 1 or max(rgb.shape[2:]) < MIN_SIDE_PX:
         size = [max(STRIDE_PX, round(side * factor)) for side in rgb.shape[2:]]

@@ -243,17 +243,16 @@ def _check_shapes(network: nn.Module, state: Mapping[str, Tensor], name: str) ->
 
 
 @lru_cache(maxsize=2)
-def load_generator(path: Path, stamp: float) -> Generator:
+def load_generator(path: Path, _stamp: object) -> Generator:
     """A generator from a file: ``.safetensors``, or ``.pth`` that may hold nothing but tensors.
 
     Args:
         path: of the file.
-        stamp: its time of change, so that a file that was trained further is read again.
+        _stamp: ``weights.stamp_of`` it, so that a file that was trained further is read again.
 
     Raises:
         WeightsError: no such file, not readable, or no generator.
     """
-    del stamp
     return build(read_state(path), path.name)
 
 

@@ -76,21 +76,26 @@ class Scenes:
         split: "train" or "val".
 
     Raises:
-        InputError: no pictures there, or a label map is missing.
+        InputError: no pictures there that can be read, a label map is missing, or not of its picture's size.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
         paths = sorted(p for p in (folder / split).glob("*") if p.suffix.lower() in (".jpg", ".png"))
         if not paths:
             raise InputError(f"There are no pictures in {folder / split}.")
-        self.names = [path.stem for path in paths]
-        self.pictures = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
-        self.labels = []
+        self.names: list[str] = []
+        self.pictures: list[np.ndarray] = []
+        self.labels: list[np.ndarray] = []
         for path in paths:
             labels = folder / f"{split}annot" / f"{path.stem}.png"
             if not labels.is_file():
                 raise InputError(f"{labels} is missing: every picture needs a label map of the same name.")
-            self.labels.append(np.asarray(Image.open(labels)))
+            if (scene := _read_scene(path, labels)) is not None:
+                self.names.append(path.stem)
+                self.pictures.append(scene[0])
+                self.labels.append(scene[1])
+        if not self.names:
+            raise InputError(f"None of the pictures in {folder / split} can be read.")
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -125,6 +130,23 @@ class Scenes:
             rgb, labels = rgb.flip(2), labels.flip(1)
         gain = torch.from_numpy(rng.uniform(0.8, 1.2, (3, 1, 1)).astype(np.float32)) * float(rng.uniform(0.7, 1.3))
         return (rgb.clamp_min(1e-4) ** float(rng.uniform(0.75, 1.33)) * gain).clamp(0, 1), labels
+
+
+def _read_scene(path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """A picture (H, W, 3) and its labels (H, W); None, and a line about it, if one of them cannot be read."""
+    try:
+        with Image.open(path) as file, Image.open(labels_path) as labels_file:
+            picture, labels = np.asarray(file.convert("RGB")), np.asarray(labels_file)
+    except MemoryError:
+        raise
+    except Exception as error:  # what decoders raise at damaged files is not documented
+        print(f"{path} or its label map cannot be read and is left out: {error}.")
+        return None
+    if labels.shape != picture.shape[:2]:
+        raise InputError(
+            f"{labels_path} has the shape {labels.shape}, its picture {picture.shape[:2]}: one value a pixel, please."
+        )
+    return picture, labels
 
 
 class Training(Run):

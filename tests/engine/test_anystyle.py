@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from engine.errors import InputError
 from engine.methods import Job, anystyle
 from engine.networks.anystyle import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
@@ -157,6 +158,16 @@ def test_codes_of_a_style_do_not_depend_on_unseen_parts(net: AnyStyle, coffee: P
         other = anystyle.encode_picture(net, Picture(loud, alpha), None, 256, device)
         visible = anystyle.encode_picture(net, Picture(loud), None, 256, device)
     assert (calm - other).norm() < 0.02 * (calm - visible).norm()
+
+
+def test_a_part_of_a_style_that_is_not_visible_is_one_sentence(net: AnyStyle, coffee: Picture) -> None:
+    """As in the methods that look for strokes: silently another style would be painted."""
+    alpha = torch.ones(coffee.size)
+    alpha[:, :128] = 0
+    part = torch.zeros(coffee.size)
+    part[:, :64] = 1
+    with pytest.raises(InputError, match="Nothing of the style is visible in a region"):
+        anystyle.encode_picture(net, Picture(coffee.rgb, alpha), part, 256, torch.device("cpu"))
 
 
 def test_a_style_picture_is_looked_at_once(coffee: Picture, cat: Picture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,31 @@ def test_a_picture_without_labels_is_one_sentence(streets: Path, tmp_path: Path)
     (tmp_path / "train").mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "train" / "a.png")
     with pytest.raises(InputError, match=r"a\.png is missing: every picture needs a label map"):
+        training.Scenes(tmp_path, "train")
+
+
+def test_broken_pictures_are_left_out_with_a_line(
+    streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(streets, tmp_path / "set")
+    for broken in ("train/1.png", "trainannot/2.png"):
+        whole = (tmp_path / "set" / broken).read_bytes()
+        (tmp_path / "set" / broken).write_bytes(whole[: len(whole) // 2])
+    scenes = training.Scenes(tmp_path / "set", "train")
+    assert scenes.names == ["0", "3", "4", "5"]
+    assert torch.equal(scenes.item(1)[0], training.Scenes(streets, "train").item(3)[0])
+    said = capsys.readouterr().out
+    assert [line.count("is left out") for line in said.splitlines()] == [1, 1]
+
+
+def test_labels_of_another_size_and_a_folder_of_broken_pictures_are_one_sentence(tmp_path: Path) -> None:
+    for name in ("train", "trainannot"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (64, 48 if name == "train" else 64)).save(tmp_path / name / "a.png")
+    with pytest.raises(InputError, match="one value a pixel, please"):
+        training.Scenes(tmp_path, "train")
+    (tmp_path / "train" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="None of the pictures in"):
         training.Scenes(tmp_path, "train")
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engine import levels, weights
 from engine.errors import Cancelled, InputError, SettingsError, WeightsError
 from engine.networks.decoder import CHANNELS, LEVELS, Encoded
-from engine.networks.pairs import NormalizedVgg, load_embedded, load_folder
+from engine.networks.pairs import Embedded, NormalizedVgg, load_embedded, load_folder, stride_px
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Region, Settings, Style
@@ -101,6 +102,30 @@ def test_tiles_change_nothing(cat: Picture, coffee: Picture, monkeypatch: pytest
     monkeypatch.setattr(levels, "TILE_PX", 96)
     tiled = stylize(cat, [Style("coffee", coffee)], wct()).picture.rgb
     assert float((tiled - whole).abs().max()) <= 2 / 255
+
+
+@pytest.mark.parametrize("method", ["wct", "photowct"])
+def test_tiles_are_halved_when_memory_runs_out(
+    method: str, cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the midst of a picture, whose colors were measured in tiles that are not painted."""
+    content, style = Picture(F.interpolate(cat.rgb[None], (500, 700))[0]), Style("coffee", coffee)
+    whole = stylize(content, [style], Settings(method)).picture.rgb
+    too_wide: list[int] = []
+    decode = Embedded.decode
+
+    def too_large(self: Embedded, encoded: Encoded, level: int) -> Tensor:
+        features = encoded.features
+        width_px = features.shape[3] * stride_px(level)
+        if width_px > 600:
+            too_wide.append(width_px)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return decode(self, encoded, level)
+
+    monkeypatch.setattr(Embedded, "decode", too_large)
+    halved = stylize(content, [style], Settings(method)).picture.rgb
+    assert len(too_wide) == {"wct": 3, "photowct": 4}[method]  # once a level
+    assert float((halved - whole).abs().max()) <= 2 / 255
 
 
 def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
