@@ -47,7 +47,7 @@ N_MOMENTS = (
     2 * (HALF_CHANNELS + QUARTER_CHANNELS + EIGHTH_CHANNELS) + COLORING_CHANNELS * (COLORING_CHANNELS + 1) + RGB_MOMENTS
 )  # of a style, from which its latent comes
 LATENT_REACH = 4.0  # deviations that a style can be off at most
-GLAZE = 0.08  # share of the recolored picture in the painting: takes a 16th off the content distance, no stroke
+GLAZE = 0.11  # share of the recolored picture in the painting: takes a twelfth off the content distance, no stroke
 LATENT_UNIT = 0.2  # deviation of the latent, and with it what a step of Adam moves of what it modulates
 
 

@@ -110,16 +110,17 @@ def style_distance(result: Features, style: Targets) -> Tensor:
 def style_loss(result: Features, style: Targets) -> Tensor:
     """The training form of the style distance: (B,).
 
-    Roots of the distances, so that a style with a weak Gram matrix does not drown the batch and a nearly matched
-    layer still pulls; channel moments beside the Gram matrices, because their gradient is steadier early on.
+    The root of the mean Gram distance, so that a style with a weak Gram matrix does not drown the batch, while each
+    layer pulls by what it lacks: with a root per layer those that are nearly matched pull the most. Channel moments
+    beside it, a root for each, because their gradient is steadier early on.
     """
-    terms = []
+    grams, moments_off = [], []
     for r, s in zip(result, style, strict=True):
         for k in STYLE_LAYERS:
             found = layer_target(r[k])
-            terms.append((gram_distance(found, s[k]) + 1e-4).sqrt())
-            terms.append((moment_distance(found, s[k]) + 1e-4).sqrt())
-    return torch.stack(terms).mean(0)
+            grams.append(gram_distance(found, s[k]))
+            moments_off.append((moment_distance(found, s[k]) + 1e-4).sqrt())
+    return ((torch.stack(grams).mean(0) + 1e-4).sqrt() + torch.stack(moments_off).mean(0)) / 2
 
 
 def patch_loss(result: Features, style: Features, sharing: int = 1) -> Tensor:

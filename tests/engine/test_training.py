@@ -186,6 +186,23 @@ def test_the_gram_distance_equals_a_direct_sum() -> None:
     )
 
 
+def test_every_layer_pulls_by_what_it_lacks_in_the_style_distance() -> None:
+    """A Gram matrix that is nearly matched pulls less than one that is far off; with a root per layer it pulls more."""
+    rng = torch.Generator().manual_seed(0)
+    style = [{k: torch.rand(1, 8, 16, 16, generator=rng) for k in objective.STYLE_LAYERS} for _ in objective.SCALES]
+    target = objective.style_targets(style)
+    sizes = {k: 1.02 if k == "relu1_1" else 1.4 for k in objective.STYLE_LAYERS}  # of features, times the style's
+    grams = [(size**2 - 1) ** 2 for size in sizes.values()]
+    means = [((size - 1) ** 2 + 1e-4) ** 0.5 for size in sizes.values()]
+    gains = {k: torch.tensor(size, requires_grad=True) for k, size in sizes.items()}
+    result = [{k: gains[k] * x for k, x in level.items()} for level in style]
+    loss = objective.style_loss(result, target)
+    assert float(loss.detach()) == pytest.approx(((np.mean(grams) + 1e-4) ** 0.5 + np.mean(means)) / 2, rel=1e-3)
+    (2 * loss - torch.stack([((gain - 1).square() + 1e-4).sqrt() for gain in gains.values()]).mean()).sum().backward()
+    by_gram = {k: float(gain.grad) for k, gain in gains.items() if gain.grad is not None}
+    assert 0 < by_gram["relu1_1"] < 0.1 * by_gram["relu3_4"]
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_gradients_of_gram_and_mean_are_the_finite_differences(layout: torch.memory_format) -> None:
     features = torch.randn(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
