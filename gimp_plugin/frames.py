@@ -16,7 +16,8 @@ from typing import Any
 
 PROTOCOL = 1
 MAX_HEADER_BYTES = 64 * 1024
-MAX_SIDE_PX = 8192
+MAX_PIXELS = 100_000_000  # of one picture, whatever its sides; as in engine/limits.py
+MAX_SIDE_PX = 8192  # at which a picture or a style can be asked to be computed
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 
 Buffer = bytes | bytearray | memoryview
@@ -68,7 +69,7 @@ class Plane:
         data: exactly H * W * C * item size bytes.
 
     Raises:
-        WireError: dtype, shape or length do not fit together, or a side is over ``MAX_SIDE_PX``.
+        WireError: dtype, shape or length do not fit together, or more than ``MAX_PIXELS``.
     """
 
     dtype: str
@@ -96,17 +97,17 @@ def plane_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """Bytes of a plane, checked before anything is allocated.
 
     Raises:
-        WireError: unknown dtype, not 2 or 3 dimensions, a side that is not 1 to ``MAX_SIDE_PX``, more than 4 channels.
+        WireError: unknown dtype, not 2 or 3 dimensions, a side below 1, more than ``MAX_PIXELS`` or 4 channels.
     """
     require(dtype in ITEM_BYTES, f"A plane's dtype is one of {', '.join(ITEM_BYTES)}, not {dtype!r}.")
     require(
         len(shape) in (2, 3) and all(type(n) is int and n >= 1 for n in shape),
         "A plane has the shape (height, width) or (height, width, channels), each at least 1.",
     )
-    if max(shape[:2]) > MAX_SIDE_PX:
+    if shape[0] * shape[1] > MAX_PIXELS:
         raise WireError(
             "too_large",
-            f"The picture is {shape[1]} x {shape[0]} pixels; the engine takes at most {MAX_SIDE_PX} x {MAX_SIDE_PX}. "
+            f"The picture is {shape[1]} x {shape[0]} pixels; the engine takes at most {MAX_PIXELS // 10**6} megapixels. "
             "Select a smaller part or scale the layer down.",
         )
     require(len(shape) == 2 or shape[2] <= 4, "A plane has at most 4 channels.")

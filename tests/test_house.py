@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from engine import limits
+from gimp_plugin import wire
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("engine", "server", "gimp_plugin", "scripts", "tests", "benchmarks")
 MAX_LINES = 400
@@ -293,3 +296,7 @@ def test_texts_link_to_files_that_exist() -> None:
         if not (text.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_wire_and_the_engine_agree_on_the_largest_picture() -> None:
+    assert wire.MAX_PIXELS == limits.MAX_PIXELS
