@@ -107,7 +107,7 @@ def plane_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     if shape[0] * shape[1] > MAX_PIXELS:
         raise WireError(
             "too_large",
-            f"The picture is {shape[1]} x {shape[0]} pixels; the engine takes at most {MAX_PIXELS // 10**6} megapixels. "
+            f"The picture is {shape[1]} x {shape[0]} pixels; the engine takes {MAX_PIXELS // 10**6} megapixels. "
             "Select a smaller part or scale the layer down.",
         )
     require(len(shape) == 2 or shape[2] <= 4, "A plane has at most 4 channels.")
