@@ -12,15 +12,17 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 PROTOCOL = 1
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PIXELS = 100_000_000  # of one picture, whatever its sides; as in engine/limits.py
 MAX_SIDE_PX = 8192  # at which a picture or a style can be asked to be computed
+MAX_QUOTE = 60  # characters of a client's value that an error repeats
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 
 Buffer = bytes | bytearray | memoryview
+_Table = dict[str, tuple[str, tuple[int, ...], int, int]]  # name -> (dtype, shape, first byte, end byte)
 
 
 class WireError(Exception):
@@ -99,7 +101,7 @@ def plane_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     Raises:
         WireError: unknown dtype, not 2 or 3 dimensions, a side below 1, more than ``MAX_PIXELS`` or 4 channels.
     """
-    require(dtype in ITEM_BYTES, f"A plane's dtype is one of {', '.join(ITEM_BYTES)}, not {dtype!r}.")
+    require(dtype in ITEM_BYTES, f"A plane's dtype is one of {', '.join(ITEM_BYTES)}, not {brief(dtype)}.")
     require(
         len(shape) in (2, 3) and all(type(n) is int and n >= 1 for n in shape),
         "A plane has the shape (height, width) or (height, width, channels), each at least 1.",
@@ -161,8 +163,30 @@ def unpack_frame(kind: str, frame: Buffer) -> tuple[dict[str, Any], dict[str, Pl
         WireError: not a frame of this kind and protocol, or its sizes contradict each other.
     """
     view = memoryview(frame)
-    header, start = _read_header(view)
-    table = _plane_table(header, len(view) - start)
+    meta, table, start = _read_frame(kind, view, len(view))
+    body = view[start:]
+    return meta, {name: Plane(dtype, shape, body[a:b]) for name, (dtype, shape, a, b) in table.items()}
+
+
+def outline_frame(kind: str, head: Buffer, total_bytes: int) -> tuple[dict[str, Any], dict[str, Plane]]:
+    """What ``unpack_frame`` would give, from a frame's header alone: its planes have a length, but no pixels.
+
+    Args:
+        kind: what the frame must be.
+        head: the frame's first bytes: at least 8 + header length of them.
+        total_bytes: the whole frame's length (Content-Length).
+
+    Raises:
+        WireError: not a frame of this kind and protocol, or its sizes contradict each other.
+    """
+    meta, table, _ = _read_frame(kind, head, total_bytes)
+    # A range has the length of the pixels and takes no memory.
+    return meta, {name: Plane(dtype, shape, cast("Buffer", range(a, b))) for name, (dtype, shape, a, b) in table.items()}
+
+
+def _read_frame(kind: str, head: Buffer, total_bytes: int) -> tuple[dict[str, Any], _Table, int]:
+    header, start = _read_header(head)
+    table = _plane_table(header, total_bytes - start)
     info = header["__metadata__"]
     require(info.get("impasto") == kind, f"This frame is not a {kind}.")
     if info.get("protocol") != str(PROTOCOL):
@@ -172,8 +196,7 @@ def unpack_frame(kind: str, frame: Buffer) -> tuple[dict[str, Any], dict[str, Pl
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WireError("bad_request", "The frame's metadata is not JSON.") from error
     require(isinstance(meta, dict), "The frame's metadata is not an object.")
-    body = view[start:]
-    return meta, {name: Plane(dtype, shape, body[a:b]) for name, (dtype, shape, a, b) in table.items()}
+    return meta, table, start
 
 
 def kind_of(frame: Buffer) -> str:
@@ -199,8 +222,8 @@ def _read_header(head: Buffer) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _plane_table(header: dict[str, Any], body_bytes: int) -> dict[str, tuple[str, tuple[int, ...], int, int]]:
-    """name -> (dtype, shape, first byte, end byte), contiguous and filling the body exactly."""
+def _plane_table(header: dict[str, Any], body_bytes: int) -> _Table:
+    """Where the planes lie: contiguous, and filling the body exactly."""
     table = {}
     end = 0
     for name, entry in header.items():
@@ -209,10 +232,10 @@ def _plane_table(header: dict[str, Any], body_bytes: int) -> dict[str, tuple[str
         try:
             dtype, shape, (a, b) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         except (KeyError, TypeError, ValueError) as error:
-            raise WireError("bad_request", f"The entry of plane {name!r} is malformed.") from error
-        require(isinstance(dtype, str), f"The dtype of plane {name!r} is not a word.")
+            raise WireError("bad_request", f"The entry of plane {brief(name)} is malformed.") from error
+        require(isinstance(dtype, str), f"The dtype of plane {brief(name)} is not a word.")
         start, end = end, end + plane_bytes(dtype, shape)
-        require((a, b) == (start, end), f"The offsets of plane {name!r} do not fit its shape.")
+        require((a, b) == (start, end), f"The offsets of plane {brief(name)} do not fit its shape.")
         table[name] = (dtype, shape, start, end)  # our own numbers: 8.0 equals 8, but slices nothing
     require(end == body_bytes, f"The planes take {end} bytes, but {body_bytes} were declared.")
     return table
@@ -221,3 +244,9 @@ def _plane_table(header: dict[str, Any], body_bytes: int) -> dict[str, tuple[str
 def require(condition: bool, message: str) -> None:
     if not condition:
         raise WireError("bad_request", message)
+
+
+def brief(value: Any) -> str:
+    """A client's value as an error quotes it, which is no longer than a line."""
+    text = repr(value)
+    return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."

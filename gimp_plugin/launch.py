@@ -23,6 +23,7 @@ else:
     from client import Engine
 
 POLL_S = 0.1
+LOOK_S = 1.0  # while ours starts, a stranger on a dead engine's port may hold us no longer: we look again and again
 RELAUNCH_S = 3.0  # one that ended well has met another engine; if that one is gone too, start again
 HERE = Path(__file__).resolve().parent
 LOG_NAME = "engine-start.log"
@@ -184,7 +185,7 @@ def _start(installation: Installation, on_progress: Report, timeout_s: float) ->
     while (waited_s := time.monotonic() - started_at) < timeout_s:
         on_progress(1 - math.exp(-waited_s / 5), _waiting_message(waited_s))
         code = child.exit_code  # before looking: what it left behind is then seen
-        engine = _usable(installation.state_dir)
+        engine = _usable(installation.state_dir, LOOK_S)
         if engine is not None:
             return engine
         if code:
@@ -202,9 +203,9 @@ def _start(installation: Installation, on_progress: Report, timeout_s: float) ->
     )
 
 
-def _usable(state_dir: Path) -> Engine | None:
+def _usable(state_dir: Path, timeout_s: float | None = None) -> Engine | None:
     """The running engine, if it takes jobs. One of another version is asked to make room for ours."""
-    engine = Engine.probe(state_dir)
+    engine = Engine.probe(state_dir, timeout_s)
     if engine is None or engine.health.status == "draining":
         return None
     if engine.health.protocol == wire.PROTOCOL:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .frames import MAX_SIDE_PX, Buffer, Plane, WireError, pack_frame, require, unpack_frame
+    from .frames import MAX_PIXELS, Buffer, Plane, WireError, brief, outline_frame, pack_frame, require, unpack_frame
 else:
-    from frames import MAX_SIDE_PX, Buffer, Plane, WireError, pack_frame, require, unpack_frame
+    from frames import MAX_PIXELS, Buffer, Plane, WireError, brief, outline_frame, pack_frame, require, unpack_frame
 
 SEGMENT_REQUEST, SEGMENT_RESULT = "segment request", "segment result"
 EDGES = ("auto", "soft", "hard")
@@ -45,13 +45,13 @@ class SegmentRequest:
     def __post_init__(self) -> None:
         require(len(self.content.shape) == 3 and self.content.shape[2] == 4, "The content needs the shape (H, W, 4).")
         require(self.box is not None or bool(self.points), "Say where the object is: give a box, or a point on it.")
-        require(self.box is None or _are_pixels(self.box, 4), f"A box is four whole numbers, not {self.box!r}.")
+        require(self.box is None or _are_pixels(self.box, 4), f"A box is four whole numbers, not {brief(self.box)}.")
         points = (*self.points, *self.others)
         require(len(points) <= MAX_POINTS, f"Give at most {MAX_POINTS} points, not {len(points)}.")
         require(all(_are_pixels(point, 2) for point in points), "A point is two whole numbers.")
-        is_name = isinstance(self.model, str) and self.model.replace("-", "").isalnum()
-        require(is_name, f"A model is a name, not {self.model!r}.")
-        require(self.edge in EDGES, f"edge must be one of {', '.join(EDGES)}, not {self.edge!r}.")
+        is_name = isinstance(self.model, str) and self.model.replace("-", "").isalnum() and len(self.model) <= 64
+        require(is_name, f"A model is a name, not {brief(self.model)}.")
+        require(self.edge in EDGES, f"edge must be one of {', '.join(EDGES)}, not {brief(self.edge)}.")
 
     @property
     def max_result_bytes(self) -> int:
@@ -70,11 +70,27 @@ class SegmentRequest:
         Raises:
             WireError: the frame is not a valid request.
         """
-        meta, planes = unpack_frame(SEGMENT_REQUEST, frame)
+        return cls._read(*unpack_frame(SEGMENT_REQUEST, frame))
+
+    @classmethod
+    def outline(cls, head: Buffer, total_bytes: int) -> SegmentRequest:
+        """The request that a frame's header announces; its content has no pixels yet.
+
+        Args:
+            head, total_bytes: see ``outline_frame``.
+
+        Raises:
+            WireError: the frame is not a valid request, whatever its pixels.
+        """
+        return cls._read(*outline_frame(SEGMENT_REQUEST, head, total_bytes))
+
+    @classmethod
+    def _read(cls, meta: dict[str, Any], planes: dict[str, Plane]) -> SegmentRequest:
+        require(planes.keys() == {"content"}, "The request needs one plane, its content.")
         try:
             box = None if meta["box"] is None else tuple(meta["box"])
             points, others = (
-                tuple((p[0], p[1]) for p in meta[name][: MAX_POINTS + 1]) for name in ("points", "others")
+                tuple(tuple(point) for point in meta[name][: MAX_POINTS + 1]) for name in ("points", "others")
             )
             return cls(planes["content"], box, points, others, meta["model"], meta["edge"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -115,5 +131,5 @@ class SegmentResult:
 
 
 def _are_pixels(values: tuple[Any, ...], n: int) -> bool:
-    """Whether these are n coordinates, as far outside the picture as a picture is large at most."""
-    return len(values) == n and all(type(value) is int and abs(value) <= MAX_SIDE_PX for value in values)
+    """Whether these are n coordinates, as far outside the picture as any picture is large."""
+    return len(values) == n and all(type(value) is int and abs(value) <= MAX_PIXELS for value in values)

@@ -24,9 +24,11 @@ if TYPE_CHECKING or __package__:
         Buffer,
         Plane,
         WireError,
+        brief,
         check_header,
         frame_bytes,
         kind_of,
+        outline_frame,
         pack_frame,
         plane_bytes,
         require,
@@ -45,9 +47,11 @@ else:
         Buffer,
         Plane,
         WireError,
+        brief,
         check_header,
         frame_bytes,
         kind_of,
+        outline_frame,
         pack_frame,
         plane_bytes,
         require,
@@ -94,6 +98,9 @@ __all__ = [
 
 MAX_STYLES, MAX_SERIES = 8, 16
 MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
+MAX_NAME_CHARACTERS = 1024
+MIN_WEIGHT, MAX_WEIGHT = 1e-6, 1e6  # beyond these a share is nothing, or everything, to single precision
+MAX_OPTION_NUMBER = 1e15
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
 BLENDS = ("feather", "hard", "mrf")
@@ -107,7 +114,7 @@ class StyleEntry:
 
     Args:
         name: what the user sees; names the new layer.
-        weight: share in a blend, > 0; shares need not sum to 1.
+        weight: share in a blend, ``MIN_WEIGHT`` to ``MAX_WEIGHT``; shares need not sum to 1.
         preset: name from the engine's catalog.
         picture: (H, W, 4) R'G'B'A pixels.
     """
@@ -118,9 +125,14 @@ class StyleEntry:
     picture: Plane | None = None
 
     def __post_init__(self) -> None:
+        is_name = isinstance(self.name, str) and len(self.name) <= MAX_NAME_CHARACTERS
+        require(is_name, f"A style has a name of at most {MAX_NAME_CHARACTERS} characters.")
         require((self.preset is None) != (self.picture is None), "A style is either a preset or a picture.")
         require(isinstance(self.preset, str | None), "A preset is a name.")
-        require(math.isfinite(self.weight) and self.weight > 0, f"A style weight must be above 0, not {self.weight}.")
+        require(
+            _is_number(self.weight) and MIN_WEIGHT <= self.weight <= MAX_WEIGHT,
+            f"A style weight must be from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, not {brief(self.weight)}.",
+        )
         _require_rgba(self.picture, "style picture")
 
 
@@ -195,24 +207,32 @@ class StylizeRequest:
         for name, types in _SETTINGS.items():
             value = getattr(self, name)  # True is an int to Python, not to us
             is_right = isinstance(value, types) and (types == (bool,) or not isinstance(value, bool))
-            require(is_right, f"{name} is of the wrong type: {value!r}.")
-        require(0 <= self.strength <= 1, f"strength must be from 0 to 1, not {self.strength}.")
-        require(0 <= self.photoreal <= 1, f"photoreal must be from 0 to 1, not {self.photoreal}.")
+            require(is_right, f"{name} is of the wrong type: {brief(value)}.")
+        require(0 <= self.strength <= 1, f"strength must be from 0 to 1, not {brief(self.strength)}.")
+        require(0 <= self.photoreal <= 1, f"photoreal must be from 0 to 1, not {brief(self.photoreal)}.")
         for name, words in _WORDS.items():
             value = getattr(self, name)
-            require(value in words, f"{name} must be one of {', '.join(words)}, not {value!r}.")
+            require(value in words, f"{name} must be one of {', '.join(words)}, not {brief(value)}.")
         if self.style_size_px is not None:
             require(32 <= self.style_size_px <= MAX_SIDE_PX, f"The style size must be from 32 to {MAX_SIDE_PX} pixels.")
         if self.size_px is not None:
             require(16 <= self.size_px <= MAX_SIDE_PX, f"The size must be from 16 to {MAX_SIDE_PX} pixels.")
         _require_options(self.options)
-        require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, not {self.seed}.")
+        require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, not {brief(self.seed)}.")
 
     def _require_labels(self) -> None:
         _require_rgba(self.labels, "label map")
         _require_rgba(self.style_labels, "label map of the style")
         require((self.labels is None) == (self.style_labels is None), "Give both label maps, or none.")
+        is_one_picture = len(self.styles) == 1 and self.styles[0].picture is not None
+        require(
+            is_one_picture or not self.auto_regions,
+            "Regions are found for exactly one style, and that a picture: a preset has no regions.",
+        )
         if self.labels is not None:
+            require(
+                is_one_picture, "Label maps need exactly one style, and that a picture: a preset has no regions."
+            )
             require(not self.auto_regions, "Regions are found, or label maps are given, not both.")
             require(
                 self.labels.shape == self.content.shape,
@@ -239,19 +259,38 @@ class StylizeRequest:
         Raises:
             WireError: the frame is not a valid request.
         """
-        meta, planes = unpack_frame("request", frame)
+        return cls._read(*unpack_frame("request", frame))
+
+    @classmethod
+    def outline(cls, head: Buffer, total_bytes: int) -> StylizeRequest:
+        """The request that a frame's header announces: everything is valid, but its planes have no pixels yet.
+
+        Args:
+            head, total_bytes: see ``outline_frame``.
+
+        Raises:
+            WireError: the frame is not a valid request, whatever its pixels.
+        """
+        return cls._read(*outline_frame("request", head, total_bytes))
+
+    @classmethod
+    def _read(cls, meta: dict[str, Any], planes: dict[str, Plane]) -> StylizeRequest:
+        used = {"content", *_MAPS}
         try:
             entries = tuple(
-                StyleEntry(str(s["name"]), float(s["weight"]), s["preset"], planes.get(f"style.{i}"))
+                StyleEntry(s["name"], s["weight"], s["preset"], planes.get(f"style.{i}"))
                 for i, s in enumerate(meta["styles"][: MAX_STYLES + 1])
             )
             settings = {name: meta["settings"][name] for name in _SETTINGS if name not in _LATER}
             settings |= {name: meta["settings"][name] for name in _LATER if name in meta["settings"]}
             series = tuple(planes[f"series.{i}"] for i in range(sum(name.startswith("series.") for name in planes)))
             maps: dict[str, Any] = {name: planes.get(name) for name in _MAPS}
-            return cls(content=planes["content"], styles=entries, series=series, **maps, **settings)
+            request = cls(content=planes["content"], styles=entries, series=series, **maps, **settings)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
+        used |= {f"style.{i}" for i in range(len(entries))} | {f"series.{i}" for i in range(len(series))}
+        require(planes.keys() <= used, "The request has a plane that nothing asks for.")
+        return request
 
     @property
     def max_result_bytes(self) -> int:
@@ -319,10 +358,10 @@ class StylizeResult:
 def _require_options(options: Mapping[str, Any]) -> None:
     require(len(options) <= MAX_OPTIONS, f"Give at most {MAX_OPTIONS} options, not {len(options)}.")
     for name, value in options.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = _is_number(value) and abs(value) <= MAX_OPTION_NUMBER
         require(
             isinstance(name, str) and (isinstance(value, str) or is_number),
-            f"The option {name!r} is no number or word.",
+            f"The option {brief(name)} is no number or word.",
         )
         require(len(name) + len(str(value)) <= MAX_OPTION_CHARACTERS, "An option is too long.")
 
@@ -330,3 +369,10 @@ def _require_options(options: Mapping[str, Any]) -> None:
 def _require_rgba(plane: Plane | None, name: str) -> None:
     if plane is not None:
         require(len(plane.shape) == 3 and plane.shape[2] == 4, f"The {name} needs the shape (H, W, 4).")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number; True is one to Python, not to us."""
+    if isinstance(value, int):  # of which some are too large for isfinite
+        return not isinstance(value, bool)
+    return isinstance(value, float) and math.isfinite(value)

@@ -17,10 +17,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gimp_plugin.wire import ERROR_STATUS, PROTOCOL, WireError, proof
-from server import spool
-from server.guard import COOKIE, Guard
+from gimp_plugin.wire import PROTOCOL, WireError, proof
+from server import intake, spool
+from server.guard import COOKIE, Guard, error_answer, is_visit
 from server.jobs import DONE, FINAL, Job, Jobs
+from server.wording import without_paths
 from server.worker_process import WorkerProcess
 
 MAX_BODY_BYTES = 2 << 30
@@ -107,10 +108,14 @@ async def health(request: Request) -> Response:
 async def login(request: Request) -> Response:
     """Trade the one-time code of the web page's address for a cookie."""
     engine = engine_of(request)
+    if not is_visit(request.scope):  # else a program that looks ahead spends the code, and the user finds it spent
+        raise WireError("forbidden", "This address works once, for the browser that opens it.")
     cookie = engine.guard.redeem(request.query_params.get("code", "")) if engine.guard else None
     if cookie is None:
-        raise WireError("unauthorized", "This address was used already: run `impasto serve --ui` for a new one.")
-    response = RedirectResponse("/ui/", status_code=303)
+        raise WireError(
+            "unauthorized", "This address was used already or has expired: run `impasto serve --ui` for a new one."
+        )
+    response = RedirectResponse("/ui/", status_code=303, headers={"Cache-Control": "no-store"})
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
     return response
 
@@ -120,7 +125,7 @@ async def show_catalog(request: Request) -> Response:
     catalog = engine_of(request).worker.catalog
     if catalog is None:
         raise WireError("starting", "The engine is still starting. Try again in a few seconds.")
-    return JSONResponse(catalog)
+    return JSONResponse({name: value for name, value in catalog.items() if name != intake.MODELS_FOLDER})
 
 
 def job_id_of(request: Request) -> str:
@@ -148,7 +153,8 @@ async def put_job(request: Request) -> Response:
         raise WireError("too_large", f"A request has at most {MAX_BODY_BYTES >> 30} GiB: select a smaller part.")
     path = engine.spool / f"{uuid.uuid4()}.request"
     try:
-        digest = await spool.receive(request.stream(), int(length), path)
+        check_head = intake.checker(engine.worker.catalog)
+        digest = await spool.receive(request.stream(), int(length), path, check_head)
     except (ClientDisconnect, asyncio.TimeoutError) as error:
         raise WireError("bad_request", "The connection broke off in the middle of the request.") from error
     job = Job(job_id, digest, path, path.with_suffix(".result"))
@@ -230,28 +236,32 @@ async def shut_down(request: Request) -> Response:
     return JSONResponse({"status": "draining"}, status_code=202)
 
 
-def error_response(error: WireError, job_id: str | None) -> Response:
-    """An error body: a code, a sentence, the job; never a path or a traceback."""
-    headers = {"Retry-After": "5"} if error.code in ("busy", "starting", "draining") else None
-    body = {"error": {"code": error.code, "message": error.message, "job": job_id}}
-    return JSONResponse(body, status_code=ERROR_STATUS.get(error.code, 500), headers=headers)
+def error_response(request: Request, error: WireError, job_id: str | None) -> Response:
+    """An error body: a code, a sentence, the job; never a path or a traceback. A browser gets a page with the sentence.
+
+    The sentence may quote what the client sent, which may be a path too: see ``without_paths``.
+    """
+    shown = WireError(error.code, without_paths(error.message))
+    status, headers, body = error_answer(request.scope, shown, job_id)
+    return Response(body, status, headers)
 
 
 async def answer_wire_error(request: Request, error: Exception) -> Response:
     """A refusal."""
     if not isinstance(error, WireError):
         raise error
-    return error_response(error, request.path_params.get("id"))
+    return error_response(request, error, request.path_params.get("id"))
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
     """Starlette's own refusals (no such path, no such method) in our words."""
     status = error.status_code if isinstance(error, HTTPException) else 400
     code = {404: "not_found", 405: "bad_request"}.get(status, "bad_request")
-    body = {"error": {"code": code, "message": "The engine has nothing under this address.", "job": None}}
-    return JSONResponse(body, status_code=status)
+    answer = error_response(request, WireError(code, "The engine has nothing under this address."), None)
+    answer.status_code = status
+    return answer
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """A fault of ours; Starlette logs it."""
-    return error_response(WireError("failed", "The engine met a fault of its own. Its log says more."), None)
+    return error_response(request, WireError("failed", "The engine met a fault of its own. Its log says more."), None)

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine import methods
 from engine.errors import InputError, SettingsError
 from engine.labels import Color, pair_regions, split_labels
 from engine.series import Series, sample_series
 from engine.styles import load_preset
+from engine.translation import models_folder
 from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Region, Settings, Style
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
+from server import intake
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
 FULL_SCALE = {"U8": 255, "U16": 65535}
@@ -129,12 +132,15 @@ def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
     """A request's options; those that the engine checks itself it checks later.
 
     Raises:
-        WireError: one names a file of this computer, which no request may.
+        WireError: one names a file of this computer, which no request may, or a network that is not there.
     """
-    for name, value in request.options.items():
-        if isinstance(value, str) and any(sign in value for sign in "/\\:"):
-            raise WireError("unprocessable", f"The option {name} names a file: use the command line without --engine.")
-    return dict(request.options)
+    options = dict(request.options)
+    intake.refuse_files(options)
+    network = str(options.get(intake.NETWORK, ""))
+    usual = [option.default for option in methods.get(request.method).options if option.name == intake.NETWORK]
+    if network and usual and network not in usual:  # the engine itself would take any file of that name
+        options[intake.NETWORK] = str(intake.find_network(network, models_folder()))
+    return options
 
 
 def settings_of(request: StylizeRequest) -> Settings:

@@ -1,13 +1,18 @@
 """Who may talk to the engine: an ASGI shell around everything, the web page included.
 
-Against web pages in the user's browser (DNS rebinding, cross-site requests) exact Host and Origin sets and
-Sec-Fetch-Site; against other local users the token. No CORS, no regular expressions, no prefix matches.
+Against web pages in the user's browser (DNS rebinding, cross-site requests) exact host names, the Origin of the very
+Host, and Sec-Fetch-Site; against other local users the token. No CORS, no regular expressions, no prefix matches.
+
+The Host may say any port: through a forwarded one (``ssh -L 9000:127.0.0.1:PORT``) the page is reached under that.
+A rebound page cannot use it, because its browser says the page's own host name. A page on another local port cannot,
+because its Origin has that port and its Host ours. Who can choose both is no browser, and needs the token or cookie.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import html
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,9 +28,18 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "impasto"
+HOST_NAMES = frozenset({"127.0.0.1", "localhost"})
 OPEN_PATHS = frozenset({"/healthz", "/login"})
 PAGE = "/ui"
 IDLE_S = 30.0
+REFUSAL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+REFUSAL_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Impasto</title>
+<style>:root { color-scheme: light dark } body { font: 1.1rem/1.5 system-ui, sans-serif; margin: 15vh auto;
+max-width: 36rem; padding: 0 1rem }</style></head>
+<body><main><h1>Impasto</h1><p>SENTENCE</p></main></body></html>
+"""
 
 
 class Guard:
@@ -33,15 +47,12 @@ class Guard:
 
     Args:
         app: what is guarded.
-        port: of 127.0.0.1.
         token: the engine's secret.
     """
 
-    def __init__(self, app: App, port: int, token: str) -> None:
+    def __init__(self, app: App, token: str) -> None:
         self.app = app
         self.token = token
-        self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self.origins = {f"http://{host}" for host in self.hosts}
         self.cookie = secrets.token_hex(32)
         self.code: str | None = None
 
@@ -70,10 +81,10 @@ class Guard:
 
     def check(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
         """Raise ``WireError`` unless host, origin and secret are right; a header given twice is never right."""
-        if self._only(headers, b"host") not in self.hosts:
+        host = self._only(headers, b"host") or ""
+        if not is_ours(host):
             raise WireError("wrong_host", "The engine answers on 127.0.0.1 only.")
-        origin = self._only(headers, b"origin")
-        if origin is not None and origin not in self.origins:
+        if self._only(headers, b"origin") not in (None, f"http://{host}"):
             raise WireError("forbidden", "The engine does not answer other web pages.")
         if self._only(headers, b"sec-fetch-site") not in (None, "same-origin", "none"):
             raise WireError("forbidden", "The engine does not answer other web pages.")
@@ -82,7 +93,7 @@ class Guard:
         has_token, has_cookie = self._has_token(headers), self._has_cookie(headers)
         if has_token or (has_cookie and is_of_page(path)):
             return
-        if is_of_page(path):
+        if is_of_page(path) or path == "/":
             raise WireError("unauthorized", "This browser is not let in: run `impasto serve --ui` for a new address.")
         raise WireError("unauthorized", "The engine's token is missing or wrong. Start the filter from GIMP again.")
 
@@ -125,12 +136,43 @@ def _patient(receive: Receive) -> Receive:
     return receive_in_time
 
 
+def is_ours(host: str) -> bool:
+    """Whether a Host header names this computer's loopback, with a port in its one spelling."""
+    name, colon, port = host.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and not port.startswith("0") and len(port) < 6 and int(port) < 65536
+    return name in HOST_NAMES and bool(colon) and is_port
+
+
+def is_visit(scope: Scope) -> bool:
+    """Whether somebody opens an address in a browser, and no program looks ahead (HEAD, prefetch, preview)."""
+    headers = {name.lower(): value.decode("latin-1").lower() for name, value in scope["headers"]}
+    purposes = [headers.get(name, "") for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")]
+    is_navigation = headers.get(b"sec-fetch-mode", "navigate") == "navigate"
+    return scope["method"] == "GET" and is_navigation and not any(purposes)
+
+
+def error_answer(scope: Scope, error: WireError, job_id: str | None = None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a refusal: JSON, or a page with the sentence for a browser that shows pages."""
+    accepted = b",".join(value for name, value in scope["headers"] if name.lower() == b"accept")
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    if error.code in ("busy", "starting", "draining"):
+        headers["retry-after"] = "5"
+    if b"text/html" in accepted:
+        headers |= {"content-type": "text/html; charset=utf-8", "content-security-policy": REFUSAL_POLICY}
+        body = REFUSAL_PAGE.replace("SENTENCE", html.escape(error.message)).encode("utf-8", "replace")
+    else:
+        headers["content-type"] = "application/json"
+        body = json.dumps({"error": {"code": error.code, "message": error.message, "job": job_id}}).encode()
+    return ERROR_STATUS.get(error.code, 500), headers, body
+
+
 async def refuse(scope: Scope, send: Send, error: WireError) -> None:
     """Answer with an error body, or close a websocket."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    body = json.dumps({"error": {"code": error.code, "message": error.message, "job": None}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": ERROR_STATUS[error.code], "headers": headers})
+    status, headers, body = error_answer(scope, error)
+    headers["content-length"] = str(len(body))
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})

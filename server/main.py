@@ -27,7 +27,7 @@ from gimp_plugin import client
 from gimp_plugin.wire import Endpoint, WireError, state_dir
 from server import spool
 from server.app import Engine, make_app
-from server.connection import Connection
+from server.connection import MAX_UNACCEPTED, Connection, Shortage, accepted_at_once
 from server.guard import Guard
 from server.jobs import LEASE_S, Jobs
 from server.worker_process import UNLOAD_S, WorkerProcess
@@ -178,6 +178,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.drain = drain
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(MAX_UNACCEPTED)  # asyncio knows one figure for this and for what it accepts at once
+        asyncio.get_running_loop().set_exception_handler(Shortage(self.server_state.connections))
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.drain()
         await super().shutdown(sockets)
@@ -212,7 +218,7 @@ class Supervisor:
             from server.ui import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
 
             mount_page(app, self.engine, self.port)
-        self.engine.guard = Guard(app, self.port, token)
+        self.engine.guard = Guard(app, token)
         config = uvicorn.Config(
             self.engine.guard,
             log_config=None,
@@ -223,6 +229,7 @@ class Supervisor:
             loop="asyncio",
             proxy_headers=False,
             limit_concurrency=256,
+            backlog=accepted_at_once(),
             timeout_graceful_shutdown=2,
             ws="none" if not args.ui else "auto",
         )

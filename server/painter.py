@@ -6,6 +6,7 @@ import mmap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,13 +44,17 @@ def catalog() -> dict[str, Any]:
                 "takes": list(info.takes),
                 "is_ready": info.is_ready,
                 "options": [
-                    {"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning}
+                    {
+                        **{"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning},
+                        **{"low": o.low if isfinite(o.low) else None, "high": o.high if isfinite(o.high) else None},
+                    }
                     for o in info.options
                 ],
             }
             for info in methods.catalog()
         ],
         "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
+        "segment_models": list(segment.model_names()),
     }
 
 

@@ -8,12 +8,14 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+import stat
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from gimp_plugin.wire import MAX_HEADER_BYTES, Buffer, WireError, check_header
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 CHUNK_BYTES = 1 << 20
 TEMPORARY = ".tmp"  # suffix of a result that is not whole yet
 log = logging.getLogger("impasto")
@@ -55,16 +57,24 @@ def disk_error(error: OSError) -> WireError:
         return WireError(
             "disk_full", "There is no room left on the disk for the engine's working files. Free some and try again."
         )
+    if error.errno in TOO_MANY_OPEN:
+        return WireError("busy", "The engine has too many files and connections open. Try again in a moment.")
     return WireError("failed", "The engine could not write its working files. Its log says why.")
 
 
-async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) -> str:
+async def receive(
+    chunks: AsyncIterator[bytes],
+    total_bytes: int,
+    path: Path,
+    check_head: Callable[[Buffer, int], object] = check_header,
+) -> str:
     """Write a request's body to a file as it comes, its header checked before the planes are taken.
 
     Args:
         chunks: the body.
         total_bytes: what Content-Length says.
         path: file to write; removed again if anything fails.
+        check_head: gets the first bytes, the header complete among them, and ``total_bytes``; refuses by ``WireError``.
 
     Returns:
         The SHA-256 of the body.
@@ -85,7 +95,10 @@ async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) ->
                     raise WireError("bad_request", "The body is longer than its Content-Length.")
                 if not is_checked:
                     head += chunk
-                    is_checked = _header_is_complete(head, total_bytes)
+                    is_checked = _is_header_whole(head, total_bytes)
+                    if is_checked:
+                        check_head(head, total_bytes)
+                        head.clear()
                 digest.update(chunk)
                 file.write(chunk)
     except asyncio.TimeoutError:  # since Python 3.11 an OSError too, but the disk's least of all
@@ -103,15 +116,12 @@ async def receive(chunks: AsyncIterator[bytes], total_bytes: int, path: Path) ->
     return digest.hexdigest()
 
 
-def _header_is_complete(head: bytearray, total_bytes: int) -> bool:
-    """Whether the frame's header has arrived whole; then it is checked too."""
+def _is_header_whole(head: bytearray, total_bytes: int) -> bool:
+    """Whether the frame's header has arrived, or is of a length that no header has."""
     if len(head) < 8:
         return False
     length = int.from_bytes(head[:8], "little")
-    if 2 <= length <= MAX_HEADER_BYTES and len(head) < 8 + length:
-        return False
-    check_header(head, total_bytes)
-    return True
+    return len(head) >= 8 + length or not 2 <= length <= min(MAX_HEADER_BYTES, total_bytes - 8)
 
 
 def put_result(path: Path, buffers: list[Buffer]) -> None:

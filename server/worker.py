@@ -132,11 +132,13 @@ def main() -> None:
     heap.keep_freed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
+    from engine.translation import models_folder  # noqa: PLC0415
+    from server.intake import MODELS_FOLDER  # noqa: PLC0415
     from server.painter import Painter, catalog  # noqa: PLC0415
 
     warm_up()
     painter = Painter()
-    worker.run(painter.paint, catalog(), painter.rest)
+    worker.run(painter.paint, catalog() | {MODELS_FOLDER: str(models_folder())}, painter.rest)
 
 
 if __name__ == "__main__":

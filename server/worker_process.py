@@ -11,6 +11,7 @@ from typing import Any
 
 from gimp_plugin.wire import WireError
 from server.jobs import CANCELLED, DONE, FAILED, FINAL, Job, Jobs
+from server.wording import without_paths
 
 GRACE_S = 0.15  # what a worker gets to stop between two layers before it is killed
 UNLOAD_S = 300.0
@@ -186,7 +187,7 @@ class WorkerProcess:
         elif message["code"] == "cancelled":
             self.finish(job, cancelled(), CANCELLED)
         else:
-            self.finish(job, WireError(message["code"], message["message"]))
+            self.finish(job, WireError(message["code"], without_paths(message["message"])))
 
     def finish(self, job: Job, error: WireError | None = None, state: str = FAILED) -> None:
         """Bring a job to its end, unless it has come to it; a death that we caused ourselves is no failure."""
