@@ -12,6 +12,12 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or __package__:
+    from .private import read_ours
+else:
+    from private import read_ours
 
 
 @dataclass(frozen=True)
@@ -50,16 +56,16 @@ def state_dir() -> Path:
 def read_endpoint(folder: Path) -> Endpoint | None:
     """The endpoint that the last engine wrote, or None. It may be stale: check ``proof`` before any token is sent."""
     try:
-        values = json.loads((folder / "engine.json").read_text("utf-8"))
+        values = json.loads(read_ours(folder / "engine.json"))
         return Endpoint(int(values["port"]), int(values["pid"]), str(values["nonce"]), str(values["version"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
 
 
 def read_token(folder: Path) -> str | None:
     """The engine's secret (64 hex digits), or None where no engine ever ran."""
     try:
-        return (folder / "token").read_text("ascii").strip() or None
+        return read_ours(folder / "token").strip() or None
     except (OSError, ValueError):
         return None
 

@@ -181,7 +181,9 @@ def outline_frame(kind: str, head: Buffer, total_bytes: int) -> tuple[dict[str, 
     """
     meta, table, _ = _read_frame(kind, head, total_bytes)
     # A range has the length of the pixels and takes no memory.
-    return meta, {name: Plane(dtype, shape, cast("Buffer", range(a, b))) for name, (dtype, shape, a, b) in table.items()}
+    return meta, {
+        name: Plane(dtype, shape, cast("Buffer", range(a, b))) for name, (dtype, shape, a, b) in table.items()
+    }
 
 
 def _read_frame(kind: str, head: Buffer, total_bytes: int) -> tuple[dict[str, Any], _Table, int]:

@@ -135,8 +135,10 @@ class _Child:
         log_path = installation.state_dir / LOG_NAME
         try:
             installation.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.path.lexists(log_path) and not wire.is_ours(log_path.lstat()):
+                log_path.unlink()  # planted, while the folder was open to others
             is_long = log_path.exists() and log_path.stat().st_size > MAX_LOG_BYTES
-            with open(log_path, "wb" if is_long else "ab") as log:
+            with open(log_path, "wb" if is_long else "ab", opener=wire.open_ours) as log:
                 self._log_start = log.tell()
                 self._process = self._popen(installation, log)
         except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
 """The contract between the plug-in and the engine: requests, results, frames, errors, endpoint.
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
-``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames`` and
-``segment``, whose names everybody reads through it.
+``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames``,
+``private`` and ``segment``, whose names everybody reads through it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING or __package__:
         require,
         unpack_frame,
     )
+    from .private import is_ours, open_ours
     from .segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 else:
     from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
@@ -57,6 +58,7 @@ else:
         require,
         unpack_frame,
     )
+    from private import is_ours, open_ours
     from segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 
 __all__ = [
@@ -84,9 +86,13 @@ __all__ = [
     "StylizeRequest",
     "StylizeResult",
     "WireError",
+    "brief",
     "check_header",
     "frame_bytes",
+    "is_ours",
     "kind_of",
+    "open_ours",
+    "outline_frame",
     "pack_frame",
     "plane_bytes",
     "proof",
@@ -230,9 +236,7 @@ class StylizeRequest:
             "Regions are found for exactly one style, and that a picture: a preset has no regions.",
         )
         if self.labels is not None:
-            require(
-                is_one_picture, "Label maps need exactly one style, and that a picture: a preset has no regions."
-            )
+            require(is_one_picture, "Label maps need exactly one style, and that a picture: a preset has no regions.")
             require(not self.auto_regions, "Regions are found, or label maps are given, not both.")
             require(
                 self.labels.shape == self.content.shape,

@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import urllib.request
 from collections.abc import Callable, Sequence
+from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 from engine.errors import ResourceError, WeightsError
 from engine.registry import Published, place
+from server.wording import printable
 
 TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 18
@@ -38,11 +40,15 @@ def check_address(url: str, hosts: Sequence[str]) -> None:
     Raises:
         WeightsError: it is not.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise WeightsError(f"Nothing is fetched from {printable(url)}: it is no address.") from error
     is_listed = any(host.endswith(name) if name.startswith(".") else host == name for name in hosts)
     if parts.scheme != "https" or not is_listed or parts.username is not None:
-        raise WeightsError(f"Nothing is fetched from {parts.scheme}://{host}: it is no listed host by https.")
+        named = printable(f"{parts.scheme}://{host}")
+        raise WeightsError(f"Nothing is fetched from {named}: it is no listed host by https.")
 
 
 class CheckedRedirects(urllib.request.HTTPRedirectHandler):
@@ -89,12 +95,12 @@ def fetch(
         receive(file, partial, opener, on_progress)
     except HTTPError as error:
         raise WeightsError(
-            f"{file.url} answered {error.code} ({error.reason}): try later, or put it there by hand."
+            f"{file.url} answered {error.code} ({printable(error.reason)}): try later, or put it there by hand."
         ) from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: an address or a number that is none
         raise WeightsError(
-            f"{file.file} could not be fetched ({error}): check the connection and run the command again, it goes on "
-            f"where it was; or put the file into {file.folder} by hand."
+            f"{file.file} could not be fetched ({printable(error)}): check the connection and run the command again, "
+            f"it goes on where it was; or put the file into {file.folder} by hand."
         ) from error
     found = sha256_of(partial)
     expected = file.expected_sha256()
@@ -125,9 +131,13 @@ def receive(file: Published, partial: Path, opener: Opener, on_progress: Callabl
         request.remove_header("Range")
         answer, have = opener.open(request, timeout=TIMEOUT_S), 0
     with answer:
+        if answer.status not in (OK, PARTIAL):
+            raise OSError(f"the host answered {answer.status} and sent no file")
         if answer.status != PARTIAL:
             have = 0
-        total = file.n_bytes or have + int(answer.headers.get("Content-Length") or 0)
+        total = file.n_bytes or whole_bytes(answer.headers, have)
+        if not total and file.expected_sha256() is None and not answer.headers.get("Transfer-Encoding"):
+            raise OSError("the host does not say how long it is, and nobody says its checksum")
         check_room(partial, total - have)
         with partial.open("ab" if have else "wb") as out:
             while block := answer.read(BLOCK_BYTES):
@@ -138,6 +148,23 @@ def receive(file: Published, partial: Path, opener: Opener, on_progress: Callabl
                 on_progress(have / total if total else 0.0, f"{have / 1e6:.1f} MB")
     if total and have < total:
         raise OSError(f"the connection was cut after {have} of {total} bytes")
+
+
+def whole_bytes(headers: Message, have: int) -> int:
+    """The length of the whole file, of which we have some; 0 where the host does not state it.
+
+    Raises:
+        OSError: what it states is no length, or more than any file of weights has.
+    """
+    stated = headers.get("Content-Length")
+    if stated is None:
+        return 0
+    length = stated.strip()
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise OSError(f"the host states a length of {length!r}")
+    if have + int(length) > LARGEST_BYTES:
+        raise OSError(f"the host states a length of {length} bytes, and {LARGEST_BYTES} are the most")
+    return have + int(length)
 
 
 def check_room(path: Path, n_bytes: int) -> None:

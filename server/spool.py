@@ -8,29 +8,49 @@ import hashlib
 import logging
 import os
 import shutil
-import stat
+import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
-from gimp_plugin.wire import MAX_HEADER_BYTES, Buffer, WireError, check_header
+from gimp_plugin.wire import MAX_HEADER_BYTES, Buffer, WireError, check_header, is_ours
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 CHUNK_BYTES = 1 << 20
+# What we open in the state folder. A link among them would lead us, or what we write, to any file of the user.
+LOGS = ("engine.log", "engine.log.1", "engine.log.2", "worker.log", "engine-start.log")
+OURS = ("token", "engine.json", "lock", "host", "hosts", "jobs", "kept", "page", *LOGS)
 TEMPORARY = ".tmp"  # suffix of a result that is not whole yet
 log = logging.getLogger("impasto")
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder that only its owner can enter (0700)."""
+    """Make a folder that only its owner can enter (0700), and free it of what others may have planted before.
+
+    Raises:
+        WireError: it is another user's, or holds what cannot be removed.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform != "win32" and folder.stat().st_uid != os.geteuid():
+        raise WireError("failed", f"{folder} belongs to another user: remove it, or set IMPASTO_STATE_DIR to another.")
     folder.chmod(0o700)  # it may have been there before
+    for name in OURS:
+        path = folder / name
+        if os.path.lexists(path) and not is_ours(path.lstat()):
+            log.warning("%s was a link or of another user: removed", name)
+            wipe(path)
+            if os.path.lexists(path):
+                raise WireError("failed", f"{path} belongs to another user and cannot be removed: remove it.")
     return folder
 
 
-def wipe(folder: Path) -> None:
-    """Remove a folder and all in it; a missing one is fine."""
-    shutil.rmtree(folder, ignore_errors=True)
+def wipe(path: Path) -> None:
+    """Remove a folder and all in it, or a link or file in its place; a missing one is fine. No link is followed."""
+    with suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def discard(path: Path) -> None:

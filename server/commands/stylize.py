@@ -83,8 +83,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
     Raises:
         SettingsError: a value is out of range.
     """
+    from engine.errors import SettingsError  # noqa: PLC0415
     from engine.types import Settings  # noqa: PLC0415
 
+    if options.backbone not in ("embedded", "vgg19") and not Path(options.backbone).is_file():
+        raise SettingsError(
+            f"There is no file {options.backbone}: --backbone takes embedded, vgg19 or a .safetensors file."
+        )
     return Settings(
         method=options.method,
         strength=1.0 if options.strength == "auto" else options.strength,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gimp_plugin import client, wire
+from gimp_plugin import errand, wire
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import Plane, SegmentRequest, SegmentResult, WireError
 from tests.gimp.fake_engine import FakeEngine
@@ -131,4 +131,4 @@ def test_a_mask_of_another_size_is_refused(server: FakeEngine, monkeypatch: pyte
     monkeypatch.setattr("tests.gimp.fake_engine.bright", lambda _request: Plane("U8", (2, 2), bytes(4)))
     with pytest.raises(WireError) as caught:
         engine_of(server).find_object(REQUEST)
-    assert caught.value.message == client.WRONG_SIZE
+    assert caught.value.message == errand.WRONG_SIZE

@@ -18,7 +18,11 @@ from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
 from server.spool import disk_error, put_result
 from server.worker import Worker, claim_stdout
 
-CATALOG = {"version": "0", "methods": [{"name": "anystyle"}], "styles": [{"name": name} for name in ("invert", "any", "preset")]}
+CATALOG = {
+    "version": "0",
+    "methods": [{"name": "anystyle"}],
+    "styles": [{"name": name} for name in ("invert", "any", "preset")],
+}
 
 
 def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:

@@ -71,7 +71,9 @@ def test_another_host_name_is_refused_even_with_the_token(engine: RunningEngine,
     """DNS rebinding (Ollama CVE-2024-28224): the page's name leads here, and the browser says that name."""
     port = engine.port
     hosts = [
-        f"rebind.example:{port}", "rebind.example", "127.0.0.1", "localhost", f"127.0.0.1:{port + 1}",
+        f"rebind.example:{port}", "rebind.example", "127.0.0.1", "localhost", "127.0.0.1:", "127.0.0.1:0",
+        "localhost:x", "127.0.0.1:65536", "127.0.0.1:-1", f"127.0.0.1:{port}:{port}", f"127.0.0.2:{port}",
+        "127.0.0.1:\xb2", f" :{port}", f":{port}",
         f"127.0.0.1.nip.example:{port}", f"localhost.example:{port}", f"127.0.0.1:{port}.example",
         f"user@127.0.0.1:{port}", f"127.0.0.1:{port}@example", f"0.0.0.0:{port}", f"[::1]:{port}", f"127.1:{port}",
         f"LOCALHOST:{port}", f"localhost.:{port}", f"127.0.0.1:0{port}", "",
@@ -86,7 +88,8 @@ def test_another_web_page_is_refused_even_with_the_token(engine: RunningEngine, 
     port = engine.port
     origins = [
         "https://example.com", "null", "", "http://localhost", f"https://127.0.0.1:{port}", f"http://LOCALHOST:{port}",
-        f"http://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port}.example", f"http://127.0.0.1:{port}/", "file://",
+        f"http://127.0.0.1:{port + 1}", f"http://localhost:{port}",
+        f"http://127.0.0.1:{port}.example", f"http://127.0.0.1:{port}/", "file://",
     ]  # fmt: skip
     pages = [("Origin", origin) for origin in origins]
     sites = [("Sec-Fetch-Site", site) for site in ("cross-site", "same-site", "", "Same-Origin")]
@@ -123,6 +126,8 @@ def test_our_own_names_are_answered(engine: RunningEngine) -> None:
         [token, ("Host", f"localhost:{port}"), ("Origin", f"http://localhost:{port}")],
         [token, ("Origin", f"http://127.0.0.1:{port}"), ("Sec-Fetch-Site", "same-origin")],
         [token, ("Sec-Fetch-Site", "none")],
+        [token, ("Host", "127.0.0.1:9000"), ("Origin", "http://127.0.0.1:9000")],  # ssh -L 9000:127.0.0.1:PORT
+        [token, ("Host", "localhost:1"), ("Sec-Fetch-Site", "same-origin")],
     ):
         assert engine.ask("GET", "/v1/catalog", headers=headers).status == 200, headers
 
@@ -136,6 +141,17 @@ def test_our_own_names_are_answered(engine: RunningEngine) -> None:
 def test_no_spelling_of_an_address_goes_round_the_token(engine: RunningEngine, path: str) -> None:
     answer = engine.ask("GET", path, headers=[("Host", f"127.0.0.1:{engine.port}")])
     assert (answer.status, answer.code) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000"])
+def test_a_forwarded_port_opens_nothing_to_other_pages(engine: RunningEngine, host: str) -> None:
+    """Any port may be in the Host, but the Origin must be that of the very Host, and the token is still asked for."""
+    port, token = engine.port, engine.authorized[0]
+    assert knock(engine, "GET", "/v1/catalog", [("Host", host)]).status == 401
+    assert knock(engine, "GET", "/v1/catalog", [("Host", host), token]).status == 200
+    for origin in (f"http://127.0.0.1:{port}", "http://127.0.0.1:9001", "http://e.example:9000", f"https://{host}"):
+        answer = knock(engine, "GET", "/v1/catalog", [("Host", host), token, ("Origin", origin)])
+        assert (answer.status, answer.code) == (403, "forbidden"), origin
 
 
 def test_a_preflight_is_refused(engine: RunningEngine) -> None:
@@ -217,7 +233,7 @@ def guarded(tmp_path: Path) -> Guard:
     jobs = Jobs()
     worker = WorkerProcess(["false"], jobs, tmp_path / "worker.log")
     engine = Engine(jobs, worker, tmp_path, token="t" * 64, nonce="n", version="0", shut_down=lambda: None)
-    engine.guard = Guard(make_app(engine), 1234, engine.token)
+    engine.guard = Guard(make_app(engine), engine.token)
     return engine.guard
 
 
@@ -239,6 +255,50 @@ def test_the_code_of_the_page_buys_one_cookie_once(guarded: Guard) -> None:
             assert (await call(guarded, path, [("Cookie", pair)])).status == 401
 
     asyncio.run(story())
+
+
+LOOKS_AHEAD = [
+    ("HEAD", []),
+    ("OPTIONS", []),
+    ("GET", [("Sec-Purpose", "prefetch")]),
+    ("GET", [("Sec-Purpose", "prefetch;prerender")]),
+    ("GET", [("Purpose", "prefetch")]),
+    ("GET", [("X-Purpose", "preview")]),
+    ("GET", [("X-Moz", "prefetch")]),
+    ("GET", [("Sec-Fetch-Mode", "no-cors")]),
+]
+
+
+@pytest.mark.parametrize(("method", "headers"), LOOKS_AHEAD)
+def test_a_program_that_looks_ahead_does_not_spend_the_code(guarded: Guard, method: str, headers: Headers) -> None:
+    async def story() -> None:
+        address = f"/login?code={guarded.new_code()}"
+        ahead = await call(guarded, address, headers, method=method)
+        assert "set-cookie" not in ahead.headers and ahead.status in (403, 405)
+        visit = await call(guarded, address, [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Site", "none")])
+        assert visit.status == 303 and visit.headers["cache-control"] == "no-store"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("path", ["/login?code=old", "/login", "/ui/", "/ui", "/", "/ui/nothing"])
+def test_a_browser_that_is_not_let_in_reads_a_sentence_and_not_json(guarded: Guard, path: str) -> None:
+    answer = asyncio.run(call(guarded, path, [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]))
+    page = answer.body.decode()
+    assert answer.status == 401 and answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert (
+        page.startswith("<!doctype html>") and "run `impasto serve --ui`" in page
+    assert "{" not in page.split("<main>")[1]
+    )
+    assert "script" not in page and "default-src 'none'" in answer.headers["content-security-policy"]
+    assert asyncio.run(call(guarded, path)).code == "unauthorized"  # who asks for no page gets the code
+
+
+def test_what_a_browser_is_shown_is_text_and_never_markup(guarded: Guard) -> None:
+    error = wire.WireError("bad_request", "<script>x</script> \ud800")
+    scope = {"headers": [(b"accept", b"text/html")]}
+    _, _, body = guard_module.error_answer(scope, error)
+    assert b"<script>" not in body and b"&lt;script&gt;" in body
 
 
 def test_a_body_that_stops_coming_is_given_up(guarded: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
