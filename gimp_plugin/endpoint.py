@@ -65,9 +65,10 @@ def read_endpoint(folder: Path) -> Endpoint | None:
 def read_token(folder: Path) -> str | None:
     """The engine's secret (64 hex digits), or None where no engine ever ran."""
     try:
-        return read_ours(folder / "token").strip() or None
+        token = read_ours(folder / "token").strip()
     except (OSError, ValueError):
         return None
+    return token if token.isascii() and token else None
 
 
 def proof(token: str, nonce: str, challenge: str) -> str:

@@ -104,7 +104,6 @@ __all__ = [
 
 MAX_STYLES, MAX_SERIES = 8, 16
 MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
-MAX_NAME_CHARACTERS = 1024
 MIN_WEIGHT, MAX_WEIGHT = 1e-6, 1e6  # beyond these a share is nothing, or everything, to single precision
 MAX_OPTION_NUMBER = 1e15
 COLOR_MODES = ("style", "luminance", "match")
@@ -131,8 +130,7 @@ class StyleEntry:
     picture: Plane | None = None
 
     def __post_init__(self) -> None:
-        is_name = isinstance(self.name, str) and len(self.name) <= MAX_NAME_CHARACTERS
-        require(is_name, f"A style has a name of at most {MAX_NAME_CHARACTERS} characters.")
+        require(isinstance(self.name, str), "A style needs a name.")
         require((self.preset is None) != (self.picture is None), "A style is either a preset or a picture.")
         require(isinstance(self.preset, str | None), "A preset is a name.")
         require(
@@ -230,13 +228,7 @@ class StylizeRequest:
         _require_rgba(self.labels, "label map")
         _require_rgba(self.style_labels, "label map of the style")
         require((self.labels is None) == (self.style_labels is None), "Give both label maps, or none.")
-        is_one_picture = len(self.styles) == 1 and self.styles[0].picture is not None
-        require(
-            is_one_picture or not self.auto_regions,
-            "Regions are found for exactly one style, and that a picture: a preset has no regions.",
-        )
         if self.labels is not None:
-            require(is_one_picture, "Label maps need exactly one style, and that a picture: a preset has no regions.")
             require(not self.auto_regions, "Regions are found, or label maps are given, not both.")
             require(
                 self.labels.shape == self.content.shape,

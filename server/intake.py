@@ -20,8 +20,8 @@ from gimp_plugin.wire import (
     StylizeRequest,
     WireError,
     brief,
-    check_header,
     kind_of,
+    outline_frame,
 )
 
 Catalog = Mapping[str, Any]
@@ -58,10 +58,10 @@ def check(head: Buffer, total_bytes: int, catalog: Catalog | None) -> StylizeReq
     Raises:
         WireError: it is refused.
     """
-    check_header(head, total_bytes)
     kind = kind_of(head)
     if kind not in ("request", SEGMENT_REQUEST):
         raise WireError("bad_request", f"The engine takes requests, not a {brief(kind)}.")
+    outline_frame(kind, head, total_bytes)
     try:
         if kind == SEGMENT_REQUEST:
             found = SegmentRequest.outline(head, total_bytes)
@@ -93,6 +93,9 @@ def _check_segment(request: SegmentRequest, catalog: Catalog) -> None:
 
 def _check_stylize(request: StylizeRequest, catalog: Catalog) -> None:
     refuse_files(request.options)
+    is_one_picture = len(request.styles) == 1 and request.styles[0].picture is not None
+    if (request.auto_regions or request.labels is not None) and not is_one_picture:
+        raise refuse("Regions need exactly one style, and that a picture: a preset has no regions.")
     if "styles" in catalog:
         presets = [style["name"] for style in catalog["styles"]]
         for style in request.styles:

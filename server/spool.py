@@ -141,7 +141,7 @@ def _is_header_whole(head: bytearray, total_bytes: int) -> bool:
     if len(head) < 8:
         return False
     length = int.from_bytes(head[:8], "little")
-    return len(head) >= 8 + length or not 2 <= length <= min(MAX_HEADER_BYTES, total_bytes - 8)
+    return len(head) >= 8 + length or not 2 <= length <= MAX_HEADER_BYTES
 
 
 def put_result(path: Path, buffers: list[Buffer]) -> None:

@@ -220,11 +220,11 @@ def test_damaged_frames_never_cause_a_fault(engine: RunningEngine) -> None:
         statuses.append(answer.status)
         if answer.status == 202:
             last = engine.last_event(answer.json["id"])
-            assert last["state"] == "done" or last["error"]["code"] == "bad_request", last
+            assert last["state"] == "done", last  # what must fail is not taken
             engine.forget(answer.json["id"])
         else:
-            assert answer.code in ("bad_request", "too_large")
-    assert set(statuses) <= {202, 400, 413} and len(set(statuses)) > 1
+            assert answer.code in ("bad_request", "too_large", "unprocessable")
+    assert set(statuses) <= {202, 400, 413, 422} and len(set(statuses)) > 1
     assert "Traceback" not in engine.log
 
 

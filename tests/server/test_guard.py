@@ -286,10 +286,8 @@ def test_a_browser_that_is_not_let_in_reads_a_sentence_and_not_json(guarded: Gua
     answer = asyncio.run(call(guarded, path, [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]))
     page = answer.body.decode()
     assert answer.status == 401 and answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert (
-        page.startswith("<!doctype html>") and "run `impasto serve --ui`" in page
+    assert page.startswith("<!doctype html>") and "run `impasto serve --ui`" in page
     assert "{" not in page.split("<main>")[1]
-    )
     assert "script" not in page and "default-src 'none'" in answer.headers["content-security-policy"]
     assert asyncio.run(call(guarded, path)).code == "unauthorized"  # who asks for no page gets the code
 
