@@ -382,3 +382,12 @@ def test_options_of_a_method_are_taken_and_checked(
     assert "no option 'brush'; its options are statistic" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         stylize(folder, tmp_path / "out.png", "--option", "brush")
+
+
+@pytest.mark.parametrize("method", ["anystyle", "gatys"])
+def test_a_backbone_that_is_not_there_is_told_before_anything_is_painted(
+    folder: Path, tmp_path: Path, method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone.safetensors"
+    assert stylize(folder, tmp_path / "out.png", "--method", method, "--backbone", str(gone)) == 2
+    assert f"There is no file {gone}" in capsys.readouterr().err and not (tmp_path / "out.png").exists()

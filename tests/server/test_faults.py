@@ -231,7 +231,8 @@ def test_connections_that_ask_nothing_do_not_lock_anybody_out(start: Start) -> N
     engine = start(patch=patch).wait_ready()
     silent = [socket.create_connection(("127.0.0.1", engine.port), timeout=20) for _ in range(300)]
     for connection in silent[::2]:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
+        with contextlib.suppress(ConnectionError):  # the first ones had to make room already
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
     for connection in silent:
         with connection, contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
