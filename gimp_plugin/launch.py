@@ -135,7 +135,7 @@ class _Child:
         log_path = installation.state_dir / LOG_NAME
         try:
             installation.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.path.lexists(log_path) and not wire.is_ours(log_path.lstat()):
+            if os.path.lexists(log_path) and not wire.is_ours(log_path.lstat(), is_written=True):
                 log_path.unlink()  # planted, while the folder was open to others
             is_long = log_path.exists() and log_path.stat().st_size > MAX_LOG_BYTES
             with open(log_path, "wb" if is_long else "ab", opener=wire.open_ours) as log:

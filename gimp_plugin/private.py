@@ -15,12 +15,18 @@ MAX_BYTES = 1 << 16
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 
 
-def is_ours(info: os.stat_result) -> bool:
-    """Whether what ``lstat`` told is no link, belongs to this user, and has no second name elsewhere."""
+def is_ours(info: os.stat_result, *, is_written: bool = False) -> bool:
+    """Whether what ``lstat`` told is a file or folder of this user, and no link.
+
+    Args:
+        info: of ``lstat`` or ``fstat``.
+        is_written: we write to it: then it may have no second name either, under which it may be another file of the
+            user. (To read, a second name does no harm: backups give files one.)
+    """
     if sys.platform == "win32":
         return not stat.S_ISLNK(info.st_mode)
-    is_single = stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
-    return is_single and info.st_uid == os.geteuid()
+    is_file = stat.S_ISREG(info.st_mode) and (info.st_nlink == 1 or not is_written)
+    return (is_file or stat.S_ISDIR(info.st_mode)) and info.st_uid == os.geteuid()
 
 
 def open_ours(path: str, flags: int) -> int:
@@ -32,7 +38,8 @@ def open_ours(path: str, flags: int) -> int:
     handle = os.open(path, flags | _SAFE, 0o600)
     try:
         info = os.fstat(handle)
-        if not (stat.S_ISREG(info.st_mode) and is_ours(info)):
+        is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
+        if not (stat.S_ISREG(info.st_mode) and is_ours(info, is_written=is_written)):
             raise PermissionError(f"{path} is not a file of this user alone")
     except BaseException:
         os.close(handle)

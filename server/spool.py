@@ -37,7 +37,7 @@ def make_private(folder: Path) -> Path:
     folder.chmod(0o700)  # it may have been there before
     for name in OURS:
         path = folder / name
-        if os.path.lexists(path) and not is_ours(path.lstat()):
+        if os.path.lexists(path) and not is_ours(path.lstat(), is_written=name in LOGS):
             log.warning("%s was a link or of another user: removed", name)
             wipe(path)
             if os.path.lexists(path):

@@ -41,6 +41,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("how", [os.symlink, os.link], ids=["symbolic", "hard"])
 def test_an_engine_writes_through_no_link(start: Start, state: Path, victim: Path, how: Callable[..., None]) -> None:
+    victim.chmod(0o644)
     for name in ("engine.log", "worker.log", "engine-start.log", "lock", "token", "engine.json"):
         how(victim, state / name)
     engine = start(folder=state).wait_ready()
@@ -88,7 +89,6 @@ def test_what_belongs_to_another_user_is_replaced_or_refused(state: Path) -> Non
 
 PLANTED: dict[str, Callable[[Path, Path], object]] = {
     "a link": lambda path, real: path.symlink_to(real),
-    "a hard link": lambda path, real: os.link(real, path),
     "open to all": lambda path, real: (path.write_bytes(real.read_bytes()), path.chmod(0o666)),
     "open to the group": lambda path, real: (path.write_bytes(real.read_bytes()), path.chmod(0o660)),
     "a pipe": lambda path, real: os.mkfifo(path),
@@ -116,6 +116,15 @@ def test_a_planted_token_or_port_is_not_believed(tmp_path: Path, name: str, kind
     PLANTED[kind](tmp_path / name, source)
     read: Callable[[Path], object] = wire.read_token if name == "token" else wire.read_endpoint
     assert read(tmp_path) is None and Engine.find(tmp_path) is None
+
+
+def test_a_backup_by_hard_links_hides_no_engine(tmp_path: Path) -> None:
+    spool.write_private(tmp_path / "token", "5" * 64)
+    (tmp_path / "lock").touch()
+    for name in ("token", "lock"):
+        os.link(tmp_path / name, tmp_path / f"{name}.backup")
+    spool.make_private(tmp_path)
+    assert (tmp_path / "lock").exists() and wire.read_token(tmp_path) == "5" * 64
 
 
 def test_the_plug_in_writes_its_log_through_no_link(state: Path, victim: Path) -> None:
