@@ -32,7 +32,9 @@ def make_private(folder: Path) -> Path:
         WireError: it is another user's, or holds what cannot be removed.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if sys.platform != "win32" and folder.stat().st_uid != os.geteuid():
+    # A link to it may be ours (the folder lies on another disk) or the system's.
+    owners = {folder.stat().st_uid} | ({folder.lstat().st_uid} - {0})
+    if sys.platform != "win32" and owners != {os.geteuid()}:
         raise WireError("failed", f"{folder} belongs to another user: remove it, or set IMPASTO_STATE_DIR to another.")
     folder.chmod(0o700)  # it may have been there before
     for name in OURS:

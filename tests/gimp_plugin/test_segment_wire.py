@@ -96,6 +96,20 @@ def test_a_frame_with_anything_else_in_it_is_a_bad_request_or_a_valid_one(name: 
         assert (name, value) in (("box", None), ("model", "x"))  # there are points too; any word is a name
 
 
+def test_an_object_may_be_anywhere_in_the_widest_picture() -> None:
+    wide = Plane("U8", (1, 20_000, 4), bytes(80_000))
+    request = SegmentRequest(wide, (19_000, 0, 20_000, 1), ((19_999, 0),))
+    assert SegmentRequest.unpack(joined(request.pack())) == request
+
+
+def test_a_header_alone_tells_the_whole_request() -> None:
+    frame = joined(REQUEST.pack())
+    start = wire.check_header(frame, len(frame))
+    outline = SegmentRequest.outline(frame[:start], len(frame))
+    assert len(outline.content.data) == len(REQUEST.content.data)
+    assert dataclasses.replace(outline, content=REQUEST.content) == REQUEST
+
+
 def test_the_two_kinds_of_request_are_not_taken_for_each_other() -> None:
     with pytest.raises(WireError, match="not a request"):
         wire.StylizeRequest.unpack(joined(REQUEST.pack()))

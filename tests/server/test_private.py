@@ -82,6 +82,12 @@ def test_what_belongs_to_another_user_is_replaced_or_refused(state: Path) -> Non
     os.chown(state / "jobs", NOBODY, NOBODY)
     spool.make_private(state)
     assert list(state.iterdir()) == []
+    mine = state.with_name("mine")
+    mine.symlink_to(state)
+    spool.make_private(mine)
+    os.chown(mine, NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(wire.WireError, match="belongs to another user"):
+        spool.make_private(mine)
     os.chown(state, NOBODY, NOBODY)
     with pytest.raises(wire.WireError, match="belongs to another user"):
         spool.make_private(state)
