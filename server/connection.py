@@ -17,6 +17,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}  # request.state.transport
         self.loop.call_later(SILENCE_S, self.check, None)
 
     def check(self, seen: RequestResponseCycle | None) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
-from server.jobs import DONE, FINAL, QUEUED, Job
+from server.effort import expected_s
+from server.jobs import DONE, FINAL, Job
 from server.spool import disk_error
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Painting:
             await asyncio.to_thread(_write_frame, path, request)
             if self.is_cancelled:
                 raise WireError("cancelled", "Cancelled.")
-            self.job = jobs.submit(Job(job_id, job_id, path, path.with_suffix(".result")))
+            result = path.with_suffix(".result")
+            self.job = jobs.submit(Job(job_id, job_id, path, result, expected_s=expected_s(path)))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -80,10 +82,7 @@ class Painting:
     def _message(self, job: Job) -> str:
         if not self.engine.worker.is_ready:
             return "The engine is starting"
-        if job.state == QUEUED:
-            position = self.engine.jobs.describe(job)["queue_position"]
-            return f"Waiting: number {position} in the queue"
-        return job.message
+        return str(self.engine.jobs.describe(job)["message"])
 
 
 def _write_frame(path: Path, request: StylizeRequest) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import client, wire
+from gimp_plugin import errand, wire
 from gimp_plugin.client import Engine
 from tests.gimp_plugin.scripted_engine import ScriptedEngine, ScriptedHandler
 
@@ -138,7 +138,7 @@ def test_a_dropped_submission_is_sent_once_more_as_the_same_job(server: Scripted
 def test_a_submission_dropped_twice_is_given_up(server: ScriptedEngine, engine: Engine) -> None:
     server.steps["PUT"] = lambda handler: handler.drop() is None
     error = refusal(engine)
-    assert (error.code, error.message) == ("unreachable", client.STOPPED)
+    assert (error.code, error.message) == ("unreachable", errand.STOPPED)
     assert server.methods("/v1/jobs/").count("PUT") == 2
 
 
@@ -197,7 +197,7 @@ def test_an_engine_killed_in_the_middle_is_noticed_within_two_seconds(tmp_path: 
             time.sleep(0.05)
         started = time.monotonic()
         error = refusal(engine)
-        assert (error.code, error.message) == ("unreachable", client.STOPPED)
+        assert (error.code, error.message) == ("unreachable", errand.STOPPED)
         assert time.monotonic() - started < 2
         assert process.wait(5) == -signal.SIGKILL
     finally:
@@ -217,15 +217,15 @@ def test_an_engine_that_is_gone_before_the_job_is_noticed(server: ScriptedEngine
 def test_an_engine_that_hangs_is_given_up(
     server: ScriptedEngine, engine: Engine, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "SILENCE_S", 0.4)
-    monkeypatch.setattr(client, "ANSWER_S", 0.4)
+    monkeypatch.setattr(errand, "SILENCE_S", 0.4)
+    monkeypatch.setattr(errand, "ANSWER_S", 0.4)
     server.steps[step] = server.hang
     error = refusal(engine)
-    assert (error.code, error.message) == ("unreachable", client.STOPPED)
+    assert (error.code, error.message) == ("unreachable", errand.STOPPED)
 
 
 def test_missing_heartbeats_are_noticed_after_ten_seconds_at_most() -> None:
-    assert client.SILENCE_S <= 10
+    assert errand.SILENCE_S <= 10
 
 
 @pytest.mark.parametrize("step", ["PUT", "events", "result"])
@@ -264,18 +264,18 @@ def test_a_result_of_another_shape_or_dtype_is_refused(
 
     server.steps["result"] = other
     error = refusal(engine)
-    assert (error.code, error.message) == ("failed", client.WRONG_SIZE)
+    assert (error.code, error.message) == ("failed", errand.WRONG_SIZE)
 
 
 def test_a_result_announced_as_enormous_takes_no_memory(server: ScriptedEngine, engine: Engine) -> None:
     server.steps["result"] = lambda handler: handler.send_raw(200, b"", length=1 << 60) is None
-    assert refusal(engine).message == client.WRONG_SIZE
+    assert refusal(engine).message == errand.WRONG_SIZE
 
 
 def test_a_result_cut_short_is_no_result(server: ScriptedEngine, engine: Engine) -> None:
     frame = b"".join(bytes(part) for part in wire.StylizeResult(a_plane(), {}).pack())
     server.steps["result"] = lambda handler: handler.send_raw(200, frame[:-1], length=len(frame)) is None
-    assert refusal(engine).message == client.STOPPED
+    assert refusal(engine).message == errand.STOPPED
 
 
 def test_proxy_variables_are_ignored(server: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import client, wire
+from gimp_plugin import client, errand, wire
 from gimp_plugin.client import Engine
 from tests.gimp_plugin.scripted_engine import ScriptedEngine
 
@@ -165,7 +165,7 @@ GARBAGE = {
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_no_foreign_exception_leaves_the_client(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SILENCE_S", "ANSWER_S", "FORGET_S"):
-        monkeypatch.setattr(client, name, 0.5)
+        monkeypatch.setattr(errand, name, 0.5)
     with Stranger(lambda _: GARBAGE[kind]) as stranger:
         engine = Engine(stranger.port, TOKEN)
         for call in (engine.catalog, engine.shutdown, lambda: engine.stylize(a_request())):
