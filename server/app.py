@@ -28,7 +28,7 @@ from server.worker_process import WorkerProcess
 
 MAX_BODY_BYTES = 2 << 30
 HEARTBEAT_S = 1.0
-PADDED_BYTES = 32 << 10  # of a line a second to a client that only listens
+PADDING_BYTES = 960 << 10  # in the time of a lease, to a client that only listens: several times what buffers hold
 
 
 @dataclass
@@ -185,6 +185,7 @@ async def stream_events(request: Request) -> Response:
     job.renew()
     pause_s = min(HEARTBEAT_S, job.lease_s / 3)
     is_padded = request.headers.get("impasto-renews") != "1"
+    padded_bytes = int(PADDING_BYTES * pause_s / job.lease_s)
     if is_padded:
         keep_little_unread(request)
 
@@ -195,9 +196,9 @@ async def stream_events(request: Request) -> Response:
             while True:
                 changed = job.changed
                 line = json.dumps(engine.jobs.describe(job)).encode()
-                if is_padded and time.monotonic() - padded_at >= HEARTBEAT_S:
+                if is_padded and time.monotonic() - padded_at >= pause_s:
                     padded_at = time.monotonic()
-                    line = line.ljust(PADDED_BYTES)
+                    line = line.ljust(padded_bytes)
                 yield line + b"\n"
                 if is_padded:
                     job.renew_by_listening()

@@ -20,7 +20,7 @@ from server.spool import TEMPORARY, discard
 MAX_QUEUED = 8
 LEASE_S = 30.0
 GONE_S = 0.6  # what is left of the lease when an events stream breaks off: our client comes back at once, or never
-LISTENING_S = 8.0  # a client that stops reading is noticed so much later
+UNREAD_SHARE = 0.27  # of a lease: so late is it noticed that a client reads no more
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 FINAL = frozenset({DONE, FAILED, CANCELLED})
@@ -79,7 +79,7 @@ class Job:
 
     def renew_by_listening(self) -> None:
         """The client has read what it was sent, some seconds ago at worst."""
-        self.seen_at = max(self.seen_at, time.monotonic() - min(LISTENING_S, self.lease_s / 2))
+        self.seen_at = max(self.seen_at, time.monotonic() - UNREAD_SHARE * self.lease_s)
 
     def client_left(self) -> None:
         """The client's last stream broke off: it gets a little while to come back."""
