@@ -43,7 +43,8 @@ class Shelf:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._make_room(n_bytes):
                 return
-            order = sorted(range(painting.dim()), key=lambda d: -painting.stride(d))  # outermost in memory first
+            strides = painting.stride()
+            order = sorted(range(painting.dim()), key=lambda d: -strides[d])  # outermost in memory first
             flat = painting.detach().cpu().permute(order).contiguous()
             temporary = path.with_suffix(".tmp")
             save_file({"painting": flat}, temporary, {"order": ",".join(map(str, order))})

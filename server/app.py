@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -24,11 +23,11 @@ from server import spool
 from server.effort import expected_s
 from server.guard import COOKIE, Guard
 from server.jobs import DONE, FINAL, Job, Jobs
+from server.visitors import PADDING_BYTES, Visitors, keep_little_unread
 from server.worker_process import WorkerProcess
 
 MAX_BODY_BYTES = 2 << 30
 HEARTBEAT_S = 1.0
-PADDING_BYTES = 960 << 10  # in the time of a lease, to a client that only listens: several times what buffers hold
 
 
 @dataclass
@@ -43,6 +42,7 @@ class Engine:
         shut_down: stops the server.
         guard: set once the app is wrapped; gives the web page its cookie.
         page: where the web page is served, "http://127.0.0.1:PORT"; None = there is none.
+        visitors: of the page.
     """
 
     jobs: Jobs
@@ -54,6 +54,7 @@ class Engine:
     shut_down: Callable[[], None]
     guard: Guard | None = field(default=None)
     page: str | None = field(default=None)
+    visitors: Visitors = field(default_factory=Visitors)
 
     @property
     def status(self) -> str:
@@ -187,7 +188,7 @@ async def stream_events(request: Request) -> Response:
     is_padded = request.headers.get("impasto-renews") != "1"
     padded_bytes = int(PADDING_BYTES * pause_s / job.lease_s)
     if is_padded:
-        keep_little_unread(request)
+        keep_little_unread(request.scope)
 
     async def lines() -> AsyncIterator[bytes]:
         job.n_listeners += 1
@@ -214,13 +215,6 @@ async def stream_events(request: Request) -> Response:
                 job.client_left()
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
-
-
-def keep_little_unread(request: Request) -> None:
-    """Let the system hold little for this client, so that it shows when nothing is read any more."""
-    transport = getattr(request.state, "transport", None)
-    if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
 
 
 async def send_result(request: Request) -> Response:

@@ -25,10 +25,11 @@ class Painting:
 
     Args:
         engine: whose queue.
+        session: of the visitor, by which is known whether the page is still read.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, session: str | None = None) -> None:
+        self.engine, self.session = engine, session
         self.job: Job | None = None
         self.is_cancelled = False
 
@@ -47,10 +48,10 @@ class Painting:
             WireError: refused, failed or cancelled.
         """
         jobs = self.engine.jobs
-        job = await self._submit(request)
+        job, has_listened = await self._submit(request), False
         try:
             while job.state not in FINAL:
-                job.renew()
+                has_listened = self.engine.visitors.renew(job, self.session, has_listened)
                 changed = job.changed
                 yield job.share, self._message(job)
                 try:
