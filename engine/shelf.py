@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -51,7 +52,8 @@ class Shelf:
             os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
             log.warning("a painting was not kept: %s", error)
-            path.with_suffix(".tmp").unlink(missing_ok=True)
+            with suppress(OSError):
+                path.with_suffix(".tmp").unlink(missing_ok=True)
 
     def get(self, digest: bytes) -> Tensor | None:
         """The painting of a digest as it was put there, laid out in memory alike; None: there is none."""
