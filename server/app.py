@@ -23,7 +23,7 @@ from server import spool
 from server.effort import expected_s
 from server.guard import COOKIE, Guard
 from server.jobs import DONE, FINAL, Job, Jobs
-from server.visitors import PADDING_BYTES, Visitors, keep_little_unread
+from server.visitors import PADDED_BYTES, Visitors, keep_little_unread, padding_pause_s
 from server.worker_process import WorkerProcess
 
 MAX_BODY_BYTES = 2 << 30
@@ -184,9 +184,8 @@ async def stream_events(request: Request) -> Response:
     engine = engine_of(request)
     job = engine.jobs.find(job_id_of(request))
     job.renew()
-    pause_s = min(HEARTBEAT_S, job.lease_s / 3)
     is_padded = request.headers.get("impasto-renews") != "1"
-    padded_bytes = int(PADDING_BYTES * pause_s / job.lease_s)
+    pause_s = padding_pause_s(job.lease_s) if is_padded else min(HEARTBEAT_S, job.lease_s / 3)
     if is_padded:
         keep_little_unread(request.scope)
 
@@ -199,7 +198,7 @@ async def stream_events(request: Request) -> Response:
                 line = json.dumps(engine.jobs.describe(job)).encode()
                 if is_padded and time.monotonic() - padded_at >= pause_s:
                     padded_at = time.monotonic()
-                    line = line.ljust(padded_bytes)
+                    line = line.ljust(PADDED_BYTES)
                 yield line + b"\n"
                 if is_padded:
                     job.renew_by_listening()

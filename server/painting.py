@@ -12,11 +12,11 @@ from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
 from server.effort import expected_s
 from server.jobs import DONE, FINAL, Job
 from server.spool import disk_error
+from server.visitors import padding_pause_s
 
 if TYPE_CHECKING:
     from server.app import Engine
 
-LOOK_S = 1.0  # a visitor who is still here renews the job's lease this often
 PAUSE_S = 0.05  # between two reports: a browser need not redraw more often
 
 
@@ -55,7 +55,7 @@ class Painting:
                 changed = job.changed
                 yield job.share, self._message(job)
                 try:
-                    await asyncio.wait_for(changed.wait(), LOOK_S)
+                    await asyncio.wait_for(changed.wait(), padding_pause_s(job.lease_s))
                 except asyncio.TimeoutError:
                     continue
                 await asyncio.sleep(PAUSE_S)

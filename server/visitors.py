@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from server.guard import App, Message, Receive, Scope, Send
 
 EVENTS = "/gradio_api/queue/data"
-PADDING_BYTES = 960 << 10  # in the time of a lease: several times what buffers hold
-LOOK_S = 1.0
+PADDED_BYTES = 32 << 10  # at a time: more at once, and the reader's system would make its buffer larger
+N_PADDED = 30  # in the time of a lease: several times what buffers hold
 END = b"\n\n"  # of an event; blanks before it are no part of its JSON
 
 
@@ -60,7 +60,7 @@ class Listening:
 
     def __init__(self, app: App, visitors: Visitors, lease_s: float) -> None:
         self.app, self.visitors = app, visitors
-        self.padding = b" " * int(PADDING_BYTES * min(1.0, LOOK_S / lease_s))
+        self.pause_s = padding_pause_s(lease_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].endswith(EVENTS):
@@ -73,9 +73,9 @@ class Listening:
         async def send_on(message: Message) -> None:
             nonlocal padded_at
             body = message.get("body", b"")
-            if body.endswith(END) and time.monotonic() - padded_at >= LOOK_S:
+            if body.endswith(END) and time.monotonic() - padded_at >= 0.9 * self.pause_s:
                 padded_at = time.monotonic()
-                message = {**message, "body": body[: -len(END)] + self.padding + END}
+                message = {**message, "body": body[: -len(END)].ljust(PADDED_BYTES) + END}
             await send(message)
             self.visitors.read_at[session] = time.monotonic()
 
@@ -84,6 +84,11 @@ class Listening:
             await self.app(scope, receive, send_on)
         finally:
             self.visitors.read_at.pop(session, None)
+
+
+def padding_pause_s(lease_s: float) -> float:
+    """How long after one padded event comes the next."""
+    return min(1.0, lease_s / N_PADDED)
 
 
 def keep_little_unread(scope: Scope) -> None:

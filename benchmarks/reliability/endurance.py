@@ -73,7 +73,7 @@ def idle(scale: Scale) -> Row:
     measured = (
         f"let go after {let_go:.1f} s with {memory:.0f} MB left, exit after {gone:.1f} s, files left: {left or 0}"
     )
-    is_held = let_go < unload_s + 1 and memory < 60 and gone < exit_s + 2 and not left
+    is_held = let_go < unload_s + scale.bound(1) and memory < 60 and gone < exit_s + scale.bound(2) and not left
     return Row("idle", f"unload after {unload_s:g} s (<60 MB), exit after {exit_s:g} s (shortened)", measured, is_held)
 
 

@@ -45,6 +45,10 @@ class Scale(NamedTuple):
         """How many, at this level."""
         return (tiny, short, full)[self.level]
 
+    def bound(self, seconds: float) -> float:
+        """What a time must stay below. A test runs beside others, and looks for what is wrong, not for what is slow."""
+        return seconds * (5 if self.level == 0 else 1)
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that a share of all are at or below."""
