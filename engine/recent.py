@@ -22,6 +22,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from engine.lightness import lightness_of
 from engine.methods import Job
 from engine.options import Option
+from engine.progress import undisturbed
+from engine.shelf import Shelf
 from engine.types import Picture, Settings
 
 BUDGET_BYTES = 400 << 20  # two paintings of 12 megapixels
@@ -41,14 +43,15 @@ class Recent:
 
     Args:
         budget_bytes: what all of them may take; a larger painting is not kept.
+        shelf: where they are kept as files too, if anywhere: for the process after this one, should it be killed.
 
     Attributes:
         sources: by the pixels of a job, a digest of the bytes that they were made of, where that is known: 8 bits a
             value are a quarter of what 32 are. Those pixels must not be written to.
     """
 
-    def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
-        self.budget_bytes = budget_bytes
+    def __init__(self, budget_bytes: int = BUDGET_BYTES, shelf: Shelf | None = None) -> None:
+        self.budget_bytes, self.shelf = budget_bytes, shelf
         self.sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._strengths: OrderedDict[bytes, float] = OrderedDict()
         self._paintings: OrderedDict[bytes, Tensor] = OrderedDict()
@@ -78,10 +81,19 @@ class Recent:
         """The painting of a digest, or None. It must not be written to."""
         if digest in self._paintings:
             self._paintings.move_to_end(digest)
+        elif self.shelf is not None and (painting := self.shelf.get(digest)) is not None:
+            self._remember(digest, painting)
+            return painting
         return self._paintings.get(digest)
 
     def keep(self, digest: bytes, painting: Tensor) -> None:
         """Keep a painting, which must not be written to from now on; older ones make room for it."""
+        with undisturbed():  # it is finished: a cancellation that comes now must not cost it
+            if self.shelf is not None:
+                self.shelf.put(digest, painting)
+            self._remember(digest, painting)
+
+    def _remember(self, digest: bytes, painting: Tensor) -> None:
         self._paintings.pop(digest, None)
         while self._paintings and self.n_bytes + bytes_of(painting) > self.budget_bytes:
             self._paintings.popitem(last=False)

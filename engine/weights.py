@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
-from engine.errors import WeightsError
+from engine.errors import Cancelled, WeightsError
 
 FOLDER = Path(__file__).parent / "weights"
 STEP = ".step"  # after the name of a matrix in 8 bits: what one of its levels is worth, row by row
@@ -103,7 +103,7 @@ def read_state(path: Path, *, is_mapped: bool = False) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except MemoryError:
+    except (MemoryError, Cancelled):
         raise
     except Exception as error:  # what the two libraries raise at damaged files is not documented
         raise WeightsError(

@@ -10,6 +10,7 @@ import http.client
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -162,6 +163,11 @@ class Engine:
         with exchange.translated(SILENT):
             self._ask("DELETE", f"/v1/jobs/{job_id}", FORGET_S)
 
+    def renew(self, job_id: str) -> None:
+        """Tell the engine that somebody still wants a job: listening to its events does not."""
+        with suppress(OSError, http.client.HTTPException, ValueError, wire.WireError):  # the events tell what is wrong
+            self._ask("GET", f"/v1/jobs/{job_id}", FORGET_S)
+
     def connect(self, timeout_s: float, watch: Callable[[socket.socket], None] = _nobody) -> http.client.HTTPConnection:
         """A connection to the engine, proven where the nonce is known.
 
@@ -196,11 +202,18 @@ class Engine:
         return connection
 
     def send_head(
-        self, connection: http.client.HTTPConnection, method: str, path: str, n_bytes: int | None = None
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        n_bytes: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Send a request's line and headers, the token among them."""
         connection.putrequest(method, path)
         connection.putheader("Authorization", f"Bearer {self._token}")
+        for name, value in headers:
+            connection.putheader(name, value)
         if n_bytes is not None:
             connection.putheader("Content-Type", "application/octet-stream")
         if n_bytes is not None or method == "POST":

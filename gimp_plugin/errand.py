@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,11 +29,19 @@ ANSWER_S = 30.0  # hashing and storing half a gigabyte takes a slow disk some se
 FORGET_S = 2.0
 POLL_S = 0.05
 MAX_RECONNECTS = 3
+RENEW_S = 5.0
+WE_RENEW = (("Impasto-Renews", "1"),)
 
 STOPPED = "The engine stopped while it was painting. Nothing was changed: run the filter again."
 WRONG_SIZE = "The engine sent a picture of another size. Nothing was changed: run install.py in Impasto's folder again."
 
 Report = Callable[[float, str], None]
+
+
+def _renewal_s(event: dict[str, Any]) -> float:
+    """How long to leave a job alone: a fraction of the time after which the engine takes us for dead."""
+    lease_s = event.get("lease_s")
+    return min(RENEW_S, lease_s / 4) if isinstance(lease_s, int | float) else RENEW_S
 
 
 R = TypeVar("R")
@@ -177,12 +186,17 @@ class Errand(Generic[R]):
 
     def _follow_stream(self) -> bool:
         with self._connection(SILENCE_S) as connection:
-            self._engine.send_head(connection, "GET", f"/v1/jobs/{self._id}/events")
+            self._engine.send_head(connection, "GET", f"/v1/jobs/{self._id}/events", headers=WE_RENEW)
+            renewed_at = time.monotonic()
             response = exchange.checked(connection.getresponse())
             try:
                 while line := response.readline(exchange.MAX_JSON_BYTES):
-                    if line.strip() and self._take_event(exchange.parse_json(line)):
+                    event = exchange.parse_json(line) if line.strip() else {}
+                    if event and self._take_event(event):
                         return True
+                    if time.monotonic() - renewed_at > _renewal_s(event):
+                        renewed_at = time.monotonic()
+                        self._engine.renew(self._id)
             finally:
                 response.close()
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -19,8 +20,10 @@ from starlette.routing import Route
 
 from gimp_plugin.wire import PROTOCOL, WireError, proof
 from server import intake, spool
+from server.effort import expected_s
 from server.guard import COOKIE, Guard, error_answer, is_visit
 from server.jobs import DONE, FINAL, Job, Jobs
+from server.visitors import PADDED_BYTES, Visitors, keep_little_unread, padding_pause_s
 from server.wording import without_paths
 from server.worker_process import WorkerProcess
 
@@ -40,6 +43,7 @@ class Engine:
         shut_down: stops the server.
         guard: set once the app is wrapped; gives the web page its cookie.
         page: where the web page is served, "http://127.0.0.1:PORT"; None = there is none.
+        visitors: of the page.
     """
 
     jobs: Jobs
@@ -51,6 +55,7 @@ class Engine:
     shut_down: Callable[[], None]
     guard: Guard | None = field(default=None)
     page: str | None = field(default=None)
+    visitors: Visitors = field(default_factory=Visitors)
 
     @property
     def status(self) -> str:
@@ -157,7 +162,7 @@ async def put_job(request: Request) -> Response:
         digest = await spool.receive(request.stream(), int(length), path, check_head)
     except (ClientDisconnect, asyncio.TimeoutError) as error:
         raise WireError("bad_request", "The connection broke off in the middle of the request.") from error
-    job = Job(job_id, digest, path, path.with_suffix(".result"))
+    job = Job(job_id, digest, path, path.with_suffix(".result"), expected_s=expected_s(path))
     taken = None
     try:
         taken = engine.jobs.submit(job)
@@ -176,17 +181,33 @@ async def show_job(request: Request) -> Response:
 
 
 async def stream_events(request: Request) -> Response:
-    """A line of JSON at each change, and at least once a second, until the job is final."""
+    """A line of JSON at each change, and at least once a second, until the job is final.
+
+    What we send is no sign of life of the client. One that says ``Impasto-Renews: 1`` asks for its job now and then,
+    and only that counts. Of one that just listens we see what it reads: lines are padded so that unread ones soon fill
+    the socket's buffers, and then the job is no longer renewed.
+    """
     engine = engine_of(request)
     job = engine.jobs.find(job_id_of(request))
-    pause_s = min(HEARTBEAT_S, job.lease_s / 3)  # a client that listens must never look silent
+    job.renew()
+    is_padded = request.headers.get("impasto-renews") != "1"
+    pause_s = padding_pause_s(job.lease_s) if is_padded else min(HEARTBEAT_S, job.lease_s / 3)
+    if is_padded:
+        keep_little_unread(request.scope)
 
     async def lines() -> AsyncIterator[bytes]:
+        job.n_listeners += 1
+        padded_at = -math.inf
         try:
             while True:
-                job.renew()
                 changed = job.changed
-                yield json.dumps(engine.jobs.describe(job)).encode() + b"\n"
+                line = json.dumps(engine.jobs.describe(job)).encode()
+                if is_padded and time.monotonic() - padded_at >= pause_s:
+                    padded_at = time.monotonic()
+                    line = line.ljust(PADDED_BYTES)
+                yield line + b"\n"
+                if is_padded:
+                    job.renew_by_listening()
                 if job.state in FINAL:
                     return
                 try:
@@ -194,7 +215,8 @@ async def stream_events(request: Request) -> Response:
                 except asyncio.TimeoutError:
                     continue
         finally:
-            if job.state not in FINAL:
+            job.n_listeners -= 1
+            if job.state not in FINAL and not job.n_listeners:
                 job.client_left()
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")

@@ -50,6 +50,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}  # request.state.transport
         self.silent_since = self.loop.time()
         self.make_room()
         self.loop.call_later(SILENCE_S, self.check, None)

@@ -29,10 +29,12 @@ from server import spool
 from server.app import Engine, make_app
 from server.connection import MAX_UNACCEPTED, Connection, Shortage, accepted_at_once
 from server.guard import Guard
-from server.jobs import LEASE_S, Jobs
+from server.jobs import LEASE_S, Job, Jobs
+from server.overtaking import Overtaking
 from server.worker_process import UNLOAD_S, WorkerProcess
 
 IDLE_EXIT_S = 1800.0
+KEPT = "kept"  # folder of finished paintings, which outlive the worker but not the engine
 ROOM_S = 15.0  # a start takes a second or two, a stop at most as much
 log = logging.getLogger("impasto")
 
@@ -150,6 +152,7 @@ def run_in(folder: Path, args: argparse.Namespace) -> None:
         for name in ("engine.json", "token"):
             (folder / name).unlink(missing_ok=True)
         spool.wipe(folder / "jobs")
+        spool.wipe(folder / KEPT)
         log.info("stopped")
         logging.shutdown()
 
@@ -201,8 +204,11 @@ class Supervisor:
         self.port: int = self.socket.getsockname()[1]
         spool.wipe(folder / "jobs")
         self.jobs = Jobs(args.lease_s)
-        command = [sys.executable, "-m", args.worker]
+        spool.wipe(folder / KEPT)
+        command = [sys.executable, "-m", args.worker, str(folder / KEPT)]
         self.worker = WorkerProcess(command, self.jobs, folder / "worker.log", args.unload_s)
+        self.overtaking = Overtaking(self.worker)
+        self.jobs.on_cancel = self.cancel
         token = secrets.token_hex(32)
         self.engine = Engine(
             self.jobs,
@@ -253,10 +259,16 @@ class Supervisor:
         self.jobs.is_draining = True
         self.server.should_exit = True
 
+    def cancel(self, job: Job) -> None:
+        """Stop a running job, whichever worker is at it."""
+        for worker in (self.worker, self.overtaking):
+            worker.cancel(job)
+
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """The tasks beside the routes."""
-        tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(self.watch())]
+        services = (self.worker.run(), self.overtaking.run(), self.watch())
+        tasks = [asyncio.create_task(service) for service in services]
         for task in tasks:
             task.add_done_callback(self.task_ended)
         try:
@@ -266,6 +278,7 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.worker.stop()
+            await self.overtaking.stop()
 
     def task_ended(self, task: asyncio.Task[None]) -> None:
         """A task that fails takes the engine along: the next one starts afresh, and nobody waits for a dead queue."""
@@ -274,9 +287,9 @@ class Supervisor:
             self.stop()
 
     async def watch(self) -> None:
-        """Once a second: leases, and the long silence after which the engine goes."""
+        """Five times a second: leases, and the long silence after which the engine goes."""
         while True:
-            await asyncio.sleep(min(1.0, self.args.lease_s / 2))
+            await asyncio.sleep(min(0.2, self.args.lease_s / 2))
             self.jobs.forget_expired()
             idle_s = time.monotonic() - self.jobs.last_active
             if not self.jobs.by_id and idle_s > self.args.idle_exit_s:

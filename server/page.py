@@ -227,7 +227,7 @@ class Page:
         Returns:
             The result, the file to save, and how it went.
         """
-        painting = Painting(self.engine)
+        painting = Painting(self.engine, visitor.session_hash)
         mine = self.by_session.setdefault(visitor.session_hash or "", set())
         mine.add(painting)
         try:

@@ -13,7 +13,9 @@ from typing import Any, cast
 from engine import __version__, heap, methods, segment, styles
 from engine.device import memory_errors
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.progress import heeded
 from engine.recent import Recent, digest_of_bytes
+from engine.shelf import Shelf
 from engine.stylize import stylize
 from engine.types import Picture, Progress
 from gimp_plugin.wire import (
@@ -63,10 +65,11 @@ class Painter:
 
     Args:
         recent: where they are kept.
+        shelf: a folder where they outlive this process, if they are to and ``recent`` is not given.
     """
 
-    def __init__(self, recent: Recent | None = None) -> None:
-        self.recent = Recent() if recent is None else recent
+    def __init__(self, recent: Recent | None = None, shelf: Path | None = None) -> None:
+        self.recent = Recent(shelf=None if shelf is None else Shelf(shelf)) if recent is None else recent
 
     def paint(self, request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
         """Run one job from file to file.
@@ -97,7 +100,7 @@ def answer(
     request: StylizeRequest, on_progress: Callable[[float, str], None], recent: Recent | None = None
 ) -> StylizeResult:
     """The engine's result for a request, its errors in the wire's terms."""
-    with in_wire_terms(), memory_errors("this picture"):
+    with in_wire_terms(), memory_errors("this picture"), heeded(as_progress(on_progress)) as tell:
         began = time.perf_counter()
         content, mask = content_of(request.content, recent), convert.mask_of(request.mask)
         if recent is not None and mask is not None and request.mask is not None:
@@ -106,7 +109,6 @@ def answer(
         settings = convert.settings_of(request)
         series, regions = convert.series_of(request), convert.regions_of(request, entries[0])
         converted = time.perf_counter()
-        tell = as_progress(on_progress)
         done = stylize(
             content, entries, settings, mask=mask, regions=regions, on_progress=tell, recent=recent, series=series
         )
@@ -129,14 +131,14 @@ def content_of(plane: Plane, recent: Recent | None) -> Picture:
 
 def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> SegmentResult:
     """The object that a request means, its errors in the wire's terms."""
-    with in_wire_terms(), memory_errors("finding an object in this picture"):
+    with in_wire_terms(), memory_errors("finding an object in this picture"), heeded(as_progress(on_progress)) as tell:
         began = time.perf_counter()
         edge = cast(segment.Edge, request.edge)
         prompt = segment.Prompt(request.box, request.points, request.others)
         picture = convert.picture_of(request.content)
         if request.model not in segment.model_names():  # a path would let a request name files of this computer
             raise SettingsError(f"There is no model {request.model!r}; there is {', '.join(segment.model_names())}.")
-        found = segment.find_object(picture, prompt, request.model, edge, as_progress(on_progress))
+        found = segment.find_object(picture, prompt, request.model, edge, tell)
         mask = convert.weight_plane_of(found.mask, request.content.dtype)
         report = {
             "model": found.model,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
-from server.jobs import DONE, FINAL, QUEUED, Job
+from server.effort import expected_s
+from server.jobs import DONE, FINAL, Job
 from server.spool import disk_error
+from server.visitors import padding_pause_s
 
 if TYPE_CHECKING:
     from server.app import Engine
 
-LOOK_S = 1.0  # a visitor who is still here renews the job's lease this often
 PAUSE_S = 0.05  # between two reports: a browser need not redraw more often
 
 
@@ -24,10 +25,11 @@ class Painting:
 
     Args:
         engine: whose queue.
+        session: of the visitor, by which is known whether the page is still read.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, session: str | None = None) -> None:
+        self.engine, self.session = engine, session
         self.job: Job | None = None
         self.is_cancelled = False
 
@@ -46,14 +48,14 @@ class Painting:
             WireError: refused, failed or cancelled.
         """
         jobs = self.engine.jobs
-        job = await self._submit(request)
+        job, has_listened = await self._submit(request), False
         try:
             while job.state not in FINAL:
-                job.renew()
+                has_listened = self.engine.visitors.renew(job, self.session, has_listened)
                 changed = job.changed
                 yield job.share, self._message(job)
                 try:
-                    await asyncio.wait_for(changed.wait(), LOOK_S)
+                    await asyncio.wait_for(changed.wait(), padding_pause_s(job.lease_s))
                 except asyncio.TimeoutError:
                     continue
                 await asyncio.sleep(PAUSE_S)
@@ -71,7 +73,8 @@ class Painting:
             await asyncio.to_thread(_write_frame, path, request)
             if self.is_cancelled:
                 raise WireError("cancelled", "Cancelled.")
-            self.job = jobs.submit(Job(job_id, job_id, path, path.with_suffix(".result")))
+            result = path.with_suffix(".result")
+            self.job = jobs.submit(Job(job_id, job_id, path, result, expected_s=expected_s(path)))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -80,10 +83,7 @@ class Painting:
     def _message(self, job: Job) -> str:
         if not self.engine.worker.is_ready:
             return "The engine is starting"
-        if job.state == QUEUED:
-            position = self.engine.jobs.describe(job)["queue_position"]
-            return f"Waiting: number {position} in the queue"
-        return job.message
+        return str(self.engine.jobs.describe(job)["message"])
 
 
 def _write_frame(path: Path, request: StylizeRequest) -> None:

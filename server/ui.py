@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 
 from server import spool
+from server.visitors import Listening
 
 if TYPE_CHECKING:
     from server.app import Engine
@@ -85,6 +86,7 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
     )
     blocks.has_launched = True  # else gradio takes any path that a client names for an uploaded file
     app.add_middleware(Shell, engine=engine)
+    app.add_middleware(Listening, visitors=engine.visitors, lease_s=engine.jobs.lease_s)
     engine.page = f"http://127.0.0.1:{port}"
 
 

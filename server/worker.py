@@ -1,6 +1,7 @@
 """The worker: a child process that holds torch, runs one job at a time, and can be killed at any moment.
 
-It speaks JSON lines. In come ``{"run": id, "request": path, "result": path}`` and ``{"cancel": id}``; out go
+It speaks JSON lines. In come ``{"run": id, "request": path, "result": path}``, ``{"cancel": id}`` and
+``{"pause": bool}``: a job that pauses waits at its next progress, and goes on as if nothing had been. Out go
 ``{"ready": catalog}``, ``{"progress": id, "share", "message"}`` and ``{"end": id, "code", "message"}``. When its input
 ends, its supervisor is dead, and so is it.
 """
@@ -44,6 +45,8 @@ class Worker:
         self.source, self.sink = source, sink
         self.orders: queue.Queue[dict[str, str]] = queue.Queue()
         self.stop_id: str | None = None
+        self.going = threading.Event()
+        self.going.set()
         threading.Thread(target=self.read, daemon=True).start()
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -57,6 +60,9 @@ class Worker:
             message = json.loads(line)
             if "cancel" in message:
                 self.stop_id = message["cancel"]
+                self.going.set()
+            elif "pause" in message:
+                (self.going.clear if message["pause"] else self.going.set)()
             else:
                 self.stop_id = None  # an id may come again, and what stopped it then does not stop it now
                 self.orders.put(message)
@@ -96,6 +102,7 @@ class Worker:
 
         def on_progress(share: float, message: str) -> None:
             nonlocal last_share, last_message
+            self.going.wait()
             if self.stop_id == job_id:
                 raise JobCancelled
             if share >= last_share + 0.01 or message != last_message:  # a line a layer would be a flood
@@ -127,8 +134,9 @@ def claim_stdout() -> TextIO:
 
 
 def main() -> None:
-    """The process: load torch and the default method, then serve."""
+    """The process: load torch and the default method, then serve. Its argument: the folder of finished paintings."""
     worker = Worker(sys.stdin, claim_stdout())
+    shelf = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     heap.keep_freed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
@@ -137,7 +145,7 @@ def main() -> None:
     from server.painter import Painter, catalog  # noqa: PLC0415
 
     warm_up()
-    painter = Painter()
+    painter = Painter(shelf=shelf)
     worker.run(painter.paint, catalog() | {MODELS_FOLDER: str(models_folder())}, painter.rest)
 
 

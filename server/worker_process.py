@@ -13,7 +13,7 @@ from gimp_plugin.wire import WireError
 from server.jobs import CANCELLED, DONE, FAILED, FINAL, Job, Jobs
 from server.wording import without_paths
 
-GRACE_S = 0.15  # what a worker gets to stop between two layers before it is killed
+GRACE_S = 0.1  # what a worker gets to stop between two operations of torch before it is killed
 UNLOAD_S = 300.0
 HOUSE = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
 
@@ -37,20 +37,36 @@ class WorkerProcess:
         self.has_failed = False
         self.catalog: dict[str, Any] | None = None
         self.kill_task: asyncio.Task[None] | None = None
-        jobs.on_cancel = self.cancel
+        self.job: Job | None = None  # which it is at
 
     async def run(self) -> None:
         """Serve jobs for ever: a worker is started at once, and again after each death."""
         await self.prepare()
         while True:
-            job = await self.take()
-            try:
-                await self.paint(job)
-            except Exception:  # whatever it was: the next job must not wait for ever
-                log.exception("job %s", job.id)
-                await self.stop()
-                self.finish(job, died())
-            log.info("job %s %s", job.id, job.state)
+            await self.serve(await self.take())
+
+    async def serve(self, job: Job) -> None:
+        """Run one job to its end, whatever happens: the next one must not wait for ever."""
+        self.job = job
+        self.jobs.touch()
+        if job.is_unwanted:  # since a moment ago, when no worker had it yet
+            self.cancel(job)
+        try:
+            await self.paint(job)
+        except Exception:
+            log.exception("job %s", job.id)
+            await self.stop()
+            self.finish(job, died())
+        finally:
+            self.job = None
+            self.ended()
+        log.info("job %s %s", job.id, job.state)
+
+    def begun(self, job: Job) -> None:
+        """The worker says something of a job."""
+
+    def ended(self) -> None:
+        """The worker is through with its job."""
 
     async def take(self) -> Job:
         """The next job; while there is none for long, the worker is let go."""
@@ -172,6 +188,7 @@ class WorkerProcess:
         self.tell({"run": job.id, "request": str(job.request), "result": str(job.result)})
         while (message := await self.listen()) is not None:
             if message.get("progress") == job.id:
+                self.begun(job)
                 job.has_begun, job.share, job.message = True, message["share"], message["message"]
                 job.touch()
             elif message.get("end") == job.id:
@@ -202,8 +219,8 @@ class WorkerProcess:
         self.jobs.finish(job, state, error)
 
     def cancel(self, job: Job) -> None:
-        """Ask the worker to stop, and kill it if it does not in time."""
-        if self.kill_task is None:
+        """If it is this worker's job, ask it to stop, and kill it if it does not in time."""
+        if job is self.job and self.kill_task is None:
             self.tell({"cancel": job.id})
             self.kill_task = asyncio.ensure_future(self.kill_later())
 

@@ -240,11 +240,11 @@ def test_a_taker_that_is_called_off_loses_no_job(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_client_whose_stream_broke_has_five_seconds_to_come_back(tmp_path: Path, clock: list[float]) -> None:
+def test_a_client_whose_stream_broke_has_a_moment_to_come_back(tmp_path: Path, clock: list[float]) -> None:
     jobs = Jobs()
     job = jobs.submit(Job("a", "d", tmp_path / "a", tmp_path / "b"))
     job.client_left()
-    clock[0] += 4.9
+    clock[0] += 0.5
     jobs.forget_expired()
     assert "a" in jobs.by_id
     job.renew()

@@ -1,0 +1,1 @@
+"""What the engine's server does when things go wrong, in figures: ``python -m benchmarks.reliability``."""
