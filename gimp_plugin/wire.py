@@ -1,8 +1,8 @@
 """The contract between the plug-in and the engine: requests, results, frames, errors, endpoint.
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
-``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames`` and
-``segment``, whose names everybody reads through it.
+``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames``, ``segment`` and
+``state``, whose names everybody reads through it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+    from .endpoint import (
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
+    )
     from .frames import (
         ERROR_STATUS,
         ITEM_BYTES,
@@ -33,8 +43,19 @@ if TYPE_CHECKING or __package__:
         unpack_frame,
     )
     from .segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
+    from .state import home, is_read_only, spare_dir, state_dir, usual_dir
 else:
-    from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+    from endpoint import (
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
+    )
     from frames import (
         ERROR_STATUS,
         ITEM_BYTES,
@@ -54,6 +75,7 @@ else:
         unpack_frame,
     )
     from segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
+    from state import home, is_read_only, spare_dir, state_dir, usual_dir
 
 __all__ = [
     "BLENDS",
@@ -81,15 +103,24 @@ __all__ = [
     "StylizeResult",
     "WireError",
     "check_header",
+    "engine_folder",
     "frame_bytes",
+    "home",
+    "host_folder",
+    "is_elsewhere",
+    "is_other_start",
+    "is_read_only",
     "kind_of",
     "pack_frame",
     "plane_bytes",
     "proof",
     "read_endpoint",
     "read_token",
+    "spare_dir",
     "state_dir",
+    "this_host",
     "unpack_frame",
+    "usual_dir",
 ]
 
 MAX_STYLES, MAX_SERIES = 8, 16
