@@ -24,7 +24,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gimp_plugin import client
-from gimp_plugin.wire import Endpoint, WireError, state_dir, this_host
+from gimp_plugin.wire import Endpoint, WireError, state_dir, this_host, usual_dir
 from server import spool
 from server.app import Engine, make_app
 from server.connection import Connection
@@ -77,7 +77,10 @@ def serve(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     os.umask(0o077)  # whatever is written from here on, by the worker too, is for its owner only
     try:
-        folder, held = claim((args.state_dir or state_dir()).absolute())
+        base = (args.state_dir or state_dir()).absolute()
+        folder, held = claim(base)
+        if not args.state_dir and not os.environ.get("IMPASTO_STATE_DIR") and base != usual_dir():
+            print(f"Your home folder cannot be written: the engine's files are in {base} until it ends.", flush=True)
         if held is None and args.ui:
             held = make_room(folder)
         elif held is None:

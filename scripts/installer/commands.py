@@ -69,7 +69,7 @@ def demo(environment: Environment, changes: Changes, _further: list[str]) -> int
         changes.voice.say("  would stylize a sample photo and write impasto-demo/")
         return 0
     changes.voice.say("Demo")
-    command = [environment.program("python"), "-m", "scripts.demo"]
+    command = [str(environment.program("python")), "-m", "scripts.demo"]
     return subprocess.call(command, cwd=environment.root, env=clean(os.environ))
 
 
