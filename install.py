@@ -7,10 +7,16 @@ python3 install.py test         run the tests; further arguments go to pytest
 python3 install.py --uninstall  take away exactly what was made
 """
 
-import argparse
-import platform
+import os
 import sys
-from pathlib import Path
+
+for _folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):  # modules of another Python, before our own
+    if _folder and os.path.abspath(_folder) in sys.path:
+        sys.path.remove(os.path.abspath(_folder))
+
+import argparse  # noqa: E402
+import platform  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
@@ -29,7 +35,11 @@ def main(arguments: "list[str] | None" = None) -> int:
     """
     options, further = _parse(sys.argv[1:] if arguments is None else arguments)
     reason = interpreter.reason_against(
-        sys.platform, platform.machine(), sys.version_info[:2], is_64bit=sys.maxsize > 2**32
+        sys.platform,
+        platform.machine(),
+        sys.version_info[:2],
+        is_64bit=sys.maxsize > 2**32,
+        home=f"{sys.base_prefix} {sys.executable}",
     )
     if reason:
         is_curable = not interpreter.OLDEST <= sys.version_info[:2] <= interpreter.NEWEST

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.home import home
+
 GAIN = 0.9  # what replaces the usual arithmetic must take at most this share of its time: timings are noisy
 PROBE_PX = 320
 ROUNDS = 3
@@ -110,9 +112,9 @@ def notes_path() -> Path:
     if os.environ.get("IMPASTO_CACHE_DIR"):
         return Path(os.environ["IMPASTO_CACHE_DIR"]) / "arithmetic.json"
     if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        base = os.environ.get("LOCALAPPDATA") or str(home() / "AppData" / "Local")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME") or str(home() / ".cache")
     return Path(base) / "impasto" / "arithmetic.json"
 
 

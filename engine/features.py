@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from engine import weights
 from engine.errors import SettingsError, WeightsError
+from engine.home import torch_folder
 from engine.shapes import check_shapes
 from engine.vision import import_torchvision
 
@@ -188,7 +189,7 @@ def fetch_vgg19() -> Path:
 
 def vgg19_path() -> Path:
     """Where torchvision keeps its VGG-19 weights."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / "vgg19-dcbb9e9d.pth"
+    return torch_folder() / "checkpoints" / "vgg19-dcbb9e9d.pth"
 
 
 def file_sha256(path: Path) -> str:

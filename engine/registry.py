@@ -16,10 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from engine.errors import SettingsError, WeightsError
 from engine.features import file_sha256
+from engine.home import torch_folder
 from engine.translation import models_folder
 
 FILE = Path(__file__).parent / "registry.json"
@@ -50,7 +49,7 @@ class Published:
     def folder(self) -> Path:
         """Where it belongs."""
         if self.place == "torch":
-            return Path(torch.hub.get_dir()) / "checkpoints"
+            return torch_folder() / "checkpoints"
         return models_folder().joinpath(*self.place.split("/")[1:])
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor
 from engine import weights
 from engine.arithmetic import USUAL, Arithmetic
 from engine.errors import SettingsError, WeightsError
+from engine.home import home
 from engine.methods import Job
 from engine.networks.measured import Measured
 from engine.networks.translation import Generator, build, enlarged, load_generator
@@ -31,12 +32,11 @@ def models_folder() -> Path:
     """Where users keep trained networks: IMPASTO_MODELS, or a folder of their account."""
     if os.environ.get("IMPASTO_MODELS"):
         return Path(os.environ["IMPASTO_MODELS"])
-    home = Path.home()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "impasto" / "models"
+        return Path(os.environ.get("LOCALAPPDATA", home() / "AppData" / "Local")) / "impasto" / "models"
     if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "impasto" / "models"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "impasto" / "models"
+        return home() / "Library" / "Application Support" / "impasto" / "models"
+    return Path(os.environ.get("XDG_DATA_HOME") or home() / ".local" / "share") / "impasto" / "models"
 
 
 def find_model(name: str, kind: str, training: str = "", suffixes: tuple[str, ...] = SUFFIXES) -> Path:

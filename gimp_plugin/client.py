@@ -85,9 +85,9 @@ class Engine:
             folder: the state folder; None = the usual one.
             timeout_s: how long the proof may take in all, whatever answers; at most ``PROOF_S``.
         """
-        folder = folder or wire.state_dir()
+        folder = wire.engine_folder(folder or wire.state_dir())
         endpoint, token = wire.read_endpoint(folder), wire.read_token(folder)
-        if endpoint is None or token is None or not 0 < endpoint.port < 65536:
+        if endpoint is None or token is None or wire.is_elsewhere(endpoint.host) or not 0 < endpoint.port < 65536:
             return None
         engine = cls(endpoint.port, token, nonce=endpoint.nonce)
         try:

@@ -9,7 +9,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import gi
+if TYPE_CHECKING or __package__:
+    from . import interpreter
+else:
+    import interpreter
+interpreter.take_over()  # where `python3` is not the system's: before anything else is imported
+
+import gi  # noqa: E402
 
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 LOG_NAME = "engine-start.log"
 MAX_LOG_BYTES = 1 << 20
 FLATPAK_INFO = Path("/.flatpak-info")
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 NOT_INSTALLED = "The engine is not installed: run `python3 install.py` in Impasto's folder."
 OTHER_VERSION = "The plug-in and the engine are of different versions: run `python3 install.py` in Impasto's folder."
@@ -79,11 +82,14 @@ def ensure_engine(on_progress: Report = _silent, timeout_s: float = 60.0, folder
     """
     installation = read_installation(folder)
     engine = _usable(installation.state_dir)
+    if engine is None and wire.is_read_only(installation.state_dir):
+        installation = replace(installation, state_dir=wire.spare_dir())
+        engine = _usable(installation.state_dir)
     if engine is not None:
         return engine
     if not installation.command:
         raise wire.WireError("no_engine", NOT_INSTALLED)
-    _refuse_in_a_sandbox(installation.command)
+    _refuse_in_a_sandbox(installation)
     return _start(installation, on_progress, timeout_s)
 
 
@@ -191,8 +197,7 @@ def _start(installation: Installation, on_progress: Report, timeout_s: float) ->
         if engine is not None:
             return engine
         if code:
-            words = _read_last_words(child).rstrip(".")
-            raise wire.WireError("no_engine", f"The engine could not start ({words}): run install.py again.")
+            raise wire.WireError("no_engine", _why_ended(_read_last_words(child)))
         if code == 0 and time.monotonic() - child.started_at > RELAUNCH_S:
             child = _Child(installation)
         time.sleep(POLL_S)
@@ -221,11 +226,18 @@ def _usable(state_dir: Path, timeout_s: float | None = None) -> Engine | None:
     return None
 
 
-def _refuse_in_a_sandbox(command: tuple[str, ...]) -> None:
+def _refuse_in_a_sandbox(installation: Installation) -> None:
+    command, state_dir = installation.command, installation.state_dir
     # A snap's variables leak into whatever is started from it: only GIMP's own snap counts.
     is_snap = bool(os.environ.get("SNAP")) and "gimp" in os.environ.get("SNAP_NAME", "gimp")
     if not (is_snap or FLATPAK_INFO.exists()):
         return
+    if is_snap and any(part.startswith(".") for part in state_dir.parts):
+        raise wire.WireError(
+            "no_engine",
+            f"This GIMP is a snap, which may not read {state_dir}: run `python3 install.py` in Impasto's folder again; "
+            "it chooses a folder that a snap can read.",
+        )
     how = f"run `{shlex.join(command)}` in a terminal"
     if sys.platform.startswith("linux") and command[-1:] == ("serve",):  # install.py made the menu entry for it
         how = f'start "Impasto Engine" from the applications menu (or {how})'
@@ -264,11 +276,31 @@ def _why_not_started(installation: Installation, error: Exception) -> str:
     if program.is_absolute() and not program.exists():
         return f"The engine's program {program} is missing: run `python3 install.py` in Impasto's folder again."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return f"The disk is full, so the engine cannot be started: make room at {installation.state_dir}."
+    named = error.filename if isinstance(error, OSError) else None
+    if isinstance(named, str | os.PathLike) and _is_on_the_way(Path(named), installation.state_dir):
+        return (
+            f"The engine cannot be started, for its folder {installation.state_dir} cannot be used ({reason}): "
+            "correct that, or set IMPASTO_STATE_DIR to a folder that you can write."
+        )
     return f"The engine ({program}) cannot be started ({reason}): run `python3 install.py` in Impasto's folder again."
 
 
+def _is_on_the_way(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def _why_ended(words: str) -> str:
+    """What an engine that ended says itself, where that says what to do; else the advice is to install it again."""
+    is_crash = re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", words) is not None
+    if ": " in words and not is_crash:
+        return words if words.startswith("The engine") else f"The engine could not start. {words}"
+    return f"The engine could not start ({words.rstrip('.')}): run install.py again."
+
+
 def _hanging(state_dir: Path) -> str:
-    endpoint = wire.read_endpoint(state_dir)
+    endpoint = wire.read_endpoint(wire.engine_folder(state_dir))
     which = f" (process {endpoint.pid})" if endpoint else ""
     return f"Another Impasto engine{which} runs but does not answer: end it or restart the computer."
 

@@ -2,7 +2,7 @@
 
 It lives with its most constrained reader: GIMP's own Python loads it as ``wire``, the server as
 ``gimp_plugin.wire``. Standard library only, and of ours it imports only ``endpoint``, ``frames``,
-``private`` and ``segment``, whose names everybody reads through it.
+``private``, ``segment`` and ``state``, whose names everybody reads through it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+    from .endpoint import (
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
+    )
     from .frames import (
         ERROR_STATUS,
         ITEM_BYTES,
@@ -36,8 +46,19 @@ if TYPE_CHECKING or __package__:
     )
     from .private import is_ours, open_ours
     from .segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
+    from .state import home, is_read_only, spare_dir, state_dir, usual_dir
 else:
-    from endpoint import Endpoint, proof, read_endpoint, read_token, state_dir
+    from endpoint import (
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
+    )
     from frames import (
         ERROR_STATUS,
         ITEM_BYTES,
@@ -60,6 +81,7 @@ else:
     )
     from private import is_ours, open_ours
     from segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
+    from state import home, is_read_only, spare_dir, state_dir, usual_dir
 
 __all__ = [
     "BLENDS",
@@ -88,8 +110,14 @@ __all__ = [
     "WireError",
     "brief",
     "check_header",
+    "engine_folder",
     "frame_bytes",
+    "home",
+    "host_folder",
+    "is_elsewhere",
+    "is_other_start",
     "is_ours",
+    "is_read_only",
     "kind_of",
     "open_ours",
     "outline_frame",
@@ -98,8 +126,11 @@ __all__ = [
     "proof",
     "read_endpoint",
     "read_token",
+    "spare_dir",
     "state_dir",
+    "this_host",
     "unpack_frame",
+    "usual_dir",
 ]
 
 MAX_STYLES, MAX_SERIES = 8, 16

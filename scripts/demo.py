@@ -105,7 +105,11 @@ def run(out: Path, style: str | None, may_use_gimp: bool) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     photo.save(out / "photo.png")
     mask.save(out / "mask.png")
-    found = gimps.find_gimps(places.console_commands(sys.platform, os.environ, Path.home())) if may_use_gimp else []
+    found = (
+        gimps.find_gimps(places.console_commands(sys.platform, os.environ, wire.home() or Path(os.devnull)))
+        if may_use_gimp
+        else []
+    )
     usable = [gimp for gimp in found if not gimp.is_sandboxed]  # a Flatpak's GIMP cannot see a profile in /tmp
     if not usable:
         voice.say("  No GIMP 3 takes part: the job goes through the plug-in's client.")

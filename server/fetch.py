@@ -92,6 +92,12 @@ def fetch(
     partial = file.path.with_name(f"{file.file}.download")
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsError(
+            f"{file.folder} cannot be made ({error.strerror}): set HOME, or TORCH_HOME and IMPASTO_MODELS, to a folder "
+            "that you can write."
+        ) from error
+    try:
         receive(file, partial, opener, on_progress)
     except HTTPError as error:
         raise WeightsError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import logging.handlers
@@ -18,18 +19,18 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import BinaryIO
 
 import uvicorn
 from starlette.applications import Starlette
 
 from gimp_plugin import client
-from gimp_plugin.wire import Endpoint, WireError, state_dir
+from gimp_plugin.wire import Endpoint, WireError, state_dir, this_host, usual_dir
 from server import spool
 from server.app import Engine, make_app
 from server.connection import MAX_UNACCEPTED, Connection, Shortage, accepted_at_once
 from server.guard import Guard
 from server.jobs import LEASE_S, Job, Jobs
+from server.lock import OWNER, Held, claim, take
 from server.overtaking import Overtaking
 from server.worker_process import UNLOAD_S, WorkerProcess
 
@@ -37,28 +38,6 @@ IDLE_EXIT_S = 1800.0
 KEPT = "kept"  # folder of finished paintings, which outlive the worker but not the engine
 ROOM_S = 15.0  # a start takes a second or two, a stop at most as much
 log = logging.getLogger("impasto")
-
-
-def lock(folder: Path) -> BinaryIO | None:
-    """The folder's one engine: an open file that the operating system unlocks when its process ends, however it ends.
-
-    Returns:
-        The locked file, or None if another engine holds it.
-    """
-    file = (folder / "lock").open("a+b")
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 def package_version() -> str:
@@ -100,8 +79,10 @@ def serve(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     os.umask(0o077)  # whatever is written from here on, by the worker too, is for its owner only
     try:
-        folder = spool.make_private((args.state_dir or state_dir()).absolute())
-        held = lock(folder)
+        base = (args.state_dir or state_dir()).absolute()
+        folder, held = claim(base)
+        if not args.state_dir and not os.environ.get("IMPASTO_STATE_DIR") and base != usual_dir():
+            print(f"Your home folder cannot be written: the engine's files are in {base} until it ends.", flush=True)
         if held is None and args.ui:
             held = make_room(folder)
         elif held is None:
@@ -113,13 +94,25 @@ def serve(argv: list[str] | None = None) -> int:
         print(error.message, file=sys.stderr, flush=True)
         return 1
     except OSError as error:
-        reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
-        print(f"The engine could not start: {reason}.", file=sys.stderr, flush=True)
+        print(why_not(error), file=sys.stderr, flush=True)
         return 1
     return 0
 
 
-def make_room(folder: Path) -> BinaryIO | None:
+def why_not(error: OSError) -> str:
+    """Why there is no serving here, and what to do."""
+    reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+    advice = "."
+    if error.errno in spool.DISK_FULL:
+        advice = ": make room on the disk and start it again."
+    elif error.errno == errno.EADDRINUSE:
+        advice = ": choose another port with --port, or none; then a free one is taken."
+    elif isinstance(error.filename, str | os.PathLike):
+        advice = ": set IMPASTO_STATE_DIR to a folder that you can write and start it again."
+    return f"The engine could not start: {reason}{advice}"
+
+
+def make_room(folder: Path) -> Held | None:
     """The lock, once the engine that holds it has stopped because it has no web page.
 
     Returns:
@@ -130,7 +123,7 @@ def make_room(folder: Path) -> BinaryIO | None:
     """
     give_up_at = time.monotonic() + ROOM_S
     while time.monotonic() < give_up_at:
-        if held := lock(folder):
+        if held := take(folder):
             return held
         engine = client.Engine.probe(folder)
         if engine is not None and engine.health.status != "draining" and (address := engine.page_address()):
@@ -149,7 +142,7 @@ def run_in(folder: Path, args: argparse.Namespace) -> None:
         log.exception("could not serve")
         raise
     finally:
-        for name in ("engine.json", "token"):
+        for name in ("engine.json", "token", OWNER):
             (folder / name).unlink(missing_ok=True)
         spool.wipe(folder / "jobs")
         spool.wipe(folder / KEPT)
@@ -246,7 +239,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn takes them over, and raises them again at its end
             signal.signal(number, lambda _number, _frame: self.stop())
         self.socket.listen(64)
-        endpoint = Endpoint(self.port, os.getpid(), self.engine.nonce, self.engine.version)
+        endpoint = Endpoint(self.port, os.getpid(), self.engine.nonce, self.engine.version, this_host())
         spool.write_private(self.folder / "token", self.engine.token)
         spool.write_private(self.folder / "engine.json", json.dumps(asdict(endpoint)))
         log.info("listening on 127.0.0.1:%d, pid %d", self.port, os.getpid())

@@ -162,7 +162,7 @@ def test_the_plug_in_arrives_with_launcher_catalog_and_execute_bit(home: Path, c
     assert os.access(folder / "impasto.py", os.X_OK)
     assert not (home / ".config" / "GIMP" / "2.10" / "plug-ins" / "impasto").exists()
     entry = (home / ".local" / "share" / "applications" / "impasto-engine.desktop").read_text()
-    assert f'Exec="{checkout}/.venv/bin/impasto" serve' in entry
+    assert f'"{checkout}/.venv/bin/impasto" serve\n' in entry
     assert stat.S_IMODE((home / ".local" / "share" / "impasto").stat().st_mode) == 0o700
 
 

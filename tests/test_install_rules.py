@@ -116,7 +116,7 @@ def test_the_launcher_quotes_a_path_as_the_desktop_entry_specification_asks() ->
     text = installation.desktop_entry('/home/a b/$x/100%/say "hi"/impasto').decode()
     (line,) = (line for line in text.splitlines() if line.startswith("Exec="))
     # Quoting gives \$ and \" ; the string escape then doubles each backslash; a percent sign is doubled.
-    assert line == r'Exec="/home/a b/\\$x/100%%/say \\"hi\\"/impasto" serve'
+    assert line == r'Exec=/usr/bin/env -u PYTHONHOME -u PYTHONPATH "/home/a b/\\$x/100%%/say \\"hi\\"/impasto" serve'
 
 
 # --- what can be wrong ----------------------------------------------------------------------------------

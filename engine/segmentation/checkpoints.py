@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from engine.errors import WeightsError
 from engine.features import file_sha256
+from engine.home import torch_folder
 from engine.vision import import_torchvision
 from engine.weights import read_state
 
@@ -51,7 +52,7 @@ PUBLISHED: Mapping[str, Published] = {
 
 def folder() -> Path:
     """Where published files are looked for: torch's own folder of checkpoints, in which VGG-19 lies too."""
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    return torch_folder() / "checkpoints"
 
 
 def path_of(name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from gimp_plugin.wire import WireError
 from scripts.installer import installation
 from scripts.installer.changes import Changes
 from scripts.installer.environment import Environment
+from scripts.installer.pip_settings import clean
 from scripts.installer.voice import SetupError, Voice
 
 
@@ -31,7 +33,7 @@ def run(root: Path, options: argparse.Namespace, further: list[str]) -> int:
     """
     changes = Changes(Voice(), is_dry=options.dry_run)
     environment = Environment(root, changes, options.torch_index)
-    gimp_dir = options.gimp_dir.expanduser().absolute() if options.gimp_dir else None
+    gimp_dir = Path(os.path.expanduser(options.gimp_dir)).absolute() if options.gimp_dir else None
     setup = installation.Setup(root, changes, environment, gimp_dir, ("ui",) if options.ui else ())
     try:
         if options.uninstall:
@@ -44,10 +46,19 @@ def run(root: Path, options: argparse.Namespace, further: list[str]) -> int:
     except (SetupError, WireError) as error:
         print(f"\n{error}", file=sys.stderr)
     except OSError as error:
-        print(f"\n{error.strerror or error}: {error.filename}. Nothing more was done.", file=sys.stderr)
+        print(f"\n{_advice(error)} Nothing more was done.", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nStopped. Run this again to go on.", file=sys.stderr)
     return 1
+
+
+def _advice(error: OSError) -> str:
+    what = f"{error.strerror or error}" + (f": {error.filename}." if error.filename else ".")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what} Make room on that disk and run this again."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{what} Make it writable for you and run this again."
+    return what
 
 
 def demo(environment: Environment, changes: Changes, _further: list[str]) -> int:
@@ -58,7 +69,8 @@ def demo(environment: Environment, changes: Changes, _further: list[str]) -> int
         changes.voice.say("  would stylize a sample photo and write impasto-demo/")
         return 0
     changes.voice.say("Demo")
-    return subprocess.call([environment.program("python"), "-m", "scripts.demo"], cwd=environment.root)
+    command = [str(environment.program("python")), "-m", "scripts.demo"]
+    return subprocess.call(command, cwd=environment.root, env=clean(os.environ))
 
 
 def test(environment: Environment, changes: Changes, further: list[str]) -> int:
@@ -71,7 +83,7 @@ def test(environment: Environment, changes: Changes, further: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [str(environment.program("python")), "-m", "pytest", *further, f"--junitxml={report}"]
-        status = subprocess.call(command, cwd=environment.root, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        status = subprocess.call(command, cwd=environment.root, env=clean(os.environ) | {"PYTHONUNBUFFERED": "1"})
         sentence = gimp_sentence(report.read_text("utf-8")) if report.exists() else None
     if sentence:
         changes.voice.say(sentence)

@@ -10,16 +10,17 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.installer import pip_output, places
+from scripts.installer import pip_output, pip_settings, places
 from scripts.installer.changes import Changes
 from scripts.installer.programs import ask, succeeds
 from scripts.installer.voice import SetupError
 
 NEEDED_BYTES = 2_000_000_000
+_NO_PIP_FILES = {"PIP_CONFIG_FILE": os.devnull}  # a damaged pip.conf keeps pip from saying even its version
 
 
 class Environment:
@@ -63,6 +64,7 @@ class Environment:
                 f"  would make or update {self.folder} with pip: torch, then the engine {_brackets(wanted)}"
             )
             return
+        self._check_folder()
         self._check_disk()
         if not self._works():
             self._make()
@@ -109,7 +111,12 @@ class Environment:
         stamp = self._read_stamp()
         if stamp.get("root", str(self.root)) != str(self.root):
             return False
-        return succeeds([self.program("python"), "-m", "pip", "--version"])
+        return succeeds([self.program("python"), "-m", "pip", "--version"], _NO_PIP_FILES)
+
+    def _check_folder(self) -> None:
+        place = self.folder if self.folder.exists() else self.root
+        if not os.access(place, os.W_OK):
+            raise SetupError(f"{place} cannot be written: put Impasto into a folder of yours and run this again there.")
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.root).free
@@ -148,7 +155,9 @@ class Environment:
         return (
             has_parts
             and succeeds([sys.executable, "-m", "venv", "--without-pip", self.folder])
-            and succeeds([sys.executable, "-m", "pip", "--python", self.program("python"), "install", "pip"])
+            and succeeds(
+                [sys.executable, "-m", "pip", "--python", self.program("python"), "install", "pip"], self._pip_env()
+            )
         )
 
     def _make_with_virtualenv(self) -> bool:
@@ -164,11 +173,10 @@ class Environment:
         bar = "raw" if self._has_new_pip() else "off"
         options = ["install", "--no-input", "--progress-bar", bar]
         command = [str(self.program("python")), "-u", "-m", "pip", *options, *arguments]
-        environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
         with (
             self._voice.step(f"installing {title}", f"installed {title}"),
             subprocess.Popen(
-                command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                command, cwd=self.root, env=self._pip_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
             ) as pip,
         ):  # fmt: skip
@@ -176,6 +184,23 @@ class Environment:
             if pip.wait() != 0:
                 reason = pip_output.explain_failure(output)
                 raise SetupError(f"Installing {title} failed. {reason} The whole log: {self.log}")
+
+    def _pip_env(self) -> dict[str, str]:
+        """What pip gets of our environment; see ``pip_settings``."""
+        program = self.program("python") if self._works() else Path(sys.executable)
+
+        def list_settings(env: Mapping[str, str]) -> str:
+            command = [str(program), "-m", "pip", "config", "list"]
+            answer = subprocess.run(
+                command, check=False, env=env, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
+                errors="replace",
+            )  # fmt: skip
+            if answer.returncode == 0:
+                return answer.stdout
+            self._voice.say("    pip cannot read its own settings, so they are left out: see `pip config debug`.")
+            return ""
+
+        return pip_settings.environment(os.environ, list_settings)
 
     def _follow(self, title: str, lines: Iterable[str]) -> str:
         """Show what pip does while it does it, and keep a log.
@@ -200,14 +225,14 @@ class Environment:
 
     def _has_new_pip(self) -> bool:
         """Whether pip tells other programs how far a download is (from 24.1 on)."""
-        answer = ask([self.program("python"), "-m", "pip", "--version"])
+        answer = ask([self.program("python"), "-m", "pip", "--version"], _NO_PIP_FILES, is_python=True)
         found = re.match(r"pip (\d+)\.(\d+)", answer.stdout)
         return found is not None and (int(found[1]), int(found[2])) >= (24, 1)
 
     def _check_torch(self) -> None:
         with self._voice.step("starting torch", "torch starts"):
             code = "import torch; torch.ones(2, 2) @ torch.ones(2, 2)"
-            answer = ask([self.program("python"), "-c", code])
+            answer = ask([self.program("python"), "-c", code], is_python=True)
             if answer.returncode == 0:
                 return
             with self.log.open("a", encoding="utf-8") as log:

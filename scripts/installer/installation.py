@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gimp_plugin import wire
-from scripts.installer import gimps, places, plugin, record
+from scripts.installer import gimps, places, plugin, pythons, record
 from scripts.installer.changes import Changes
 from scripts.installer.gimps import Gimp
 from scripts.installer.programs import ask
 from scripts.installer.voice import SetupError
 
 ENGINE_STOP_S = 15
+NO_HOME = Path(os.devnull)  # of a user without one: nothing is ever found in it
 
 
 class Carrier(Protocol):
@@ -52,7 +53,7 @@ class Setup:
     extras: tuple[str, ...] = ()
     platform: str = sys.platform
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    home: Path = field(default_factory=Path.home)
+    home: Path = field(default_factory=lambda: wire.home() or NO_HOME)
 
     @property
     def source(self) -> Path:
@@ -75,6 +76,7 @@ def install(setup: Setup) -> None:
         SetupError: something is missing or failed; the message says what to do.
     """
     say, state_dir = setup.changes.voice.say, wire.state_dir()
+    _check_folders(setup)
     say("Engine")
     stop_engine(setup.changes, state_dir)
     setup.carrier.ensure(setup.extras)
@@ -92,15 +94,44 @@ def install(setup: Setup) -> None:
     profiles = _profiles_with_new(setup, installed)
     try:
         _place_launcher(setup, made)
-        command = plugin.launcher([str(setup.carrier.program("impasto")), "serve"], state_dir)
         for profile in profiles:
             old = made.plugin_in(profile / "plug-ins" / plugin.NAME)
-            made.note_plugin(plugin.place(setup.changes, setup.source, profile, command, catalog, old))
+            starter = _launcher(setup, profile, state_dir)
+            made.note_plugin(plugin.place(setup.changes, setup.source, profile, starter, catalog, old))
     finally:
         made.write(setup.changes, state_dir)  # also what a failed run made can be uninstalled
     if not setup.changes.is_dry:
         _prove(setup, installed, profiles)
     _say_next(setup, installed, profiles)
+
+
+def _check_folders(setup: Setup) -> None:
+    """What would fail after minutes of installing is found now.
+
+    Raises:
+        SetupError: a profile cannot be written, or nobody knows where profiles are.
+    """
+    is_chosen = bool(setup.gimp_dir or places.profile_override(setup.env, setup.home))
+    if setup.home == NO_HOME and not is_chosen:
+        raise SetupError(
+            "You have no home folder (HOME is not set), so GIMP's profile cannot be found: set HOME and run this "
+            "again, or name the profile with --gimp-dir DIR."
+        )
+    for profile in setup.find_profiles():
+        if wire.is_read_only(profile / "plug-ins" / plugin.NAME):
+            raise SetupError(
+                f"GIMP's profile {profile} cannot be written: make it writable for you and run this again, or name "
+                "another one with --gimp-dir DIR, which GIMP uses if GIMP3_DIRECTORY names it too."
+            )
+
+
+def _launcher(setup: Setup, profile: Path, state_dir: Path) -> bytes:
+    """How the plug-in in one profile starts the engine."""
+    command = [str(setup.carrier.program("impasto")), "serve"]
+    if snap_state := places.snap_state(setup.home, profile):
+        return plugin.launcher([*command, "--state-dir", str(snap_state)], Path(snap_state))
+    is_usual = state_dir == wire.usual_dir() or bool(setup.env.get("IMPASTO_STATE_DIR"))
+    return plugin.launcher(command, state_dir if is_usual else None)
 
 
 def _profiles_with_new(setup: Setup, installed: Iterable[Gimp]) -> list[Path]:
@@ -126,6 +157,11 @@ def _place_launcher(setup: Setup, made: record.Record) -> None:
     if place is None:
         return
     path = Path(place)
+    if setup.home == NO_HOME or wire.is_read_only(path.parent):
+        setup.changes.voice.say(
+            "  No launcher in the menu: its folder cannot be written. GIMP starts the engine itself."
+        )
+        return
     made.note_folders(setup.changes.make_folders(path.parent))
     program = str(setup.carrier.program("impasto"))
     if setup.changes.write(path, desktop_entry(program)):
@@ -143,7 +179,7 @@ def desktop_entry(program: str) -> bytes:
 Type=Application
 Name=Impasto Engine
 Comment=Paints for GIMP's Neural Style filter; close the window to stop it
-Exec="{quoted}" serve
+Exec=/usr/bin/env -u PYTHONHOME -u PYTHONPATH "{quoted}" serve
 Terminal=true
 Categories=Graphics;
 """.encode()
@@ -159,7 +195,7 @@ def read_catalog(setup: Setup) -> dict[str, Any]:
     if setup.changes.is_dry and not program.exists():
         return {}
     try:
-        answer = ask([program, "catalog"], timeout_s=120)
+        answer = ask([program, "catalog"], timeout_s=120, is_python=True)
         value = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise SetupError(
@@ -203,9 +239,14 @@ def _prove(setup: Setup, installed: Iterable[Gimp], profiles: list[Path]) -> Non
             continue
         with setup.changes.voice.step(f"asking GIMP {gimp.version}", f"asked GIMP {gimp.version}"):
             reason = gimps.why_unregistered(gimp, profile)
+        folder = profile / "plug-ins" / plugin.NAME
+        is_by_path = setup.platform == "linux" and not gimp.is_sandboxed  # others bring a Python of their own
         if reason:
-            raise SetupError(reason)
+            why = pythons.why_none(folder) if is_by_path else None
+            raise SetupError(f"{reason.rstrip('.')}. {why}" if why else reason)
         setup.changes.voice.say(f"  GIMP {gimp.version} knows the filter.")
+        if is_by_path and (words := pythons.note(folder)):
+            setup.changes.voice.say(f"  Note: {words}")
 
 
 def _say_next(setup: Setup, installed: list[Gimp], profiles: list[Path]) -> None:
@@ -241,6 +282,10 @@ def uninstall(setup: Setup) -> None:
         changes.remove_tree(state_dir, "the engine's state")
     else:
         changes.remove_file(state_dir / record.NAME)
+    for profile in (placed.folder.parent.parent for placed in made.plugins):
+        if snap_state := places.snap_state(setup.home, profile):
+            stop_engine(changes, Path(snap_state))
+            changes.remove_tree(Path(snap_state), "the engine's state for Snap's GIMP")
     for folder in reversed(made.made_folders):
         changes.remove_folder_if_empty(folder)
     if setup.carrier.is_ours():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -14,8 +15,17 @@ NEWEST = (3, 14)
 """The Pythons that the pinned torch and torchvision are built for."""
 
 
-def reason_against(platform: str, machine: str, version: tuple[int, int], is_64bit: bool) -> str | None:
-    """Why PyTorch does not run on such a Python, in one sentence that says what to do; None if it does."""
+def reason_against(platform: str, machine: str, version: tuple[int, int], is_64bit: bool, home: str = "") -> str | None:
+    """Why such a Python cannot carry the engine, in one sentence that says what to do; None if it can.
+
+    Args:
+        home: where it is installed; the Microsoft Store's Pythons are among its apps.
+    """
+    if platform == "win32" and re.search(r"WindowsApps|PythonSoftwareFoundation\.Python", home, re.IGNORECASE):
+        return (
+            "This Python is the Microsoft Store's, and Windows hides what it writes from GIMP: install Python from "
+            "python.org and run this again with that one."
+        )
     if platform == "darwin" and machine == "x86_64":
         return "PyTorch is no longer made for Macs with an Intel processor: use another computer, or Linux."
     if not is_64bit:

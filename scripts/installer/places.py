@@ -50,6 +50,12 @@ def profile_override(env: Mapping[str, str], home: PurePath) -> PurePath | None:
     return home / chosen if chosen else None
 
 
+def snap_state(home: PurePath, profile: PurePath) -> PurePath | None:
+    """The state folder for a profile of Snap's GIMP, which may not read the home's hidden folders; None for others."""
+    snap = home / "snap" / "gimp"
+    return snap / "common" / "impasto" if snap in profile.parents else None
+
+
 def version_of(output: str) -> str | None:
     """The profile version ("3.0") in what ``gimp-console --version`` prints; None if that is no GIMP 3.
 

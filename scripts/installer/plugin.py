@@ -39,9 +39,14 @@ def files_of(source: Path) -> list[str]:
     )
 
 
-def launcher(command: list[str], state_dir: Path) -> bytes:
-    """``engine.json``: how the plug-in starts the engine, and where the engine keeps its state."""
-    return _json({"command": command, "state_dir": str(state_dir)})
+def launcher(command: list[str], state_dir: Path | None) -> bytes:
+    """``engine.json``: how the plug-in starts the engine, and where the engine keeps its state.
+
+    Args:
+        command: starts the engine.
+        state_dir: None = where each user's is by rule, at the time.
+    """
+    return _json({"command": command, "state_dir": str(state_dir) if state_dir else None})
 
 
 def place(

@@ -7,15 +7,21 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scripts.installer.pip_settings import clean
+
 
 def ask(
-    command: Sequence[str | Path], env: Mapping[str, str] | None = None, timeout_s: float | None = None
+    command: Sequence[str | Path],
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+    is_python: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program and keep what it says (stdout and stderr together would hide JSON: they stay apart).
 
     Args:
         command: program and arguments.
         env: added to our own environment.
+        is_python: it is a Python of ours: what our environment says to other Pythons is left out.
         timeout_s: after it the program is ended.
 
     Raises:
@@ -25,7 +31,7 @@ def ask(
     return subprocess.run(
         [str(part) for part in command],
         check=False,
-        env={**os.environ, **(env or {})},
+        env={**(clean(os.environ) if is_python else os.environ), **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -34,9 +40,9 @@ def ask(
     )
 
 
-def succeeds(command: Sequence[str] | Sequence[str | Path]) -> bool:
-    """Whether a program can be started and ends without an error."""
+def succeeds(command: Sequence[str] | Sequence[str | Path], env: Mapping[str, str] | None = None) -> bool:
+    """Whether a Python can be started and ends without an error; ``env`` is added to our own environment."""
     try:
-        return ask(command).returncode == 0
+        return ask(command, env, is_python=True).returncode == 0
     except OSError:
         return False

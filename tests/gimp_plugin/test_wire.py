@@ -388,10 +388,12 @@ def test_endpoint_and_token_are_read_and_damage_means_none(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names the folder of Linux")
-def test_the_state_folder_does_not_depend_on_what_a_sandbox_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_folder_does_not_depend_on_what_a_sandbox_redirects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("IMPASTO_STATE_DIR", raising=False)
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", "/elsewhere")
-    assert wire.state_dir() == Path("/home/me/.local/share/impasto")
+    assert wire.state_dir() == tmp_path / ".local" / "share" / "impasto"
     monkeypatch.setenv("IMPASTO_STATE_DIR", "/mine")
     assert wire.state_dir() == Path("/mine")

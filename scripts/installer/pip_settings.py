@@ -1,0 +1,62 @@
+"""What the private pip gets of the user's settings: how an index is reached, and nothing that leads it elsewhere.
+
+PIP_USER, PIP_TARGET or `user = true` in a pip.conf would put the engine where it does not belong; PYTHONPATH and
+PYTHONHOME would have the private Python load the modules of another.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable, Mapping
+
+REACHING = (
+    *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST", "PROXY", "CERT", "CLIENT_CERT"),
+    *("TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES", "RESUME_RETRIES", "CACHE_DIR", "NO_CACHE_DIR", "KEYRING_PROVIDER"),
+)
+"""Options of pip that may stay, named as their environment variables without PIP_."""
+_OTHERS = ("PYTHON", "PIP_", "_PIP_", "VIRTUALENV_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+_NO_FILE = os.devnull  # as PIP_CONFIG_FILE it keeps pip from reading any
+
+
+def clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a Python of our own: the user's, without what is meant for other Pythons and pips."""
+    return {name: value for name, value in environ.items() if not name.upper().startswith(_OTHERS)}
+
+
+def environment(environ: Mapping[str, str], listed: Callable[[Mapping[str, str]], str]) -> dict[str, str]:
+    """The environment for the private pip.
+
+    Args:
+        environ: the user's.
+        listed: what `pip config list` prints in an environment; empty if it fails.
+    """
+    asking = clean(environ) | {"_PIP_RUNNING_IN_SUBPROCESS": "1"}  # else a `python =` in a file is obeyed even here
+    if "PIP_CONFIG_FILE" in environ:
+        asking["PIP_CONFIG_FILE"] = environ["PIP_CONFIG_FILE"]
+    kept = {f"PIP_{option}": value for option, value in read_list(listed(asking)).items()}
+    kept |= {f"PIP_{option}": environ[f"PIP_{option}"] for option in REACHING if environ.get(f"PIP_{option}")}
+    ours = {"PIP_CONFIG_FILE": _NO_FILE, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
+    return clean(environ) | kept | ours
+
+
+def read_list(text: str) -> dict[str, str]:
+    """What of pip's settings is about reaching an index, from what `pip config list` prints.
+
+    What is said of `pip install` wins over what is said of all commands, as in pip itself.
+    """
+    found: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    for line in text.splitlines():
+        entry = re.fullmatch(r"(global|install)\.([\w-]+)=(.*)", line.strip())
+        option = entry[2].replace("-", "_").upper() if entry else ""
+        if entry and option in REACHING:
+            found[entry[1]][option] = " ".join(_text(entry[3]).split("\n"))
+    return {name: value for name, value in (found["global"] | found["install"]).items() if value.strip()}
+
+
+def _text(quoted: str) -> str:
+    try:
+        return str(ast.literal_eval(quoted))
+    except (ValueError, SyntaxError):
+        return quoted

@@ -1,0 +1,1 @@
+"""What ``impasto doctor`` looks at. Each check yields findings; none changes anything."""
