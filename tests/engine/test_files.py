@@ -351,7 +351,7 @@ def test_a_failed_write_leaves_what_was_there(
     def fail(_descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("engine.files.os.fsync", fail)
+    monkeypatch.setattr("engine.files.writing.os.fsync", fail)
     with pytest.raises(error, match=sentence):
         write_picture(path, Picture(torch.zeros(3, 4, 4)))
     assert path.read_bytes() == b"the old picture"
