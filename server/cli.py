@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ImpastoError, WireError) as error:
         print(error, file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # of Path.home()
+            raise
+        print("You have no home folder on this computer: set HOME to a folder of yours.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return INTERRUPTED

@@ -19,6 +19,7 @@ from gimp_plugin.wire import Plane, WireError
 if TYPE_CHECKING:
     from engine.files.source import Source
 
+FULL = {"U8": 255, "U16": 65535, "F32": 1}
 STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 
 
@@ -177,8 +178,9 @@ def _plane_of(source: Source) -> Plane:
     pixels = np.empty((height, width, 4), dtype)
     pixels[:, :, :3] = source.values if is_stored else source.srgb().transpose(1, 2, 0)
     opacity = source.alpha if is_stored else source.opacity()
-    pixels[:, :, 3] = opacity if opacity is not None else (np.iinfo(dtype).max if is_stored else 1)
-    return Plane({1: "U8", 2: "U16", 4: "F32"}[dtype.itemsize], pixels.shape, memoryview(pixels).cast("B"))
+    name = {1: "U8", 2: "U16", 4: "F32"}[dtype.itemsize]
+    pixels[:, :, 3] = opacity if opacity is not None else FULL[name]
+    return Plane(name, pixels.shape, pixels.data.cast("B"))
 
 
 def _dtype_of(plane: Plane) -> Any:
