@@ -63,7 +63,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> Plane:
     with _sentences("mask"):
         renew(path)
         weight = read_weight(path, "The mask")
-        return _mask_plane(Image.fromarray((weight * 255).astype("uint8")), size)
+        return _mask_plane(Image.fromarray((weight * 256).clip(0, 255).astype("uint8")), size)  # 8 bits as they are
 
 
 def mask_of_strokes(layer: Image.Image, opacity: float, size: tuple[int, int]) -> Plane | None:

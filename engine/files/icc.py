@@ -24,6 +24,7 @@ SAME_PRIMARY = 0.003  # profiles of sRGB round differently
 SAME_CURVE = 0.002  # half a step of 8 bits
 MAX_PROFILE_BYTES = 16 << 20
 N_SAMPLES = 257
+MAX_LIGHT = 8.0  # what a primary of a real space can be in sRGB's light
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,15 +154,15 @@ def _parse(data: bytes) -> Profile | None:
     data = data[:size]
     tags = _tags(data)
     if data[16:20] == b"GRAY":
-        curve = _curve(tags["kTRC"])
+        curve = _checked(_curve(tags["kTRC"]))
         return Profile(data, (curve,), None, _is_srgb(curve))
     if data[16:20] != b"RGB " or "A2B0" in tags:
         return None
-    curves = tuple(_curve(tags[name]) for name in ("rTRC", "gTRC", "bTRC"))
+    curves = tuple(_checked(_curve(tags[name])) for name in ("rTRC", "gTRC", "bTRC"))
     primaries = np.array([_xyz(tags[name]) for name in ("rXYZ", "gXYZ", "bXYZ")]).T  # columns
     is_usual = bool(np.abs(primaries - SRGB_PRIMARIES).max() < SAME_PRIMARY)
     matrix = None if is_usual else np.linalg.inv(SRGB_PRIMARIES) @ primaries
-    if matrix is not None and abs(np.linalg.det(matrix)) < 1e-6:
+    if matrix is not None and not (abs(np.linalg.det(matrix)) > 1e-3 and np.abs(matrix).max() < MAX_LIGHT):
         return None
     return Profile(data, curves, matrix, is_usual and all(map(_is_srgb, curves)))
 
@@ -218,6 +219,17 @@ def _positive(value: float) -> float:
     if not value > 0:
         raise ValueError("a curve that does not rise")
     return value
+
+
+def _checked(curve: Curve) -> Curve:
+    """A curve that rises from dark to light; a damaged profile can have any other."""
+    with np.errstate(all="ignore"):
+        seen = curve.light(np.linspace(0, 1, N_SAMPLES))
+        back = curve.stored(seen)
+    is_sound = bool(np.isfinite(seen).all() and np.isfinite(back).all())
+    if not is_sound or seen.min() < -0.1 or not 0.5 < seen[-1] < 2 or (np.diff(seen) < -1e-6).any():
+        raise ValueError("a curve that does not rise")
+    return curve
 
 
 def _is_srgb(curve: Curve) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import ImpastoError, InputError
 from engine.files import icc
-from engine.files.opening import MAX_STYLE_PIXELS, opened
+from engine.files.opening import MAX_STYLE_PIXELS
 from engine.files.places import keep_elsewhere
-from engine.files.source import Source, plain, read_source, read_weight, upright
+from engine.files.source import Source, read_source, read_weight
 from engine.files.writing import write_planes
 from engine.labels import Color, split_labels
 from engine.limits import MAX_PIXELS
@@ -86,12 +88,8 @@ def read_labels(path: Path | str, size: tuple[int, int] | None = None) -> list[t
         ResourceError: not enough memory.
     """
     path = Path(path)
-    with opened(path, max_pixels=MAX_PIXELS if size is None else MAX_STYLE_PIXELS) as found:
-        if found.image is None:
-            raise InputError(f"{path.name} has more than 8 bits a channel: save the label map as an 8-bit PNG.")
-        image = found.image if found.image.mode != "P" else plain(found.image)
-        labels = plain(image).convert("RGB")  # colors are names here: no profile
-        pixels = upright(np.asarray(labels), found.orientation)
+    source = read_source(path, max_pixels=MAX_PIXELS if size is None else MAX_STYLE_PIXELS)
+    pixels = _as_bytes(source.values)  # colors are names here: no profile
     if size is not None and is_scaled(pixels.shape[:2], size):
         pixels = np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.NEAREST))
     _require_size(path, pixels.shape[:2], size, "label map")
@@ -145,6 +143,14 @@ def is_scaled(size: tuple[int, ...], other: tuple[int, int]) -> bool:
         or abs(width - height * wide / high) <= 1
         or abs(high - wide * height / width) <= 1
     )
+
+
+def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """(H, W, 1 or 3) of any depth as (H, W, 3) bytes."""
+    if values.dtype != np.uint8:
+        planes = np.clip(icc.unit_planes(values), 0, 1) * 255
+        values = np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
 
 
 def _require_size(path: Path, found: tuple[int, ...], size: tuple[int, int] | None, kind: str) -> None:

@@ -33,7 +33,7 @@ class Source:
         alpha: (H, W) of the same kind; None = opaque.
         profile: what the values mean; None = they are sRGB.
         notes: sentences about what was not read.
-        was: "CMYK", "Lab" ..., where the values were converted because no RGB profile says what they were.
+        was: "is CMYK" ..., where the values were converted, since no RGB profile says what they were.
     """
 
     values: NDArray[Any]
@@ -176,7 +176,7 @@ def _in_rgb(image: Image.Image, data: bytes | None) -> tuple[Image.Image, str]:
     is_table = data is not None and image.mode in ("RGB", "RGBA", "L", "LA") and icc.parse(data) is None
     if image.mode not in ("CMYK", "LAB") and not is_table:
         return image, ""
-    was = {"CMYK": "CMYK", "LAB": "Lab"}.get(image.mode, "of a table profile")
+    was = {"CMYK": "is CMYK", "LAB": "is Lab"}.get(image.mode, "has a color profile made of tables")
     converted = _by_littlecms(image, data) if data is not None or image.mode == "LAB" else None
     if converted is not None:
         return converted, was

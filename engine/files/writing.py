@@ -107,8 +107,8 @@ def _target_of(like: Path | None, file_format: str, size: tuple[int, ...]) -> Ta
     elif profile is not None and file_format in formats.WITHOUT_PROFILE:
         profile = None
     elif source.was or (source.values.shape[2] == 1 and not source.is_plain):
-        what = source.was or "gray with a profile of its own"
-        notes.append(f"{like.name} is {what}: the result is in sRGB.")
+        was = source.was or "is gray with a profile of its own"
+        notes.append(f"{like.name} {was}: the result is in sRGB.")
     dtype, note = _dtype_of(source, file_format, like.name)
     is_kept = source.size == size and not source.is_plain and profile is not None
     return Target(dtype, profile, source if is_kept else None, metadata, (*notes, *note))

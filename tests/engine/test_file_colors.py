@@ -83,7 +83,7 @@ def test_a_painting_is_in_the_colors_of_its_photo(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image)[:, 36:], BYTES[:, 36:])
         embedded = in_profile(image.info["icc_profile"])
         seen = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    assert np.abs(np.asarray(seen)[:, :36] / 255 - [0.2, 0.8, 0.3]).max() < 1.6 / 255
+    assert np.abs(np.asarray(seen)[:, :36] / 255 - [0.2, 0.8, 0.3]).max() < 2.1 / 255
 
 
 def test_colors_outside_of_srgb_agree_with_littlecms_where_it_does_not_clip(tmp_path: Path) -> None:
