@@ -6,6 +6,7 @@ Exit status 0 done, 1 failed with one sentence on stderr, 2 wrong usage, 130 int
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    show_any_name()
     wait_briefly()
     if words[:1] != ["serve"]:  # whose process computes nothing, and stays small
         heap.keep_freed()
@@ -53,12 +55,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ImpastoError, WireError) as error:
         print(error, file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # of Path.home()
+            raise
+        print("You have no home folder on this computer: set HOME to a folder of yours.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `impasto catalog | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def show_any_name() -> None:
+    """Let a console that lacks a letter of a file's name show another instead of ending in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _run(words: list[str]) -> int:

@@ -232,8 +232,9 @@ class Page:
         mine.add(painting)
         try:
             yield gr.skip(), gr.skip(), state("Reading the pictures", 0)
-            style = await asyncio.to_thread(self._style, source, preset, style_picture)
-            content = await asyncio.to_thread(read_photo, photo)
+            unread: list[str] = []  # of the files
+            style = await asyncio.to_thread(self._style, source, preset, style_picture, unread)
+            content = await asyncio.to_thread(read_photo, photo, unread)
             selection = await asyncio.to_thread(read_selection, area, strokes, mask, content)
             request = StylizeRequest(
                 *(content, (style,), selection),
@@ -249,8 +250,8 @@ class Page:
                     yield gr.skip(), gr.skip(), state(message, share)
             seconds = time.monotonic() - began
             file = self._result_file(photo, style)
-            await asyncio.to_thread(uploads.write_png, file, painting.result.picture)
-            notes = painting.result.report.get("notes", [])
+            lost = await asyncio.to_thread(uploads.write_png, file, painting.result.picture, Path(photo or ""))
+            notes = [*unread, *painting.result.report.get("notes", []), *lost]
             said = " ".join([f"Done in {seconds:.1f} seconds.", *map(str, notes)])
             yield str(file), gr.DownloadButton(value=str(file), interactive=True), state(said)
         except WireError as error:
@@ -267,11 +268,11 @@ class Page:
         for painting in list(self.by_session.get(visitor.session_hash or "", ())):
             painting.cancel()
 
-    def _style(self, source: str, preset: str | None, picture: str | None) -> StyleEntry:
+    def _style(self, source: str, preset: str | None, picture: str | None, unread: list[str]) -> StyleEntry:
         if source == "picture":
             if picture is None:
                 raise WireError("unprocessable", "Choose a style picture first, or a famous painting.")
-            return StyleEntry(Path(picture).stem, picture=uploads.read_picture(Path(picture), "style picture"))
+            return StyleEntry(Path(picture).stem, picture=uploads.read_picture(Path(picture), "style picture", unread))
         catalog = self.engine.worker.catalog
         if catalog is None:
             raise WireError("starting", "The engine is still starting: try again in a few seconds.")
@@ -310,11 +311,11 @@ def path_of(payload: Any) -> str | None:
     return None if payload is None or payload.path is None else str(payload.path)
 
 
-def read_photo(photo: str | None) -> Plane:
-    """The photo's pixels, or a sentence."""
+def read_photo(photo: str | None, unread: list[str]) -> Plane:
+    """The photo's pixels, or a sentence; ``unread`` gets what of the file was not read."""
     if photo is None:
         raise WireError("unprocessable", "Choose a photo first.")
-    return uploads.read_picture(Path(photo), "photo")
+    return uploads.read_picture(Path(photo), "photo", unread)
 
 
 def read_selection(area: str, strokes: dict[str, Any] | None, mask: str | None, content: Plane) -> Plane | None:

@@ -1,38 +1,51 @@
-"""Pictures that a browser uploaded, as planes, and painted planes as files: Pillow with limits, for the web page.
+"""Pictures that a browser uploaded, as planes, and painted planes as files, for the web page.
 
-The supervisor holds no torch, so ``engine.files`` is out of its reach; the rules are the same: only formats on the
-list, upright, in sRGB, at most ``MAX_SIDE_PX`` a side, and every failure is one sentence.
+They are read and written by ``engine.files``, whose numbers need no torch: this process must not load it. Here its
+errors become the wire's, and files are called what the page calls them.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from gimp_plugin.wire import MAX_SIDE_PX, Plane, WireError
+from gimp_plugin.wire import Plane, WireError
 
-READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+if TYPE_CHECKING:
+    from engine.files.source import Source
+
+FULL = {"U8": 255, "U16": 65535, "F32": 1}
+STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 
 
-def read_picture(path: Path, what: str) -> Plane:
-    """An uploaded picture as (H, W, 4) sRGB pixels with 8 bits a channel.
+def read_picture(path: Path, what: str, notes: list[str] | None = None) -> Plane:
+    """An uploaded picture as (H, W, 4) sRGB pixels, as deep as they are.
 
     Args:
         path: the file.
-        what: how the page calls it ("photo"), for the error's sentence.
+        what: how the page calls it ("photo", "style picture"), for the error's sentence. A style of any size is read
+            small.
+        notes: gets sentences about what of the file was not read.
+
+    Returns:
+        8 or 16 bits a channel; floats where the file's colors are not all in sRGB.
 
     Raises:
         WireError: not a picture, damaged, or too large.
     """
-    with _opened(path, what) as image:
-        pixels = _in_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
-    return Plane("U8", (pixels.height, pixels.width, 4), pixels.tobytes())
+    from engine.files.source import read_source  # noqa: PLC0415
+
+    with _sentences(what):
+        renew(path)
+        source = read_source(path, f"The {what}", small_px=STYLE_PX if what == "style picture" else None)
+        if notes is not None:
+            notes += source.notes
+        return _plane_of(source)
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Plane:
@@ -45,10 +58,12 @@ def read_mask(path: Path, size: tuple[int, int]) -> Plane:
     Raises:
         WireError: unusable, or of other proportions than the photo.
     """
-    with _opened(path, "mask") as image:
-        gray, alpha = _shallow(ImageOps.exif_transpose(image)).convert("RGBA").convert("LA").split()
-    black = Image.new("L", gray.size)
-    return _mask_plane(Image.composite(gray, black, alpha), size)
+    from engine.files.source import read_weight  # noqa: PLC0415
+
+    with _sentences("mask"):
+        renew(path)
+        weight = read_weight(path, "The mask")
+        return _mask_plane(Image.fromarray((weight * 256).clip(0, 255).astype("uint8")), size)  # 8 bits as they are
 
 
 def mask_of_strokes(layer: Image.Image, opacity: float, size: tuple[int, int]) -> Plane | None:
@@ -62,8 +77,21 @@ def mask_of_strokes(layer: Image.Image, opacity: float, size: tuple[int, int]) -
     Returns:
         The mask, or None if nothing was painted.
     """
-    alpha = layer.convert("RGBA").getchannel("A").point([min(255, round(a / opacity)) for a in range(256)])
-    return _mask_plane(alpha, size) if alpha.getbbox() else None
+    return _mask_of_alpha(layer.convert("RGBA").getchannel("A"), opacity, size)
+
+
+def read_strokes(path: Path, opacity: float, size: tuple[int, int]) -> Plane | None:
+    """An uploaded layer of strokes, as ``mask_of_strokes``.
+
+    Raises:
+        WireError: see ``read_picture``.
+    """
+    from engine.files.source import read_source  # noqa: PLC0415
+
+    with _sentences("brushed layer"):
+        renew(path)
+        alpha = read_source(path, "The brushed layer").alpha
+        return None if alpha is None else _mask_of_alpha(Image.fromarray(alpha), opacity, size)
 
 
 def make_preview(path: Path, longest_px: int) -> Image.Image:
@@ -72,25 +100,42 @@ def make_preview(path: Path, longest_px: int) -> Image.Image:
     Raises:
         WireError: see ``read_picture``.
     """
-    with _opened(path, "photo") as image:
-        small = ImageOps.exif_transpose(image)
-        small.thumbnail((longest_px, longest_px))
-        return _in_srgb(small).convert("RGB")
+    import numpy as np  # noqa: PLC0415
+
+    from engine.files.source import read_source  # noqa: PLC0415
+
+    with _sentences("photo"):
+        renew(path)
+        rgb = read_source(path, "The photo", small_px=longest_px).srgb()  # (3, H, W)
+        return Image.fromarray(np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-def write_png(path: Path, plane: Plane) -> None:
-    """Write (H, W, 4) pixels with 8 bits a channel as a PNG; one that is opaque gets no alpha channel.
+def write_png(path: Path, plane: Plane, like: Path | None = None) -> list[str]:
+    """Write (H, W, 4) pixels as a PNG; one that is opaque gets no alpha channel.
+
+    Args:
+        path: its place.
+        plane: 8 or 16 bits a channel, or floats.
+        like: the photo it was made from: its color profile and its depth go with it.
+
+    Returns:
+        Sentences about what could not go along.
 
     Raises:
         WireError: the disk is full.
     """
-    image = Image.frombuffer("RGBA", (plane.width, plane.height), bytes(plane.data), "raw", "RGBA", 0, 1)
-    if image.getchannel("A").getextrema() == (255, 255):
-        image = image.convert("RGB")
+    import numpy as np  # noqa: PLC0415
+
+    from engine.errors import ImpastoError  # noqa: PLC0415
+    from engine.files.icc import unit_planes  # noqa: PLC0415
+    from engine.files.writing import write_planes  # noqa: PLC0415
+
+    pixels = np.frombuffer(plane.data, _dtype_of(plane)).reshape(plane.shape)
+    planes = unit_planes(pixels)  # (4, H, W)
+    alpha = None if (planes[3] == 1).all() else planes[3]
     try:
-        image.save(path, "PNG", compress_level=4)
-    except OSError as error:
-        path.unlink(missing_ok=True)
+        return write_planes(path, planes[:3], alpha, like)
+    except ImpastoError as error:
         raise WireError("disk_full", "The result could not be written: make room on the disk and try again.") from error
 
 
@@ -100,40 +145,51 @@ def renew(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path, what: str) -> Iterator[Image.Image]:
-    """An image whose pixels are loaded and whose size is accepted; whatever fails becomes a sentence."""
+def _sentences(what: str) -> Iterator[None]:
+    """The reader's errors as the wire's; none tells the path of a file."""
+    from engine.errors import InputError, ResourceError  # noqa: PLC0415
+    from engine.files.opening import MissingError, TooLargeError  # noqa: PLC0415
+
     try:
-        renew(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd but harmless metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=READABLE) as image:
-                if max(image.size) > MAX_SIDE_PX:
-                    raise _too_large(what, f"is {image.width} x {image.height} pixels")
-                image.load()
-                yield image
+        yield
     except WireError:
         raise
+    except TooLargeError as error:
+        raise WireError("too_large", str(error)) from error
+    except (MissingError, FileNotFoundError) as error:
+        raise WireError("unprocessable", f"The {what} was put away after a while: choose it again.") from error
+    except ResourceError as error:
+        raise WireError("out_of_memory", str(error)) from error
+    except InputError as error:
+        raise WireError("unprocessable", str(error)) from error
     except MemoryError as error:
         raise WireError("out_of_memory", f"There is not enough memory to read the {what}: scale it down.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(what, "has more than 89 million pixels") from error
-    except FileNotFoundError as error:
-        raise WireError("unprocessable", f"The {what} was put away after a while: choose it again.") from error
-    except UnidentifiedImageError as error:
-        raise WireError(
-            "unprocessable", f"The {what} is no picture that Impasto reads: use PNG, JPEG, WebP, TIFF, BMP, GIF or PPM."
-        ) from error
-    except Exception as error:  # what decoders raise at damaged files is not documented
-        raise WireError(
-            "unprocessable", f"The {what} is damaged or of an unusual kind: save it again as PNG."
-        ) from error
+    except OSError as error:
+        raise WireError("unprocessable", f"The {what} cannot be read: choose it again.") from error
 
 
-def _too_large(what: str, how: str) -> WireError:
-    return WireError(
-        "too_large", f"The {what} {how}; at most {MAX_SIDE_PX} x {MAX_SIDE_PX} can be used: scale it down."
-    )
+def _plane_of(source: Source) -> Plane:
+    """(H, W, 4) in the least that keeps every value."""
+    import numpy as np  # noqa: PLC0415
+
+    height, width = source.size
+    is_stored = source.is_plain and source.values.dtype.kind != "f"
+    dtype = source.values.dtype if is_stored else np.dtype(np.float32)
+    pixels = np.empty((height, width, 4), dtype)
+    pixels[:, :, :3] = source.values if is_stored else source.srgb().transpose(1, 2, 0)
+    opacity = source.alpha if is_stored else source.opacity()
+    name = {1: "U8", 2: "U16", 4: "F32"}[dtype.itemsize]
+    pixels[:, :, 3] = opacity if opacity is not None else FULL[name]
+    return Plane(name, pixels.shape, pixels.data.cast("B"))
+
+
+def _dtype_of(plane: Plane) -> Any:
+    return {"U8": "u1", "U16": "<u2", "F16": "<f2", "F32": "<f4"}[plane.dtype]
+
+
+def _mask_of_alpha(alpha: Image.Image, opacity: float, size: tuple[int, int]) -> Plane | None:
+    alpha = alpha.point([min(255, round(a / opacity)) for a in range(256)])
+    return _mask_plane(alpha, size) if alpha.getbbox() else None
 
 
 def _mask_plane(gray: Image.Image, size: tuple[int, int]) -> Plane:
@@ -147,34 +203,3 @@ def _mask_plane(gray: Image.Image, size: tuple[int, int]) -> Plane:
     if gray.size != (width, height):
         gray = gray.resize((width, height), Image.Resampling.BILINEAR)
     return Plane("U8", (height, width), gray.tobytes())
-
-
-def _shallow(image: Image.Image) -> Image.Image:
-    """Gray with 16 bits as gray with 8; Pillow's own conversion clips it."""
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        return image.convert("I").point(lambda value: value / 256).convert("L")
-    return image
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA in sRGB; a profile that does not fit its picture is passed over."""
-    image = _shallow(image)
-    if image.mode in ("P", "PA", "1", "LA", "La") or "transparency" in image.info:
-        return image.convert("RGBA")
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    colors = image.convert("RGB") if alpha is not None else image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if colors.mode == "RGB" and "srgb" in ImageCms.getProfileDescription(source).lower():
-            return image  # to the bit
-        result = ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    if result is None:
-        return image
-    if alpha is not None:
-        result.putalpha(alpha)
-    return result

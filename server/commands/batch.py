@@ -7,85 +7,115 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.commands.command import Command
+from server.commands.folder import Marks, list_pictures, make_folder, target_of
 from server.commands.stylize import add_painting_arguments, peak_bytes, settings_of
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
+    from engine.errors import ImpastoError
     from engine.series import Series
     from engine.types import Progress, Settings, Style
 
+STYLE_PX = 2048  # the style is read once for all pictures, whatever their sizes
+
 
 def run(options: argparse.Namespace) -> int:
-    """Paint every picture of the folder; what cannot be painted is named, and the others go on."""
-    from engine.errors import ImpastoError, SettingsError  # noqa: PLC0415  (torch: only when needed)
+    """Paint every picture of the folder; what cannot be painted is named, and the others go on.
+
+    What an earlier run painted in the same way is left as it is. A disk that takes no more stops the work.
+    """
+    from engine.errors import SettingsError  # noqa: PLC0415  (torch: only when needed)
     from engine.methods import get  # noqa: PLC0415
-    from engine.progress import part  # noqa: PLC0415
     from server.commands.painting import read_styles  # noqa: PLC0415
 
     settings = settings_of(options)
     if options.consistent and settings.method != "anystyle":
         raise SettingsError("--consistent is of the method anystyle: leave it or --method out.")
     get(settings.method)
-    styles = read_styles(options)
-    pictures, skipped = list_pictures(options.folder, options.output)
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    account = Account()
+    styles = read_styles(options, STYLE_PX, account.notes)
+    found = list_pictures(options.folder, options.output)
+    make_folder(options.output)
+    account.failed, account.others = found.failed, found.others
+    stopped: ImpastoError | None = None
+    try:
+        paint_all(options, settings, styles, found.pictures, account)
+    except PlaceError as error:
+        stopped = error.reason
+    tell(options, settings, account)
+    if stopped is not None:
+        print(f"{stopped} Run the same command again to go on.", file=sys.stderr)
+    return 1 if account.failed or stopped is not None else 0
+
+
+@dataclass
+class Account:
+    """What became of the pictures.
+
+    Args:
+        done: the report of each that was painted.
+        failed: file and sentence of each that could not be.
+        before: those that were painted before.
+        others: files that are no pictures.
+        notes: what of the styles was not read.
+    """
+
+    done: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    before: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class PlaceError(Exception):
+    """The place for results takes no more: to paint on would be in vain."""
+
+    def __init__(self, reason: ImpastoError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def paint_all(
+    options: argparse.Namespace, settings: Settings, styles: Sequence[Style], pictures: Sequence[Path], account: Account
+) -> None:
+    """Paint what is not done yet.
+
+    Raises:
+        PlaceError: no more results can be written.
+        SettingsError: what would be wrong for all of them.
+    """
+    from engine.errors import ImpastoError, SettingsError  # noqa: PLC0415
+    from engine.progress import part  # noqa: PLC0415
+
+    marks = Marks(options, settings, pictures if options.consistent else ())
+    waiting = [path for path in pictures if options.again or not marks.is_done(path, _target(options, path))]
+    account.before = [path for path in pictures if path not in set(waiting)]
     with progress_bar() as on_progress:
-        series = measure(pictures, settings, part(on_progress, 0.0, 0.05)) if options.consistent else None
-        for i, path in enumerate(pictures):
-            stretch = part(on_progress, 0.05 + 0.95 * i / len(pictures), 0.05 + 0.95 * (i + 1) / len(pictures))
+        series = None
+        if options.consistent and waiting:
+            series = measure(pictures, settings, part(on_progress, 0.0, 0.05))
+        for i, path in enumerate(waiting):
+            stretch = part(on_progress, 0.05 + 0.95 * i / len(waiting), 0.05 + 0.95 * (i + 1) / len(waiting))
+            name = str(path.relative_to(options.folder))
             try:
-                target = options.output / name_of(path)
-                done.append(paint(path, target, styles, settings, series, named(stretch, path.name)))
+                work = Picked(path, _target(options, path), marks.of(path))
+                report = paint(work, styles, settings, series, named(stretch, name))
+                account.done.append(report | {"notes": [*account.notes, *report["notes"]]})
             except SettingsError:
                 raise  # it would be the same for all of them
             except ImpastoError as error:
-                failed.append({"content": str(path), "error": str(error)})
+                account.failed.append({"content": str(path), "error": str(error)})
                 on_progress.clear()
-                print(f"{path.name}: {error}", file=sys.stderr)
-    tell(options, settings, done, failed, skipped)
-    return 1 if failed else 0
+                print(f"{name}: {error}", file=sys.stderr)
 
 
-def list_pictures(folder: Path, output: Path) -> tuple[list[Path], list[Path]]:
-    """The pictures of a folder, by name, and the other files in it. Makes the folder for the results.
-
-    Raises:
-        InputError: no such folder, no picture in it, or the results would take the pictures' places.
-    """
-    from engine.errors import InputError  # noqa: PLC0415
-    from engine.files import READABLE_SUFFIXES  # noqa: PLC0415
-
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}.")
-    if output.exists() and (not output.is_dir() or output.samefile(folder)):
-        raise InputError(f"{output} cannot take the results: name another folder.")
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    pictures = [path for path in files if path.suffix.lower() in READABLE_SUFFIXES]
-    if not pictures:
-        raise InputError(f"There is no picture in {folder}.")
-    taken: dict[str, Path] = {}
-    for path in pictures:
-        other = taken.setdefault(name_of(path).lower(), path)
-        if other is not path:
-            raise InputError(f"{path.name} and {other.name} would have the same name in {output}: rename one of them.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {output} cannot be made ({error.strerror}).") from error
-    return pictures, [path for path in files if path not in pictures]
-
-
-def name_of(path: Path) -> str:
-    """A result's name: the picture's own, as PNG where its format can only be read."""
-    from engine.files import WRITABLE  # noqa: PLC0415
-
-    return path.name if path.suffix.lower() in WRITABLE else f"{path.stem}.png"
+def _target(options: argparse.Namespace, path: Path) -> Path:
+    return target_of(path, options.folder, options.output)
 
 
 def measure(pictures: Sequence[Path], settings: Settings, on_progress: Progress) -> Series:
@@ -112,26 +142,45 @@ def measure(pictures: Sequence[Path], settings: Settings, on_progress: Progress)
     return Series(tuple(samples))
 
 
+@dataclass(frozen=True)
+class Picked:
+    """A picture that is to be painted: its file, its result's, and what is written into that of how it was made."""
+
+    path: Path
+    target: Path
+    mark: str
+
+
 def paint(
-    path: Path,
-    target: Path,
-    styles: Sequence[Style],
-    settings: Settings,
-    series: Series | None,
-    on_progress: Progress,
+    work: Picked, styles: Sequence[Style], settings: Settings, series: Series | None, on_progress: Progress
 ) -> dict[str, Any]:
-    """One picture from file to file; its report."""
-    from engine.files import depth_note, read_picture, write_picture  # noqa: PLC0415
+    """One picture from file to file; its report.
+
+    Raises:
+        PlaceError: the result cannot be written.
+        ImpastoError: it cannot be painted.
+    """
+    from engine.errors import ImpastoError, ResourceError  # noqa: PLC0415
+    from engine.files import check_size, check_writable, read_with_notes, write_or_keep  # noqa: PLC0415
     from engine.stylize import stylize  # noqa: PLC0415
 
     began = time.perf_counter()
-    content = read_picture(path)
+    try:
+        make_folder(work.target.parent)
+        check_writable(work.target, [work.path])
+    except ResourceError as error:
+        raise PlaceError(error) from error
+    content, notes = read_with_notes(work.path)
+    check_size(work.target, content.size)
     result = stylize(content, styles, settings, on_progress=on_progress, series=series)
-    write_picture(target, result.picture, like=path)
+    try:
+        lost = write_or_keep(work.target, result.picture, like=work.path, made_by=work.mark)
+    except ImpastoError as error:
+        raise PlaceError(error) from error
     report = dict(result.report)
-    report["notes"] = [*report["notes"], *filter(None, [depth_note(path)])]
+    report["notes"] = [*notes, *report["notes"], *lost]
     report["seconds"]["total"] = round(time.perf_counter() - began, 4)
-    return {"content": str(path), "output": str(target), **report}
+    return {"content": str(work.path), "output": str(work.target), **report}
 
 
 def named(on_progress: Progress, name: str) -> Progress:
@@ -139,44 +188,43 @@ def named(on_progress: Progress, name: str) -> Progress:
     return lambda share, message: on_progress(share, f"{name}: {message}")
 
 
-def tell(
-    options: argparse.Namespace,
-    settings: Settings,
-    done: list[dict[str, Any]],
-    failed: list[dict[str, str]],
-    skipped: Sequence[Path],
-) -> None:
+def tell(options: argparse.Namespace, settings: Settings, account: Account) -> None:
     """A line for each picture, or everything as JSON."""
     if options.json:
-        account = {
+        words = {
             "styles": options.style,
             "settings": asdict(settings),
             "consistent": options.consistent,
-            "pictures": done,
-            "failed": failed,
-            "skipped": [str(path) for path in skipped],
+            "pictures": account.done,
+            "failed": account.failed,
+            "before": [str(path) for path in account.before],
+            "skipped": [str(path) for path in account.others],
             "peak_bytes": peak_bytes(),
         }
-        print(json.dumps(account, indent=2))
+        print(json.dumps(words, indent=2))
         return
-    for report in done:
+    for report in account.done:
         print(f"{report['output']} ({report['seconds']['total']:.1f} s)")
-    for note in dict.fromkeys(note for report in done for note in report["notes"]):
+    for note in dict.fromkeys(note for report in account.done for note in report["notes"]):
         print(f"Note: {note}")
-    if skipped:
-        print(f"Note: no pictures, left out: {', '.join(path.name for path in skipped)}")
-    print(f"{len(done)} of {len(done) + len(failed)} pictures painted")
+    if account.others:
+        names = ", ".join(str(path.relative_to(options.folder)) for path in account.others)
+        print(f"Note: no pictures, left out: {names}")
+    if account.before:
+        print(f"Note: {len(account.before)} were painted before and are left as they are; --again paints them, too.")
+    print(f"{len(account.done)} of {len(account.done) + len(account.failed)} pictures painted")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the pictures to paint")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the pictures to paint, in folders within it, too")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets the results")
     parser.add_argument(
         "--consistent",
         action="store_true",
         help="pictures of one series: the same thing looks the same in all of them",
     )
+    parser.add_argument("--again", action="store_true", help="paint what is done already, too")
     parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
     add_painting_arguments(parser)
 

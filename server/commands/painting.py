@@ -16,16 +16,17 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputError, SettingsError
-from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_picture
+from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_with_notes
 from engine.labels import pair_regions
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Progress, Region, Settings, Style
 from gimp_plugin.client import Engine
-from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
+from gimp_plugin.wire import MAX_SIDE_PX, Plane, StyleEntry, StylizeRequest
 from server.commands.stylize import AUTO_REGIONS
 from server.convert import picture_of
 
+STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -39,6 +40,7 @@ class Work:
         mask: None = all of it.
         regions: pairs of content and style parts.
         preset_names: per style its preset's name, or None for a picture.
+        notes: what of the files was not read.
     """
 
     content: Picture
@@ -46,6 +48,7 @@ class Work:
     mask: Mask | None
     regions: list[Region]
     preset_names: list[str | None]
+    notes: list[str]
 
 
 def read_work(options: argparse.Namespace) -> Work:
@@ -60,8 +63,8 @@ def read_work(options: argparse.Namespace) -> Work:
         raise SettingsError(
             "--regions and --style-regions belong together: give both or none, or --regions auto alone."
         )
-    content = read_picture(options.content)
-    styles = read_styles(options)
+    content, notes = read_with_notes(options.content)
+    styles = read_styles(options, max(content.size), notes)
     mask = None if options.mask is None else read_mask(options.mask, content.size)
     regions: list[Region] = []
     if maps is not None:
@@ -71,11 +74,16 @@ def read_work(options: argparse.Namespace) -> Work:
         theirs = read_labels(options.style_regions, styles[0].picture.size)
         regions = pair_regions(ours, theirs, options.style_regions)
     names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
-    return Work(content, styles, mask, regions, names)
+    return Work(content, styles, mask, regions, names, notes)
 
 
-def read_styles(options: argparse.Namespace) -> list[Style]:
+def read_styles(options: argparse.Namespace, content_px: int, notes: list[str]) -> list[Style]:
     """The styles that the options name, with their shares.
+
+    Args:
+        options: of the command.
+        content_px: the longest side of what is painted.
+        notes: gets a sentence about each thing that was not read.
 
     Raises:
         InputError: one is neither a picture nor a preset.
@@ -86,10 +94,17 @@ def read_styles(options: argparse.Namespace) -> list[Style]:
         raise SettingsError(
             f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
         )
-    return [read_style(text, share) for text, share in zip(options.style, shares, strict=True)]
+    small_px = looked_at_px(options, content_px)
+    return [read_style(text, share, small_px, notes) for text, share in zip(options.style, shares, strict=True)]
 
 
-def read_style(text: str, weight: float) -> Style:
+def looked_at_px(options: argparse.Namespace, content_px: int) -> int:
+    """The longest side at which a style picture is read: as large as any method will look at it."""
+    own_px = STYLE_PX if options.method == "anystyle" else min(content_px, MAX_SIDE_PX)
+    return max(STYLE_PX, options.style_size or own_px)
+
+
+def read_style(text: str, weight: float, small_px: int, notes: list[str]) -> Style:
     """A style by file or by preset name.
 
     Raises:
@@ -97,8 +112,10 @@ def read_style(text: str, weight: float) -> Style:
         SettingsError: the weight is not above 0.
     """
     path = Path(text)
-    if path.is_file():
-        return Style(path.stem, read_picture(path), weight=weight)
+    if is_file(path):
+        picture, said = read_with_notes(path, small_px=small_px)
+        notes += said
+        return Style(path.stem, picture, weight=weight)
     names = [preset.name for preset in presets()]
     if text in names:
         return load_preset(text, weight)
@@ -107,6 +124,14 @@ def read_style(text: str, weight: float) -> Style:
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.55)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`impasto catalog` lists the presets."
     raise InputError(f"{text!r} is neither a picture file nor a style preset. {hint}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is one, whatever kind of file; a name that no file can have is none."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
 
 
 def paint_here(work: Work, settings: Settings, on_progress: Progress) -> tuple[Picture, dict[str, Any]]:
@@ -187,7 +212,8 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
 
 def _entry(style: Style, preset: str | None) -> StyleEntry:
     picture = None if style.picture is None else _plane(style.picture)
-    return StyleEntry(style.name, style.weight, preset, picture)
+    name = style.name.encode("utf-8", "replace").decode()  # of a file's name in another encoding
+    return StyleEntry(name, style.weight, preset, picture)
 
 
 def _plane(picture: Picture) -> Plane:

@@ -26,13 +26,13 @@ LEGEND = [(_LEVELS[i % 4], _LEVELS[(i // 4 + i) % 4], _LEVELS[(i // 16 + 2 * i) 
 def run(options: argparse.Namespace) -> int:
     """Read, look, write, and say what was found."""
     from engine import segment  # noqa: PLC0415  (torch: only when needed)
-    from engine.files import check_writable, read_picture  # noqa: PLC0415
+    from engine.files import check_writable, read_with_notes  # noqa: PLC0415
 
     began = time.perf_counter()
     check_usage(options)
     segment.resolve(options.model)
-    check_writable(options.output)
-    picture = read_picture(options.image)
+    check_writable(options.output, [options.image])
+    picture, notes = read_with_notes(options.image)
     with progress_bar() as on_progress:
         if options.auto:
             found = segment.find_all(picture, options.model, options.edge, on_progress)[:MAX_OBJECTS]
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             prompt = segment.Prompt(options.box, tuple(options.point), tuple(options.not_point))
             found = [segment.find_object(picture, prompt, options.model, options.edge, on_progress)]
     write(options.output, found, is_map=options.auto)
-    tell(options, found, time.perf_counter() - began)
+    tell(options, found, time.perf_counter() - began, notes)
     return 0
 
 
@@ -61,19 +61,19 @@ def write(path: Path, found: list[Found], *, is_map: bool) -> None:
     """One object as a gray mask; several as a label map, a color for each on black."""
     import torch  # noqa: PLC0415
 
-    from engine.files import write_picture  # noqa: PLC0415
+    from engine.files import write_or_keep  # noqa: PLC0415
     from engine.types import Picture  # noqa: PLC0415
 
     if not is_map:
-        write_picture(path, Picture(found[0].mask.expand(3, *found[0].mask.shape)))
+        write_or_keep(path, Picture(found[0].mask.expand(3, *found[0].mask.shape)))
         return
     rgb = torch.zeros(3, *found[0].mask.shape)
     for one, color in zip(found, LEGEND, strict=False):  # largest first: what lies on it stays visible
         rgb[:, one.mask >= 0.5] = torch.tensor(color)[:, None] / 255
-    write_picture(path, Picture(rgb))
+    write_or_keep(path, Picture(rgb))
 
 
-def tell(options: argparse.Namespace, found: list[Found], seconds: float) -> None:
+def tell(options: argparse.Namespace, found: list[Found], seconds: float, notes: list[str]) -> None:
     """A line for each object, or everything as JSON."""
     objects: list[dict[str, Any]] = [
         {"box": list(one.box), "area": round(one.area, 5), "quality": one.quality and round(one.quality, 4)}
@@ -81,12 +81,14 @@ def tell(options: argparse.Namespace, found: list[Found], seconds: float) -> Non
     ]
     if options.json:
         account = {"image": str(options.image), "output": str(options.output), "model": found[0].model}
-        print(json.dumps(account | {"objects": objects, "seconds": round(seconds, 3)}, indent=2))
+        print(json.dumps(account | {"objects": objects, "seconds": round(seconds, 3), "notes": notes}, indent=2))
         return
     for number, one in enumerate(found, 1):
         name = f"object {number}: " if options.auto else ""
         print(f"{name}box {','.join(map(str, one.box))}, {one.area:.1%} of the picture")
     print(f"{options.output} ({found[0].model}, {seconds:.1f} s)")
+    for note in notes:
+        print(f"Note: {note}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,31 +22,53 @@ BLENDS = ("feather", "hard", "mrf")
 QUALITIES = ("fast", "better", "best")
 DEVICES = ("auto", "cpu", "cuda")
 AUTO_REGIONS = Path("auto")
+# Memory of a painting: PyTorch with a network, and the picture as floats, painted, and as it is written.
+PROCESS_BYTES, BYTES_PER_PIXEL, MUCH_BYTES = 850 << 20, 36, 2 << 30
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, paint, write, and say what was done."""
-    from engine.files import check_writable, depth_note, write_picture  # noqa: PLC0415  (torch: only when needed)
+    from engine.files import check_size, check_writable, write_or_keep  # noqa: PLC0415  (torch: only when needed)
     from server.commands import painting  # noqa: PLC0415
 
     began = time.perf_counter()
     settings = settings_of(options)
-    check_writable(options.output)
+    check_writable(options.output, inputs_of(options))
     work = painting.read_work(options)
+    check_size(options.output, work.content.size)
     read_s = time.perf_counter() - began
+    if options.engine is None:
+        tell_need(options.content, *work.content.size)
     with progress_bar() as on_progress:
         if options.engine is None:
             picture, report = painting.paint_here(work, settings, on_progress)
         else:
             picture, report = painting.paint_there(options.engine, work, settings, on_progress)
     painted = time.perf_counter()
-    write_picture(options.output, picture, like=options.content)
+    lost = write_or_keep(options.output, picture, like=options.content)
     ended = time.perf_counter()
-    report["notes"] = [*report.get("notes", []), *filter(None, [depth_note(options.content)])]
+    report["notes"] = [*work.notes, *report.get("notes", []), *lost]
     report["seconds"] = {"read": round(read_s, 4), **report["seconds"], "write": round(ended - painted, 4)}
     report["seconds"]["total"] = round(ended - began, 4)
     tell(options, settings, report)
     return 0
+
+
+def inputs_of(options: argparse.Namespace) -> list[Path | str | None]:
+    """The files that are read, and so must not be overwritten."""
+    maps = None if options.regions == AUTO_REGIONS else options.regions
+    return [options.content, options.mask, maps, options.style_regions, *options.style]
+
+
+def tell_need(content: Path, height: int, width: int) -> None:
+    """Say before the work starts that it needs much memory."""
+    need = PROCESS_BYTES + BYTES_PER_PIXEL * height * width
+    if need >= MUCH_BYTES:
+        print(
+            f"Note: {content.name} has {height * width / 1e6:.0f} megapixels; painting it takes about"
+            f" {need / 1e9:.1f} GB of memory.",
+            file=sys.stderr,
+        )
 
 
 def tell(options: argparse.Namespace, settings: Settings, report: dict[str, Any]) -> None:

@@ -139,14 +139,21 @@ def test_deep_gray_keeps_its_depth(tmp_path: Path, name: str) -> None:
     torch.testing.assert_close(read_mask(path).weight, expected, atol=1e-7, rtol=1e-6)
 
 
-def test_deep_color_is_read_at_eight_bits_and_said(tmp_path: Path) -> None:
-    path = tmp_path / "deep.png"
-    row = b"\0" + struct.pack(">6H", 0x1280, 0xFFFF, 0, 0x80FF, 0x0100, 0x7FFF)
-    path.write_bytes(png(2, 1, 16, 2, row))
-    assert pixels(read_picture(path)).tolist() == [[[0x12, 0xFF, 0], [0x80, 1, 0x7F]]]
-    assert "16 bits a channel; they were read as 8" in (depth_note(path) or "")
+def test_deep_color_keeps_its_depth(tmp_path: Path) -> None:
+    path, values = tmp_path / "deep.png", (0x1280, 0xFFFF, 0, 0x80FF, 0x0100, 0x7FFF)
+    path.write_bytes(png(2, 1, 16, 2, b"\0" + struct.pack(">6H", *values)))
+    assert (read_picture(path).rgb.permute(1, 2, 0) * 65535).round().flatten().tolist() == list(values)
+    assert depth_note(path) is None
+
+
+def test_depth_that_is_not_read_is_said(tmp_path: Path) -> None:
+    """Of a 10-bit AVIF: the second byte of its configuration box says so (AV1 in ISOBMFF, section 2.3.3)."""
+    head = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + b"\0\0\0\x0cav1C\x81\0"
+    (tmp_path / "deep.avif").write_bytes(head + b"\x4c\0")
+    (tmp_path / "shallow.avif").write_bytes(head + b"\x0c\0")
+    assert depth_note(tmp_path / "deep.avif") == "deep.avif has 10 bits a channel; they were read as 8."
+    assert depth_note(tmp_path / "shallow.avif") is None
     assert depth_note(save(tmp_path / "shallow.png", COLORS)) is None
-    assert depth_note(save(tmp_path / "gray.png", np.zeros((2, 2), np.uint16))) is None
     with pytest.raises(InputError, match=r"none\.png cannot be read"):
         depth_note(tmp_path / "none.png")
 
@@ -267,8 +274,6 @@ def damaged(kind: str, path: Path) -> Path:
     data = good.getvalue()
     if kind == "text":
         path.write_text("This is no picture.")
-    elif kind == "truncated":
-        path.write_bytes(data[: len(data) // 2])
     elif kind == "garbled":
         path.write_bytes(data[:60] + bytes(200) + data[260:])
     elif kind == "empty":
@@ -286,7 +291,6 @@ def damaged(kind: str, path: Path) -> Path:
         ("text", "is no picture that Impasto reads"),
         ("empty", "is no picture that Impasto reads"),
         ("eps", "is no picture that Impasto reads"),
-        ("truncated", "is damaged"),
         ("garbled", "is damaged"),
         ("folder", "is a folder"),
         ("missing", "There is no file"),
@@ -303,13 +307,12 @@ def test_large_pictures_are_refused_by_their_header(tmp_path: Path) -> None:
     """Before a pixel is decoded: a kilobyte can claim gigabytes."""
     path = tmp_path / "bomb.png"
     path.write_bytes(png(100_000, 100_000, 8, 2, b""))
-    with pytest.raises(InputError, match="more than 89 million pixels"):
+    with pytest.raises(InputError, match="100000 x 100000 pixels, 10000 megapixels; at most 100 can be used"):
         read_picture(path)
-    path.write_bytes(png(9000, 10, 8, 2, b""))
-    with pytest.raises(InputError, match="9000 x 10 pixels; at most 8192 x 8192"):
-        read_picture(path)
-    with pytest.raises(InputError, match="2 x 3 pixels; at most 2 x 2"):
-        read_picture(save(tmp_path / "a.png", COLORS), max_side_px=2)
+    with pytest.raises(InputError, match="2 x 3 pixels"):
+        read_picture(save(tmp_path / "a.png", COLORS), max_pixels=5)
+    path.write_bytes(png(200_000, 2, 8, 0, bytes(2 * 200_001)))
+    assert read_picture(path).size == (2, 200_000)  # any side that fits
 
 
 @pytest.mark.parametrize("values", [np.array([[0.5, np.nan]], np.float32), np.array([[0, 1 << 24]], np.int32)])
@@ -351,7 +354,7 @@ def test_a_failed_write_leaves_what_was_there(
     def fail(_descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("engine.files.os.fsync", fail)
+    monkeypatch.setattr("engine.files.writing.os.fsync", fail)
     with pytest.raises(error, match=sentence):
         write_picture(path, Picture(torch.zeros(3, 4, 4)))
     assert path.read_bytes() == b"the old picture"

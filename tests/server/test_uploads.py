@@ -23,6 +23,8 @@ def picture(mode: str = "RGB") -> Image.Image:
 
 def rgb_of(plane: Plane) -> list[tuple[int, ...]]:
     data = bytes(plane.data)
+    if plane.dtype == "U16":
+        data = data[1::2]  # the upper bytes
     return [tuple(data[i : i + 3]) for i in range(0, len(data), 4)]
 
 
@@ -84,12 +86,6 @@ def icon() -> bytes:
     return stream.getvalue()
 
 
-def wide() -> bytes:
-    stream = io.BytesIO()
-    Image.new("1", (8193, 1)).save(stream, "PNG")
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
@@ -97,10 +93,9 @@ def wide() -> bytes:
         (b"GIMP", "no picture that Impasto reads"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture that Impasto reads"),
         (icon(), "no picture that Impasto reads"),  # Pillow could: it is not on the list
-        (jpeg()[: len(jpeg()) // 2], "damaged"),
+        (jpeg()[:300], "damaged"),
         (b"\x89PNG\r\n\x1a\n" + b"x" * 100, "damaged"),
-        (wide(), "is 8193 x 1 pixels; at most 8192"),
-        (b"P6 60000 60000 255 ", "at most 8192"),
+        (b"P6 60000 60000 255 ", "is 60000 x 60000 pixels, 3600 megapixels; at most 100 can be used"),
     ],
 )
 def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, data: bytes, sentence: str) -> None:
