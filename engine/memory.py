@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import heap
 from engine.errors import ImpastoError
 
 NAMES = ("OutOfMemoryError", "_ArrayMemoryError")  # torch's, numpy's
@@ -90,7 +91,7 @@ def free_room() -> Room | None:
     room = _of_windows() if sys.platform == "win32" else _of_linux() or _of_posix()
     if room is None:
         return None
-    limits = [n for n in (_left_of_limits(), _left_of_group()) if n is not None]
+    limits = [n + heap.kept_bytes() for n in (_left_of_limits(), _left_of_group()) if n is not None]
     return Room(min([room.n_free, *limits]), min([room.n_possible, *limits]))
 
 

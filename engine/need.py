@@ -21,8 +21,8 @@ Size = tuple[int, int]
 
 FLOAT_BYTES, RGB_BYTES = 4, 12
 PROCESS_BYTES = 450 << 20  # PyTorch, a network
+SMALL_BYTES = 128 << 20  # less than this is not worth a warning
 LARGE_BYTES = 1 << 30  # from here on it is told before the work starts
-SLACK_BYTES = 64 << 20
 MIN_SIDE_PX = 64  # what is thinner is mirrored up to this by every method
 
 
@@ -31,32 +31,31 @@ class Memory:
     """What a method takes beside the picture and its painting.
 
     Args:
-        n_bytes: whatever the size: of tiles, of a network.
         bytes_per_pixel: of what is computed at once.
         longest_px: longest side at which that is; None = the picture's own.
-        can_halve: it is computed in tiles, which are halved where memory is short.
+        tile_pixels: it is computed in tiles of so many, which are halved where memory is short; None = whole.
     """
 
-    n_bytes: int = 400 << 20
-    bytes_per_pixel: int = 0
+    bytes_per_pixel: int
     longest_px: int | None = None
-    can_halve: bool = True
+    tile_pixels: int | None = None
 
     def of(self, size: Size) -> int:
         """Bytes for a picture (H, W)."""
-        return self.n_bytes + self.bytes_per_pixel * n_pixels(shrunk(size, self.longest_px))
+        n = n_pixels(shrunk(size, self.longest_px))
+        return self.bytes_per_pixel * (n if self.tile_pixels is None else min(n, self.tile_pixels))
 
     def least(self, size: Size) -> int:
         """Bytes without which it is hopeless."""
-        return self.of(size) // (4 if self.can_halve else 2)
+        return self.of(size) // (2 if self.tile_pixels is None else 8)
 
 
 MEMORY = {
-    "gatys": Memory(200 << 20, 2400, None, can_halve=False),
-    "cnnmrf": Memory(200 << 20, 2000, 1280, can_halve=False),
-    "analogy": Memory(200 << 20, 2400, 640, can_halve=False),
+    "gatys": Memory(2400),
+    "cnnmrf": Memory(2000, 1280),
+    "analogy": Memory(2400, 640),
 }
-USUAL = Memory()  # in tiles, as nearly every feed-forward method
+USUAL = Memory(400, tile_pixels=1392**2)  # in tiles, as nearly every feed-forward method
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Need:
     @property
     def is_tight(self) -> bool:
         """Whether other programs may have to go to the disk for it."""
-        return self.room is not None and self.n_more > self.room.n_free
+        return self.room is not None and self.n_more > max(self.room.n_free, SMALL_BYTES)
 
     @property
     def sentence(self) -> str:
@@ -116,8 +115,6 @@ def check_room(settings: Settings, whole: Size, part: Size, *, is_on_card: bool 
     own, least = (0, 0) if is_on_card else (memory.of(size), memory.least(size))
     held, more = RGB_BYTES * n_pixels(whole), pictures_bytes(settings, whole, part)
     need = Need(PROCESS_BYTES + held + more + own, more + own, None, whole[0] * whole[1] / 1e6)
-    if need.n_more < SLACK_BYTES:
-        return need
     if need.is_large:
         heap.give_back()  # what this process keeps for later counts as taken
     room = free_room()

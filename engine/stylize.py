@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.color import recolor
 from engine.device import choose_device, memory_errors, note_on
 from engine.errors import ImpastoError, ResourceError
+from engine.features import check_backbone
 from engine.lightness import keep_chroma
 from engine.methods import Job, MethodInfo
 from engine.need import check_room
@@ -133,7 +134,9 @@ def _stylize(
 ) -> Stylized:
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
+    check_backbone(settings.backbone)
     content_range = check_inputs(content, styles, mask, regions, settings.auto_regions)
+    styles = [within_range(style) for style in styles]
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
         if settings.strength == 0:
@@ -192,6 +195,14 @@ def untouched(
     account = report(job, settings, clock, picture, (0, 0, *content.size)) | {"reused": False, "strength_chosen": False}
     notes = ["strength 0 leaves the picture as it is", note_on(settings.device)]
     return Stylized(picture, account | {"notes": [note for note in notes if note is not None], "needed_bytes": 0})
+
+
+def within_range(style: Style) -> Style:
+    """A style whose picture lies in [0, 1]: the squares of what a float file may hold are no numbers."""
+    if style.picture is None:
+        return style
+    rgb = in_range(style.picture.rgb)
+    return style if rgb is style.picture.rgb else replace(style, picture=replace(style.picture, rgb=rgb))
 
 
 def is_known(painted: Tensor, recent: Recent | None) -> bool:

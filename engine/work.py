@@ -52,6 +52,8 @@ def check_inputs(
     for style in styles:
         if style.picture is not None:
             check_style(style.name, style.picture)
+        if style.code is not None and not is_finite(range_of(style.code)):
+            raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
     return content_range
 
 

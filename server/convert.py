@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine import methods
 from engine.errors import InputError, SettingsError
 from engine.labels import Color, pair_regions, split_labels
+from engine.networks.checkpoints import SUFFIXES
+from engine.options import resolve
 from engine.series import Series, sample_series
 from engine.styles import load_preset
+from engine.translation import models_folder
 from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Region, Settings, Style
+from engine.work import in_range, is_finite, range_of
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
@@ -112,7 +118,8 @@ def _labels_of(plane: Plane, size: Sequence[int], name: str) -> list[tuple[Color
     is_seen = pixels[3] >= 0.5
     if not bool(is_seen.any()):
         raise InputError(f"{name} is empty: paint each region in one flat color.")
-    rgb = pixels[:3] * is_seen  # what is transparent is one color, whatever GIMP keeps below it
+    # What is transparent is one color, whatever GIMP keeps below it; so is what is no number.
+    rgb = torch.where(is_seen, pixels[:3].nan_to_num(0.0, 1.0, 0.0), 0.0)
     found = split_labels(Picture(rgb), name)
     seen = [(color, replace(mask, weight=mask.weight * is_seen)) for color, mask in found]
     return [(color, mask) for color, mask in seen if bool(mask.weight.any())]
@@ -122,19 +129,49 @@ def series_of(request: StylizeRequest) -> Series | None:
     """The pictures that a request's is to look like."""
     if not request.series:
         return None
-    return sample_series((picture_of(plane) for plane in request.series), request.size_px)
+    return sample_series((_of_series(plane) for plane in request.series), request.size_px)
+
+
+def _of_series(plane: Plane) -> Picture:
+    picture = picture_of(plane)
+    extremes = range_of(picture.rgb)
+    if not is_finite(extremes):
+        raise InputError("A picture of the series holds values that are not numbers (NaN or infinite).")
+    return replace(picture, rgb=in_range(picture.rgb, extremes))
 
 
 def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
-    """A request's options; those that the engine checks itself it checks later.
+    """A request's options, as the method declares them.
 
     Raises:
-        WireError: one names a file of this computer, which no request may.
+        SettingsError: the method has no such option, or a value is not allowed.
+        WireError: one names a file of this computer, which no request may: only a network in the models folder.
     """
-    for name, value in request.options.items():
-        if isinstance(value, str) and any(sign in value for sign in "/\\:"):
-            raise WireError("unprocessable", f"The option {name} names a file: use the command line without --engine.")
-    return dict(request.options)
+    method = methods.get(request.method)
+    given = resolve(method.name, method.options, request.options)
+    for option in method.options:
+        value = given[option.name]
+        if value == option.default or not option.names:
+            continue
+        path = network_called(str(value)) if option.names == "network" else None
+        if path is None:
+            raise WireError(
+                "unprocessable",
+                f"The option {option.name} must be the name of a network in the models folder."
+                if option.names == "network"
+                else f"The option {option.name} names a file: use the command line without --engine.",
+            )
+        given[option.name] = str(path)
+    return {name: value for name, value in given.items() if name in request.options}
+
+
+def network_called(name: str) -> Path | None:
+    """The network of a name in the models folder; a path, or any name that leads out of the folder, is none."""
+    if name != Path(name).name or name.startswith(".") or any(sign in name for sign in "/\\:"):
+        return None
+    folder = models_folder()
+    candidates = [folder / f"{name}{suffix}" for suffix in ("", *SUFFIXES)]
+    return next((path for path in candidates if path.suffix in SUFFIXES and path.is_file()), None)
 
 
 def settings_of(request: StylizeRequest) -> Settings:
