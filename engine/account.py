@@ -13,6 +13,7 @@ from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.smooth import choose_way, describe_way
 from engine.types import Picture, Settings
 
+LOOKING = ("gatys", "cnnmrf", "analogy")  # methods that see by a backbone; strokes are laid by it, too
 Box = tuple[int, int, int, int]
 """Top, left, height, width."""
 
@@ -60,6 +61,8 @@ def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[s
         notes.append("the quality is of the method anystyle; this one has settings of its own")
     elif settings.quality != "fast" and not is_refined(job):
         notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
+    if settings.backbone != "embedded" and settings.method not in LOOKING and not is_refined(job):
+        notes.append(f"the method {settings.method} has no use for a backbone: {', '.join(LOOKING)} have")
     if settings.auto_regions:
         notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:

@@ -12,21 +12,25 @@ from engine.types import Mask
 ROWS = 64
 
 
-def paint_over(canvas: Tensor, painted: Tensor, alpha: Tensor | None, mask: Mask | None) -> None:
+def paint_over(
+    canvas: Tensor, painted: Tensor, alpha: Tensor | None, mask: Mask | None, out: Tensor | None = None
+) -> None:
     """Blend a painting into a picture, in its place.
 
     In strips that stay in the processor's cache; most of them are wholly inside the mask, or outside. Where nothing of
     the painting is to be seen, values are copied, not computed, so that they stay equal to the bit at every precision.
 
     Args:
-        canvas: (3, H, W), what shows where the mask is 0; written to.
+        canvas: (3, H, W), what shows where the mask is 0.
         painted: (3, H, W), same size.
         alpha: (H, W) of the canvas; where it is 0 nothing of the painting comes in. None = opaque.
         mask: (H, W), 1 = painted; None = painted everywhere.
+        out: (3, H, W), what is written to: the canvas, if None, or the painting, which leaves the canvas as it is.
 
     Raises:
         InputError: the sizes differ.
     """
+    result = canvas if out is None else out
     weight = None if mask is None else mask.weight
     check_shapes(painted=(painted, "3 H W"), content=(canvas, "3 H W"), mask=(weight, "H W"), alpha=(alpha, "H W"))
     for top in range(0, canvas.shape[1], ROWS):
@@ -36,13 +40,15 @@ def paint_over(canvas: Tensor, painted: Tensor, alpha: Tensor | None, mask: Mask
             share = weight[rows]
             least, most = (float(extreme) for extreme in torch.aminmax(share))
             if most <= 0:
+                if out is not None:
+                    out[:, rows].copy_(below)
                 continue
             if not least >= 1:
                 blended = torch.lerp(below, strip, share.clamp(0, 1))
                 strip = torch.where(share <= 0, below, torch.where(share >= 1, strip, blended))
         if alpha is not None:
             strip = torch.where(alpha[rows] <= 0, below, strip)
-        below.copy_(strip)
+        result[:, rows].copy_(strip)
 
 
 def mask_box(weight: Tensor, pad_px: int, multiple: int) -> tuple[int, int, int, int]:

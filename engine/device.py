@@ -7,20 +7,35 @@ from contextlib import contextmanager
 
 import torch
 
+from engine import card
 from engine.errors import ResourceError, SettingsError
+from engine.memory import is_out_of_memory
 from engine.types import DeviceName
+
+CPU = torch.device("cpu")
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device that a setting means; "auto" prefers a CUDA device.
+    """The device that a setting means; "auto" prefers a CUDA device that works.
+
+    A card that is there but does not work is left alone: ``card.trouble`` says why.
 
     Raises:
         SettingsError: "cuda" was asked for and there is none.
     """
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
+    if name == "cpu":
+        return CPU
+    if card.works():
+        return torch.device("cuda")
+    if name == "cuda" and card.trouble() is None:
         raise SettingsError('No CUDA device was found by PyTorch. Choose the device "auto" or "cpu".')
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+    return CPU
+
+
+def note_on(name: DeviceName) -> str | None:
+    """What to tell a user whose graphics card was left alone; None where there is nothing to tell."""
+    trouble = None if name == "cpu" else card.trouble()
+    return None if trouble is None else card.note_of(trouble)
 
 
 @contextmanager
@@ -28,10 +43,10 @@ def memory_errors(what: str) -> Iterator[None]:
     """Translate every way in which memory runs out into one ``ResourceError``."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ResourceError(_sentence(what)) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error) or "out of memory" in str(error).lower():
+    except ResourceError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
             raise ResourceError(_sentence(what)) from error
         raise
 

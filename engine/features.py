@@ -34,6 +34,7 @@ VGG19_CONVS = {
     28: "relu5_1", 30: "relu5_2", 32: "relu5_3", 34: "relu5_4",
 }  # fmt: skip
 VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
+SUFFIXES = (".safetensors", ".pth", ".pt")
 CPU = torch.device("cpu")
 VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
@@ -95,6 +96,8 @@ class Vgg19(Backbone):
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
+        if "0.weight" in state:  # of the convolutions alone
+            state = {f"features.{name}": value for name, value in state.items()}
         indices = []
         for index in VGG19_CONVS:
             if f"features.{index}.weight" not in state:
@@ -142,10 +145,10 @@ class Vgg19(Backbone):
 
 
 def load_vgg19_file(path: Path) -> Vgg19:
-    """VGG-19 or a prefix of it from a safetensors file.
+    """VGG-19 or a prefix of it from a user's file.
 
     Raises:
-        WeightsError: no such file, not safetensors, or not VGG-19.
+        WeightsError: no such file, not weights, or not VGG-19.
     """
     return Vgg19(weights.read_state(path))
 
@@ -205,7 +208,7 @@ def load_backbone(name: str, device: torch.device = CPU) -> Backbone:
     """The backbone that a setting names, on a device: there it stays, since others look through it too.
 
     Args:
-        name: "embedded", "vgg19", or the path of a safetensors file with VGG-19 weights.
+        name: "embedded", "vgg19", or the path of a file with VGG-19 weights.
         device: where it computes.
 
     Raises:
@@ -230,6 +233,20 @@ def _load(name: str) -> Backbone:
         return network.requires_grad_(False).eval()
     if name == "vgg19":
         return load_vgg19_torchvision()
-    if name.endswith(".safetensors"):
+    if name.endswith(SUFFIXES):
         return load_vgg19_file(Path(name))
-    raise SettingsError(f'The backbone is "embedded", "vgg19" or a .safetensors file, not {name!r}.')
+    raise SettingsError(f'The backbone is "embedded", "vgg19" or a file of weights (.safetensors, .pth), not {name!r}.')
+
+
+def check_backbone(name: str) -> None:
+    """Refuse a setting that names no backbone, whether or not it is looked through.
+
+    Raises:
+        SettingsError: not a name of a backbone, nor a file that is there.
+    """
+    if name in ("embedded", "vgg19") or (name.endswith(SUFFIXES) and Path(name).is_file()):
+        return
+    what = "there is no such file" if name.endswith(SUFFIXES) else "that is none of them"
+    raise SettingsError(
+        f'The backbone is "embedded", "vgg19" or a file of weights (.safetensors, .pth), not {name!r}: {what}.'
+    )

@@ -26,7 +26,11 @@ TO_XYZ, TO_RGB = WHITE_TO_XYZ.float(), XYZ_TO_RGB.float()
 
 
 def keep_chroma(
-    painted: Tensor, content: Tensor, weight: Tensor | None = None, lightness: Tensor | None = None
+    painted: Tensor,
+    content: Tensor,
+    weight: Tensor | None = None,
+    lightness: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Paint lightness only: the painting's L*, with the content's mean and contrast, under the content's a*, b*.
 
@@ -37,6 +41,7 @@ def keep_chroma(
         content: (3, H, W), in [0, 1].
         weight: (H, W), what counts in the statistics of lightness; None = everything.
         lightness: (H, W), the painting's (``lightness_of``), where it is at hand.
+        out: (3, H, W) to write to, which may be the painting; used where its layout allows.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -49,7 +54,8 @@ def keep_chroma(
     lightness = lightness_of(painted) if lightness is None else lightness
     gain, offset = lightness_map(lightness, content, usable(weight))
     theirs, ours = lightness.flatten(), content.float().cpu().reshape(3, -1)  # (H*W,), (3, H*W)
-    result = torch.empty_like(ours)
+    can_write = out is not None and out.is_contiguous() and out.dtype == ours.dtype and out.device == ours.device
+    result = out.view(3, -1) if out is not None and can_write else torch.empty_like(ours)
     room, gamut = Room(min(CHUNK_PIXELS, ours.shape[1])), gamut_of_a_screen()
     wanted = torch.empty(room.n_pixels)
     # With a*, b* fixed, L* = 116 fy - 16 moves the cube roots of X, Y and Z alike: everything is done in units of fy.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.errors import SettingsError
 
@@ -21,6 +22,8 @@ class Option:
         meaning: for help texts, one line.
         choices: the words allowed, for a str; none = any text (a file, a name).
         low, high: the range allowed, both ends included, for a number.
+        names: what a text names, "" = nothing on the disk. A request from another process may name a network in the
+            models folder, and no file anywhere.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Option:
     choices: tuple[str, ...] = ()
     low: float = -math.inf
     high: float = math.inf
+    names: Literal["", "network", "file"] = ""
 
     def read(self, given: Value) -> Value:
         """The value that was given, in the option's type.
@@ -39,14 +43,28 @@ class Option:
         if isinstance(self.default, str):
             if self.choices and given not in self.choices:
                 raise SettingsError(f"{self.name} must be one of {', '.join(self.choices)}, not {given!r}.")
+            if any(not character.isprintable() for character in str(given)):
+                raise SettingsError(f"{self.name} holds characters that no name has: {given!r}.")
             return str(given)
-        try:
-            number = type(self.default)(given)
-        except ValueError:
-            raise SettingsError(f"{self.name} must be a number, not {given!r}.") from None
+        number = self._number(given)
         if not self.low <= number <= self.high:
             raise SettingsError(f"{self.name} must be from {self.low:g} to {self.high:g}, not {number:g}.")
         return number
+
+    def _number(self, given: Value) -> int | float:
+        kind = "whole number" if isinstance(self.default, int) else "number"
+        try:
+            number = float(given)
+            whole = int(given) if isinstance(self.default, int) else 0  # of a text, and of more digits than a float has
+        except (ValueError, TypeError, OverflowError):
+            raise SettingsError(f"{self.name} must be a {kind}, not {given!r}.") from None
+        if not math.isfinite(number) or isinstance(given, bool):
+            raise SettingsError(f"{self.name} must be a {kind}, not {given!r}.")
+        if not isinstance(self.default, int):
+            return number
+        if whole != number:
+            raise SettingsError(f"{self.name} must be a whole number, not {given!r}.")
+        return whole
 
 
 def resolve(method: str, options: Sequence[Option], given: Mapping[str, Value]) -> dict[str, Value]:

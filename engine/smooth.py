@@ -102,7 +102,7 @@ def smooth_photoreal(
     if amount <= 0:
         return painted
     result = recolor_smoothly(shrunk(painted), content, on_progress, way=way)
-    return result if amount >= 1 else torch.lerp(painted, result, amount)
+    return result if amount >= 1 else torch.lerp(painted, result, amount, out=result)
 
 
 def recolor_smoothly(

@@ -9,27 +9,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import methods, semantics, strokes
+from engine import card, methods, semantics, strokes
 from engine.account import Box, is_refined, own_smoothing, report
 from engine.clock import Clock
 from engine.color import recolor
-from engine.device import choose_device, memory_errors
+from engine.device import choose_device, memory_errors, note_on
+from engine.errors import ImpastoError, ResourceError
+from engine.features import check_backbone
 from engine.lightness import keep_chroma
 from engine.methods import Job, MethodInfo
+from engine.need import check_room
 from engine.options import Value, resolve
 from engine.progress import part
 from engine.recent import AFTERWARDS, Recent, digest_of, is_reusable
 from engine.series import Series
 from engine.smooth import smooth_photoreal
 from engine.strength import choose_strength
-from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
+from engine.types import DeviceName, Mask, Picture, Progress, Region, Settings, Style, silent
 from engine.work import (
     Work,
     check_inputs,
     crop_to_selection,
     edge_of,
     enlarge,
+    give_back_range,
     in_range,
+    is_apart,
     put_back,
     shrink,
     without_hidden,
@@ -48,7 +53,8 @@ class Stylized:
         picture: same size as the content, with its alpha.
         report: JSON values: "method", "device", "strength", "strength_chosen" (by us), "color", "photoreal", "blend",
             "seed", "options", "size", "reused" (whether the painting was at hand from an earlier job), "seconds" by
-            stage, "peak_bytes" (the most that this process has held on the device so far, CUDA only), "notes".
+            stage, "peak_bytes" (the most that this process has held on the device so far, CUDA only), "needed_bytes"
+            (of memory, as estimated before), "notes".
         mask: (H, W), by which the painting is blended, where ``settings.blend`` gives the mask another edge than it
             came with; else None.
     """
@@ -92,17 +98,61 @@ def stylize(
         ResourceError: not enough memory even in small tiles.
         Cancelled: raised by ``on_progress``, passed on.
     """
+
+    def paint_on(device: DeviceName) -> Stylized:
+        chosen = replace(settings, device=device)
+        return _stylize(content, styles, chosen, mask, regions, on_progress, recent, series)
+
+    try:
+        return paint_on(settings.device)
+    except Exception as error:
+        if not _is_of_the_card(error, settings.device):
+            raise
+        if not isinstance(error, ResourceError):
+            card.distrust(error)
+        note = card.note_of(card.reason_of(error))
+    done = paint_on("cpu")  # out here, where nothing holds the tensors of the painting that failed
+    done.report["notes"].append(note)
+    return done
+
+
+def _is_of_the_card(error: Exception, device: DeviceName) -> bool:
+    """Whether a job that failed is worth another try without the graphics card."""
+    is_ours = isinstance(error, ImpastoError) and not isinstance(error, ResourceError)
+    return not is_ours and device != "cpu" and card.works()
+
+
+def _stylize(
+    content: Picture,
+    styles: Sequence[Style],
+    settings: Settings,
+    mask: Mask | None,
+    regions: Sequence[Region],
+    on_progress: Progress,
+    recent: Recent | None,
+    series: Series | None,
+) -> Stylized:
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
+    check_backbone(settings.backbone)
     content_range = check_inputs(content, styles, mask, regions, settings.auto_regions)
+    styles = [within_range(style) for style in styles]
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
+        if settings.strength == 0:
+            return untouched(content, styles, settings, options, clock)
         if settings.auto_regions and styles[0].picture is not None:
             with clock.stage("regions"):
                 stretch = part(on_progress, 0.0, 0.02)
                 regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
         work, box = crop_to_selection(content, mask, regions, settings, content_range)
+        is_on_card = choose_device(settings.device).type == "cuda"
+        need = check_room(settings, content.size, work.content.size, is_on_card=is_on_card)
+        if need.is_large:
+            on_progress(0.0, need.sentence)
         if recent is not None:
+            if need.is_tight:
+                recent.clear()
             know(recent, work, content, mask, box)
         with clock.stage("prepare"):
             small = shrink(work, settings.size_px)
@@ -116,6 +166,7 @@ def stylize(
             kept, is_reused = recall(method, job, recent)
             if recent is not None and recent.keeps(kept):
                 recent.lightness(kept)  # so that the first change of colors is as quick as the next
+        job = replace(job, content=small.content)  # what was made for the method alone may go
         with clock.stage("color"):
             painted = enlarge(restore_colors(kept, small, styles, settings, recent), work.content)
         if settings.photoreal > 0 and own_smoothing(job) < 1:
@@ -123,13 +174,40 @@ def stylize(
                 stretch = part(on_progress, 0.85, 0.98, "Smoothing")
                 painted = smooth_photoreal(painted, work.content.rgb, settings.photoreal, stretch)
         with clock.stage("composite"):
+            painted = give_back_range(painted, content, box, content_range, settings.strength)
             edge = edge_of(content, mask, settings.blend)
-            picture = put_back(painted, edge, work, content, box, settings)
+            is_ours = painted is not kept or not is_known(kept, recent)
+            picture = put_back(painted, edge, work, content, box, settings, is_ours=is_ours)
     if recent is not None and picture.rgb is kept:
         picture = replace(picture, rgb=kept.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
     account = report(job, settings, clock, picture, box) | {"reused": is_reused, "strength_chosen": is_chosen}
-    return Stylized(picture, account, None if edge is mask else edge)
+    account["notes"] += [note for note in (note_on(settings.device), need.note) if note is not None]
+    return Stylized(picture, account | {"needed_bytes": need.n_bytes}, None if edge is mask else edge)
+
+
+def untouched(
+    content: Picture, styles: Sequence[Style], settings: Settings, options: Mapping[str, Value], clock: Clock
+) -> Stylized:
+    """The content itself: strength 0 leaves every value as it is, whatever its range and the other settings."""
+    picture = replace(content, rgb=content.rgb.clone())
+    job = Job(content, styles, settings, device=choose_device(settings.device), options=options)
+    account = report(job, settings, clock, picture, (0, 0, *content.size)) | {"reused": False, "strength_chosen": False}
+    notes = ["strength 0 leaves the picture as it is", note_on(settings.device)]
+    return Stylized(picture, account | {"notes": [note for note in notes if note is not None], "needed_bytes": 0})
+
+
+def within_range(style: Style) -> Style:
+    """A style whose picture lies in [0, 1]: the squares of what a float file may hold are no numbers."""
+    if style.picture is None:
+        return style
+    rgb = in_range(style.picture.rgb)
+    return style if rgb is style.picture.rgb else replace(style, picture=replace(style.picture, rgb=rgb))
+
+
+def is_known(painted: Tensor, recent: Recent | None) -> bool:
+    """Whether a painting is kept for later jobs, and so must not be written to."""
+    return recent is not None and recent.keeps(painted)
 
 
 def know(recent: Recent, work: Work, content: Picture, mask: Mask | None, box: Box) -> None:
@@ -227,7 +305,8 @@ def restore_colors(
     weight = None if work.mask is None else work.mask.weight
     if settings.color == "luminance":
         lightness = None if recent is None else recent.lightness(painted)
-        return keep_chroma(painted, content, weight, lightness)  # which clips on its way
+        can_write = not is_known(painted, recent) and is_apart(painted, content)
+        return keep_chroma(painted, content, weight, lightness, out=painted if can_write else None)  # it clips, too
     painted = in_range(painted)
     if settings.color == "match" and any(style.picture is None for style in styles):
         moved = recolor(painted, content, style_weight=weight, content_weight=weight, map=settings.color_map)
@@ -253,7 +332,8 @@ def paint(method: MethodInfo, job: Job, recent: Recent | None) -> tuple[Tensor, 
     strength = job.settings.strength
     if method.fades and strength < 1:
         full, is_reused = recall(method, replace(job, settings=replace(job.settings, strength=1.0)), recent)
-        return torch.lerp(job.content.rgb, full, strength), is_reused
+        can_write = not is_known(full, recent) and is_apart(full, job.content.rgb)
+        return torch.lerp(job.content.rgb, full, strength, out=full if can_write else None), is_reused
     if not is_refined(job):
         return method.paint(job), False
     painted = method.paint(replace(job, on_progress=part(job.on_progress, 0.0, 0.1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 from torch import Tensor
 
@@ -17,6 +17,10 @@ ColorMap = Literal["transport", "cholesky", "symmetric", "histogram"]
 BlendMode = Literal["feather", "hard", "mrf"]
 Quality = Literal["fast", "better", "best"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+
+WEIGHTS = (1e-6, 1e6)  # of a style: beyond, a share drowns in the rounding of the others
+MAX_SEED = 2**63 - 1
+MAX_WORD = 200  # characters of a wrong value that a message quotes
 
 Progress = Callable[[float, str], None]
 """Called with the share done in [0, 1] and a short message. It may raise ``Cancelled``; methods call it between
@@ -80,7 +84,7 @@ class Style:
         name: shown to the user.
         picture: the style picture, or None if only its code is known.
         code: (D,) float32 style code of the any-style network, or None if the picture must be encoded.
-        weight: share in a blend, > 0; shares need not sum to 1.
+        weight: share in a blend, a millionth to a million; shares need not sum to 1.
     """
 
     name: str
@@ -91,8 +95,11 @@ class Style:
     def __post_init__(self) -> None:
         if self.picture is None and self.code is None:
             raise InputError(f"The style {self.name!r} has neither a picture nor a style code.")
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            raise SettingsError(f"The weight of style {self.name!r} must be above 0, not {self.weight}.")
+        low, high = WEIGHTS
+        if not (is_number(self.weight) and low <= self.weight <= high):
+            raise SettingsError(
+                f"The weight of style {self.name!r} must be above 0, from {low:g} to {high:g}, not {self.weight!r}."
+            )
 
     def require_picture(self) -> Picture:
         """The picture, for methods to which a code says nothing.
@@ -163,16 +170,42 @@ class Settings:
         _check_name("device", self.device, get_args(DeviceName))
         _check_name("quality", self.quality, get_args(Quality))
         if self.style_size_px is not None:
-            _check_range("style_size_px", self.style_size_px, 32, 8192)
+            _check_whole("style_size_px", self.style_size_px, 32, 8192)
         if self.size_px is not None:
-            _check_range("size_px", self.size_px, 16, 8192)
+            _check_whole("size_px", self.size_px, 16, 8192)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
+        for name in ("method", "backbone"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise SettingsError(f"{name} must be a name, not {_quoted(getattr(self, name))}.")
+        for name in ("auto_strength", "composite", "auto_regions"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} must be true or false, not {_quoted(getattr(self, name))}.")
+        for name, value in self.options.items():
+            if not isinstance(name, str) or not (isinstance(value, str) or is_number(value)):
+                raise SettingsError(f"The option {_quoted(name)} must be a word or a number, not {_quoted(value)}.")
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise SettingsError(f"{name} must be from {low} to {high}, not {value}.")
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is an ordinary number: no truth value, not infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_name(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check_range(name: str, value: object, low: float, high: float) -> None:
+    if not (is_number(value) and low <= value <= high):
+        raise SettingsError(f"{name} must be from {low} to {high}, not {_quoted(value)}.")
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int):
+        raise SettingsError(f"{name} must be a whole number, not {_quoted(value)}.")
+    _check_range(name, value, low, high)
+
+
+def _check_name(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise SettingsError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        raise SettingsError(f"{name} must be one of {', '.join(allowed)}, not {_quoted(value)}.")
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_WORD else f"{text[:MAX_WORD]}..."

@@ -15,8 +15,20 @@ from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from engine.errors import Cancelled, WeightsError
+from engine.memory import is_out_of_memory
 
 FOLDER = Path(__file__).parent / "weights"
+# Tables around a table of weights, the one that is preferred first.
+WRAPPERS = (
+    *("params_ema", "ema_state_dict", "state_dict_ema", "model_ema", "ema", "params"),
+    *("state_dict", "model_state_dict", "model_state", "model_dict", "weights", "net_state_dict"),
+    *("netG", "netG_A", "netG_A2B", "G", "G_ema", "generator", "generator_state_dict", "gen", "transformer"),
+    *("decoder", "model", "network", "net", "module"),
+)
+MAX_WRAPPERS = 3
+PREFIXES = ("module.", "_orig_mod.")  # of training on several cards, of a compiled network
+PAINTERS = ("generator.", "netG.", "G.", "network.", "net.")  # of a program that holds it beside other networks
+PARAMETERS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 STEP = ".step"  # after the name of a matrix in 8 bits: what one of its levels is worth, row by row
 
 
@@ -99,20 +111,65 @@ def read_state(path: Path, *, is_mapped: bool = False) -> dict[str, Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return without_prefix(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
-    except (MemoryError, Cancelled):
-        raise
     except Exception as error:  # what the two libraries raise at damaged files is not documented
+        if isinstance(error, Cancelled) or is_out_of_memory(error):
+            raise
         raise WeightsError(
             f"{path.name} is not a readable file of weights: it is damaged, or of another kind."
         ) from error
-    is_table = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
-    if not (is_table and state):
+    found = unwrapped(state)
+    if found is None:
         raise WeightsError(f"{path.name} holds no state dict: it must be a table of names and tensors.")
-    return dict(state)
+    return found
+
+
+def unwrapped(stored: object) -> dict[str, Tensor] | None:
+    """The table of names and tensors in what a training program saved, which is often a table around it.
+
+    Beside the network there may be numbers, names of settings and an optimizer's tables; of several networks the one
+    that paints is taken, and of a network and its running average the average. ``module.`` before all names, which
+    training on several cards leaves, is dropped.
+
+    Args:
+        stored: what the file holds.
+
+    Returns:
+        None if there is no such table, or none can be told to be the one.
+    """
+    for _ in range(MAX_WRAPPERS + 1):
+        if not isinstance(stored, Mapping):
+            return None
+        table = {name: value for name, value in stored.items() if isinstance(name, str) and isinstance(value, Tensor)}
+        inner = {str(name): value for name, value in stored.items() if isinstance(value, Mapping) and value}
+        if table and (len(table) == len(stored) or not inner):
+            return without_prefix(table) if len(table) == len(stored) or _is_network(table) else None
+        known = [name for name in WRAPPERS if name in inner]
+        if not known and len(inner) != 1:
+            return None
+        stored = inner[known[0]] if known else next(iter(inner.values()))
+    return None
+
+
+def _is_network(table: Mapping[str, Tensor]) -> bool:
+    """Whether tensors beside other values are weights: their names are those of parameters."""
+    return all(name.rpartition(".")[2] in PARAMETERS for name in table)
+
+
+def without_prefix(table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A table whose names all begin with the same of ``PREFIXES`` without it, as often as they do; of one that holds
+    several networks, that of ``PAINTERS``."""
+    result = dict(table)
+    while result:
+        prefix = next((p for p in PREFIXES if all(name.startswith(p) for name in result)), None)
+        prefix = prefix or next((p for p in PAINTERS if any(name.startswith(p) for name in result)), None)
+        if prefix is None:
+            break
+        result = {name.removeprefix(prefix): x for name, x in result.items() if name.startswith(prefix)}
+    return result
 
 
 def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from engine.types import BlendMode, Mask, Picture, Region, Settings, Style
 
 Range = tuple[float, float]
 PAD_PX = 64  # surroundings of a selection that are computed with it
+ROWS = 64  # worked on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ def check_inputs(
     for style in styles:
         if style.picture is not None:
             check_style(style.name, style.picture)
+        if style.code is not None and not is_finite(range_of(style.code)):
+            raise InputError(f"The style {style.name!r} holds values that are not numbers (NaN or infinite).")
     return content_range
 
 
@@ -159,14 +162,68 @@ def edge_of(content: Picture, mask: Mask | None, blend: BlendMode) -> Mask | Non
     return replace(mask, weight=refine(in_range(content.rgb), mask.weight).weight)
 
 
-def put_back(painted: Tensor, edge: Mask | None, work: Work, content: Picture, box: Box, settings: Settings) -> Picture:
-    """The painted part in its place in the content."""
+def put_back(
+    painted: Tensor,
+    edge: Mask | None,
+    work: Work,
+    content: Picture,
+    box: Box,
+    settings: Settings,
+    *,
+    is_ours: bool = False,
+) -> Picture:
+    """The painted part in its place in the content.
+
+    Args:
+        painted: (3, h, w), of the box.
+        edge: (H, W), the mask to blend by.
+        work: what was computed.
+        content: the whole.
+        box: where the part lies in it.
+        settings: whether to blend at all.
+        is_ours: the painting may be written to, which saves a copy of the whole.
+    """
     mask = None if edge is None else replace(edge, weight=inside(edge.weight, box))
     if not settings.composite or (mask is None and content.alpha is None):
+        return Picture(painted, content.alpha)
+    if is_ours and tuple(painted.shape) == tuple(content.rgb.shape) and is_apart(painted, content.rgb):
+        paint_over(content.rgb, painted, work.content.alpha, mask, out=painted)
         return Picture(painted, content.alpha)
     rgb = content.rgb.clone()
     paint_over(inside(rgb, box), painted, work.content.alpha, mask)
     return Picture(rgb, content.alpha)
+
+
+def is_apart(x: Tensor, other: Tensor) -> bool:
+    """Whether two tensors share no memory: what is written to one does not change the other."""
+    return x.untyped_storage().data_ptr() != other.untyped_storage().data_ptr()
+
+
+def give_back_range(painted: Tensor, content: Picture, box: Box, content_range: Range, strength: float) -> Tensor:
+    """A painting with what the content has beyond [0, 1], as far as the strength lets it show.
+
+    Methods see a content within [0, 1]. A fading between it and the painting is to end at the content itself.
+
+    Args:
+        painted: (3, h, w), of the box.
+        content: (3, H, W), the whole.
+        box: where the part lies in it.
+        content_range: between which its values lie.
+        strength: in [0, 1].
+
+    Returns:
+        (3, h, w); the very painting where nothing is beyond.
+    """
+    low, high = content_range
+    if strength >= 1 or (low >= 0 and high <= 1):
+        return painted
+    own = inside(content.rgb, box)
+    result = torch.empty_like(painted)
+    for top in range(0, painted.shape[1], ROWS):
+        rows = slice(top, top + ROWS)
+        beyond = own[:, rows] - own[:, rows].clamp(0, 1)
+        torch.add(painted[:, rows], beyond, alpha=1 - strength, out=result[:, rows])
+    return result
 
 
 def inside(x: Tensor, box: Box) -> Tensor:

@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from engine import methods
 from engine.errors import InputError, SettingsError
 from engine.labels import Color, pair_regions, split_labels
+from engine.options import resolve
 from engine.series import Series, sample_series
 from engine.styles import load_preset
 from engine.translation import models_folder
 from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Region, Settings, Style
+from engine.work import in_range, is_finite, range_of
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server import intake
 
@@ -115,7 +117,8 @@ def _labels_of(plane: Plane, size: Sequence[int], name: str) -> list[tuple[Color
     is_seen = pixels[3] >= 0.5
     if not bool(is_seen.any()):
         raise InputError(f"{name} is empty: paint each region in one flat color.")
-    rgb = pixels[:3] * is_seen  # what is transparent is one color, whatever GIMP keeps below it
+    # What is transparent is one color, whatever GIMP keeps below it; so is what is no number.
+    rgb = torch.where(is_seen, pixels[:3].nan_to_num(0.0, 1.0, 0.0), 0.0)
     found = split_labels(Picture(rgb), name)
     seen = [(color, replace(mask, weight=mask.weight * is_seen)) for color, mask in found]
     return [(color, mask) for color, mask in seen if bool(mask.weight.any())]
@@ -125,22 +128,32 @@ def series_of(request: StylizeRequest) -> Series | None:
     """The pictures that a request's is to look like."""
     if not request.series:
         return None
-    return sample_series((picture_of(plane) for plane in request.series), request.size_px)
+    return sample_series((_of_series(plane) for plane in request.series), request.size_px)
+
+
+def _of_series(plane: Plane) -> Picture:
+    picture = picture_of(plane)
+    extremes = range_of(picture.rgb)
+    if not is_finite(extremes):
+        raise InputError("A picture of the series holds values that are not numbers (NaN or infinite).")
+    return replace(picture, rgb=in_range(picture.rgb, extremes))
 
 
 def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
-    """A request's options; those that the engine checks itself it checks later.
+    """A request's options, as the method declares them.
 
     Raises:
+        SettingsError: the method has no such option, or a value is not allowed.
         WireError: one names a file of this computer, which no request may, or a network that is not there.
     """
-    options = dict(request.options)
-    intake.refuse_files(options)
-    network = str(options.get(intake.NETWORK, ""))
-    usual = [option.default for option in methods.get(request.method).options if option.name == intake.NETWORK]
-    if network and usual and network not in usual:  # the engine itself would take any file of that name
-        options[intake.NETWORK] = str(intake.find_network(network, models_folder()))
-    return options
+    intake.refuse_files(request.options)
+    method = methods.get(request.method)
+    given = resolve(method.name, method.options, request.options)
+    for option in method.options:
+        value = given[option.name]
+        if option.names and value != option.default:  # the engine itself would take any file of that name
+            given[option.name] = str(intake.find_network(str(value), models_folder()))
+    return {name: value for name, value in given.items() if name in request.options}
 
 
 def settings_of(request: StylizeRequest) -> Settings:

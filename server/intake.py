@@ -137,10 +137,13 @@ def _check_option(option: Catalog, value: str | int | float) -> None:
         if choices and value not in choices:
             raise refuse(f"{name} must be one of {', '.join(choices)}, not {brief(value)}.")
         return
+    kind = "whole number" if isinstance(default, int) else "number"
     try:
-        number = type(default)(value)
+        number = float(value)
     except (ValueError, OverflowError):
-        raise refuse(f"{name} must be a number, not {brief(value)}.") from None
+        raise refuse(f"{name} must be a {kind}, not {brief(value)}.") from None
+    if isinstance(value, bool) or (isinstance(default, int) and not number.is_integer()):
+        raise refuse(f"{name} must be a {kind}, not {brief(value)}.")
     low, high = option.get("low"), option.get("high")
     low, high = -math.inf if low is None else low, math.inf if high is None else high
     if not (low <= number <= high and math.isfinite(number)):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import isfinite
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from engine import __version__, heap, methods, segment, styles
 from engine.device import memory_errors
-from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.errors import Cancelled, SettingsError
 from engine.progress import heeded
 from engine.recent import Recent, digest_of_bytes
 from engine.shelf import Shelf
@@ -30,6 +29,7 @@ from gimp_plugin.wire import (
 )
 from server import convert
 from server.spool import put_result
+from server.terms import in_wire_terms
 from server.worker import JobCancelled
 
 
@@ -47,8 +47,13 @@ def catalog() -> dict[str, Any]:
                 "is_ready": info.is_ready,
                 "options": [
                     {
-                        **{"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning},
-                        **{"low": o.low if isfinite(o.low) else None, "high": o.high if isfinite(o.high) else None},
+                        "name": o.name,
+                        "default": o.default,
+                        "choices": list(o.choices),
+                        "meaning": o.meaning,
+                        "low": o.low if math.isfinite(o.low) else None,
+                        "high": o.high if math.isfinite(o.high) else None,
+                        "names": o.names,
                     }
                     for o in info.options
                 ],
@@ -78,14 +83,13 @@ class Painter:
             WireError: anything the user should know.
             JobCancelled: raised by ``on_progress``, passed on.
         """
-        with request_path.open("rb") as file:
-            frame = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory that could be written
-        view = memoryview(frame)
         try:
-            if kind_of(view) == SEGMENT_REQUEST:
-                put_result(result_path, find(SegmentRequest.unpack(view), on_progress).pack())
-            else:
-                put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.recent).pack())
+            with in_wire_terms(), memory_errors("this picture"):
+                view = mapped(request_path)
+                if kind_of(view) == SEGMENT_REQUEST:
+                    put_result(result_path, find(SegmentRequest.unpack(view), on_progress).pack())
+                else:
+                    put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.recent).pack())
         except WireError as error:
             if error.code == "out_of_memory":
                 self.recent.clear()  # the next try has that much more
@@ -94,6 +98,12 @@ class Painter:
     def rest(self) -> None:
         """Nothing has come for a while: what is free goes back to the system, what may be asked for again stays."""
         heap.give_back()
+
+
+def mapped(path: Path) -> memoryview:
+    """A file's bytes, which stay on the disk until they are used."""
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))  # torch wants memory it could write to
 
 
 def answer(
@@ -119,6 +129,7 @@ def answer(
             edge = convert.weight_plane_of(done.mask.weight, request.mask.dtype)
         seconds = converted - began + time.perf_counter() - painted
         done.report["seconds"]["convert"] = round(seconds, 4)
+        done.report["options"] |= request.options  # as they were asked for: a network by its name, not by its path
         return StylizeResult(plane, done.report, edge)
 
 
@@ -160,18 +171,3 @@ def as_progress(on_progress: Callable[[float, str], None]) -> Progress:
             raise Cancelled("Cancelled.") from outcome
 
     return tell
-
-
-@contextmanager
-def in_wire_terms() -> Iterator[None]:
-    """The engine's errors as the wire's."""
-    try:
-        yield
-    except Cancelled as outcome:
-        raise JobCancelled from outcome
-    except (InputError, SettingsError) as error:
-        raise WireError("unprocessable", str(error)) from error
-    except ResourceError as error:
-        raise WireError("out_of_memory", str(error)) from error
-    except ImpastoError as error:
-        raise WireError("failed", str(error)) from error

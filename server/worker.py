@@ -2,8 +2,9 @@
 
 It speaks JSON lines. In come ``{"run": id, "request": path, "result": path}``, ``{"cancel": id}`` and
 ``{"pause": bool}``: a job that pauses waits at its next progress, and goes on as if nothing had been. Out go
-``{"ready": catalog}``, ``{"progress": id, "share", "message"}`` and ``{"end": id, "code", "message"}``. When its input
-ends, its supervisor is dead, and so is it.
+``{"ready": catalog}``, ``{"progress": id, "share", "message"}`` and ``{"end": id, "code", "message"}``, perhaps with
+``"is_spoiled"``: after that job the process is not to be trusted with another. When its input ends, its supervisor is
+dead, and so is it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine import heap
+from engine.memory import is_out_of_memory
 from gimp_plugin.wire import WireError
 
 PaintJob = Callable[[Path, Path, Callable[[float, str], None]], None]
 """Reads the request's frame, writes the result's, reports progress; raises ``WireError`` for the user."""
 
 REST_S = 10.0
+FAULT = "The engine met a fault of its own. Nothing was changed; its log says more."
+NO_MEMORY = (
+    "There is not enough memory for this picture. Close other programs, select a smaller part or scale the picture "
+    "down."
+)
 
 log = logging.getLogger("impasto.worker")
 
@@ -116,13 +123,12 @@ class Worker:
         except JobCancelled:
             end["code"] = "cancelled"
         except WireError as error:
-            end |= {"code": error.code, "message": error.message}
-        except Exception:
+            end |= {"code": error.code, "message": error.message, "is_spoiled": error.code == "out_of_memory"}
+        except Exception as error:
             log.exception("job %s", job_id)
-            end |= {
-                "code": "failed",
-                "message": "The engine met a fault of its own. Nothing was changed; its log says more.",
-            }
+            end |= {"code": "failed", "message": FAULT, "is_spoiled": True}
+            if is_out_of_memory(error):
+                end |= {"code": "out_of_memory", "message": NO_MEMORY}
         self.tell(end)
 
 
@@ -144,7 +150,10 @@ def main() -> None:
     from server.intake import MODELS_FOLDER  # noqa: PLC0415
     from server.painter import Painter, catalog  # noqa: PLC0415
 
-    warm_up()
+    try:
+        warm_up()
+    except Exception:  # whatever it is, a job that it concerns will tell its user; others may not meet it
+        log.exception("warm-up")
     painter = Painter(shelf=shelf)
     worker.run(painter.paint, catalog() | {MODELS_FOLDER: str(models_folder())}, painter.rest)
 

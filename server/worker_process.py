@@ -35,6 +35,7 @@ class WorkerProcess:
         self.process: Process | None = None
         self.is_ready = False
         self.has_failed = False
+        self.is_spoiled = False  # memory ran out in the worker, or it met a fault: the next job gets a fresh one
         self.catalog: dict[str, Any] | None = None
         self.kill_task: asyncio.Task[None] | None = None
         self.job: Job | None = None  # which it is at
@@ -166,6 +167,10 @@ class WorkerProcess:
     async def paint(self, job: Job) -> None:
         """Run one job to its final state."""
         if await self.hand_over(job):
+            if self.is_spoiled:
+                self.is_spoiled = False
+                await self.stop()
+                await self.prepare()
             return
         if self.is_ready and not job.has_begun and self.kill_task is None:  # it died while it had nothing to do
             await self.stop()
@@ -198,6 +203,7 @@ class WorkerProcess:
 
     def end(self, job: Job, message: dict[str, Any]) -> None:
         """Take the worker's word for how a job ended."""
+        self.is_spoiled = bool(message.get("is_spoiled"))
         if message["code"] is None:
             job.share, job.message = 1.0, "Done"
             self.finish(job, state=DONE)

@@ -75,7 +75,12 @@ SHALLOW = (Level("relu3_4", 4, 3, None, 1.0, 128), Level("relu3_4", 2, 3, 6, 0.8
 
 OPTIONS = (
     Option("mode", "style", "photo: only light and color change, every edge stays", choices=("style", "photo")),
-    Option("pair", "", "file of the picture that the style was painted after: the result is to the photo as they are"),
+    Option(
+        "pair",
+        "",
+        "file of the picture that the style was painted after: the result is to the photo as they are",
+        names="file",
+    ),
     Option("structure", 1.0, "how much of the photo's own structure stays, times the published weights", low=0, high=1),
     Option("place", 0.15, "how much the place in the picture counts, beside what is there", low=0, high=0.9),
     Option("iterations", 6, "steps of deconvolution at each level", low=0, high=200),

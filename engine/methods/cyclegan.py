@@ -15,7 +15,7 @@ from engine.methods import Job, register
 from engine.options import Option
 from engine.translation import load, translate
 
-OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder"),)
+OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder", names="network"),)
 
 
 @register(

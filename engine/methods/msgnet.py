@@ -21,7 +21,12 @@ from engine.progress import part
 from engine.types import Region
 
 OPTIONS = (
-    Option("model", "", "the trained network: a file, or its name in the models folder; none: the one shipped"),
+    Option(
+        "model",
+        "",
+        "the trained network: a file, or its name in the models folder; none: the one shipped",
+        names="network",
+    ),
     Option("trained", "", "one of the styles that the network was trained in, instead of the style picture"),
 )
 

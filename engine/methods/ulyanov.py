@@ -17,7 +17,14 @@ from engine.methods import Job, register
 from engine.onestyle import load_one_style, paint_one_style
 from engine.options import Option
 
-OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder; none: the one shipped"),)
+OPTIONS = (
+    Option(
+        "model",
+        "",
+        "the trained network: a file, or its name in the models folder; none: the one shipped",
+        names="network",
+    ),
+)
 
 
 @register(

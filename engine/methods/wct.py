@@ -20,7 +20,12 @@ from engine.networks.pairs import Pair, load_embedded, load_folder
 from engine.options import Option
 
 OPTIONS = (
-    Option("model", "embedded", "the encoders and decoders: embedded, or a folder with a published pair for VGG-19"),
+    Option(
+        "model",
+        "embedded",
+        "the encoders and decoders: embedded, or a folder with a published pair for VGG-19",
+        names="file",
+    ),
     Option(
         "depth",
         3,

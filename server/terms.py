@@ -1,0 +1,60 @@
+"""The engine's errors in the wire's terms: a code, and a sentence that names no file of this computer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.translation import models_folder
+from gimp_plugin.wire import WireError
+from server.worker import JobCancelled
+
+TAIL = r"(?:[/\\\\][^\s'\"`,;()]*)?"
+ANY_PATH = re.compile(r"(?<![\w/.\\:])(?:[A-Za-z]:[\\/]|\\\\|~?/|~\\)[^\s'\"`,;()]+")
+
+
+@contextmanager
+def in_wire_terms() -> Iterator[None]:
+    """The engine's errors as the wire's."""
+    try:
+        yield
+    except Cancelled as outcome:
+        raise JobCancelled from outcome
+    except (InputError, SettingsError) as error:
+        raise WireError("unprocessable", without_paths(str(error))) from error
+    except ResourceError as error:
+        raise WireError("out_of_memory", without_paths(str(error))) from error
+    except ImpastoError as error:
+        raise WireError("failed", without_paths(str(error))) from error
+
+
+def without_paths(text: str) -> str:
+    """A sentence with the last name alone of every file in it, and a folder by what it is.
+
+    The command line may say where something lies. An answer may not: whoever asks need not be the one who sits here.
+    """
+    for folder, words in _folders().items():
+        text = re.sub(re.escape(folder) + TAIL, partial(_named, folder=folder, words=words), text)
+    return ANY_PATH.sub(_named, text)
+
+
+def _named(found: re.Match[str], folder: str = "", words: str = "a folder") -> str:
+    """The last name of a path, if it goes on below a folder; else words for the folder."""
+    rest = found.group().removeprefix(folder).replace("\\", "/").strip("/")
+    return rest.rpartition("/")[2] or words
+
+
+def _folders() -> dict[str, str]:
+    """Folders that sentences name, those within others first."""
+    found = {
+        str(models_folder()): "the models folder",
+        str(Path(torch.hub.get_dir()) / "checkpoints"): "PyTorch's folder of checkpoints",
+        str(Path(__file__).resolve().parent.parent): "Impasto's folder",
+    }
+    return dict(sorted(found.items(), key=lambda entry: -len(entry[0])))
