@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gimp_plugin.wire import MAX_SIDE_PX, Plane, WireError
+from server.page_files import gone, open_regular
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
@@ -66,6 +67,16 @@ def mask_of_strokes(layer: Image.Image, opacity: float, size: tuple[int, int]) -
     return _mask_plane(alpha, size) if alpha.getbbox() else None
 
 
+def read_strokes(path: Path, opacity: float, size: tuple[int, int]) -> Plane | None:
+    """An uploaded layer of strokes, as ``mask_of_strokes``.
+
+    Raises:
+        WireError: see ``read_picture``.
+    """
+    with _opened(path, "brushed layer") as image:
+        return mask_of_strokes(image, opacity, size)
+
+
 def make_preview(path: Path, longest_px: int) -> Image.Image:
     """An uploaded photo, small and upright, to paint a mask over.
 
@@ -95,8 +106,16 @@ def write_png(path: Path, plane: Plane) -> None:
 
 
 def renew(path: Path) -> None:
-    """Let an upload that is still used count as new, so that it is not swept away as an old one."""
-    os.utime(path)
+    """Let an upload that is still used count as new, so that it is not swept away as an old one.
+
+    Raises:
+        FileNotFoundError: it is gone, or is no regular file; nothing is waited for, followed or touched then.
+    """
+    descriptor = open_regular(path)
+    try:
+        os.utime(descriptor if os.utime in os.supports_fd else path)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -119,7 +138,7 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(what, "has more than 89 million pixels") from error
     except FileNotFoundError as error:
-        raise WireError("unprocessable", f"The {what} was put away after a while: choose it again.") from error
+        raise gone(what) from error
     except UnidentifiedImageError as error:
         raise WireError(
             "unprocessable", f"The {what} is no picture that Impasto reads: use PNG, JPEG, WebP, TIFF, BMP, GIF or PPM."

@@ -18,7 +18,7 @@ from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
 from server.spool import disk_error, put_result
 from server.worker import Worker, claim_stdout
 
-CATALOG = {"version": "0", "methods": [{"name": "anystyle"}], "styles": [{"name": "invert"}]}
+CATALOG = {"version": "0", "methods": [{"name": "anystyle"}], "styles": [{"name": "invert"}, {"name": "same"}]}
 
 
 def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
