@@ -168,11 +168,12 @@ class Page:
             return thumbnail.copy()
 
     def show_area(self, area: str, photo: str | None) -> tuple[Any, Any, Any]:
-        """Show the controls of the chosen area, and the photo where it is to be brushed over."""
-        editor: Any = gr.skip()
-        if photo is None:
-            editor = None
-        elif area == "brush":
+        """Show the controls of the chosen area, and the photo where it is to be brushed over.
+
+        The editor gets a value in any case: for ``gr.skip`` gradio would make a new one, with its own way of reading.
+        """
+        editor = None
+        if photo is not None and area == "brush":
             try:
                 preview = uploads.make_preview(self.files.find(photo, "photo"), PREVIEW_PX)
             except WireError as error:
@@ -333,7 +334,7 @@ def path_of(payload: Any) -> str | None:
 
 def layers_of(payload: Any) -> list[str]:
     """The files of the brushed layers. Gradio's page uploads them, as it does a photo."""
-    return [] if payload is None else [str(layer.path) for layer in payload.layers if layer.path]
+    return [] if payload is None else [str(layer.path) for layer in payload.layers]
 
 
 def show_source(source: str) -> tuple[Any, Any, Any]:

@@ -7,6 +7,7 @@ here, with a path inside the page's own folder and without an address, before gr
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ class Door:
         raise WireError("not_found", "The page has nothing under this address.")
 
     def _shows(self, path: str) -> bool:
-        return self.files.owns(path)
+        return self.files.owns(path) and os.path.isfile(path)
 
     def _spoken(self, body: bytes) -> dict[str, Any]:
         try:

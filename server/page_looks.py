@@ -62,6 +62,7 @@ SCRIPT = """
       set(button, "aria-label", `${labelOf(button)}: ${button.innerText.replace(/\\s+/g, " ").trim()}`));
     all(".image-container > button", (button) => set(button, "aria-label", labelOf(button)));
     all(".empty[aria-label]", (box) => box.removeAttribute("aria-label"));
+    all(".toast-header", (header) => ["role", "tabindex"].forEach((name) => header.removeAttribute(name)));
     const status = document.querySelector("#status");
     set(status, "role", "status");
     set(status, "aria-live", "polite");

@@ -127,6 +127,8 @@ class Shell:
             nonlocal start
             self.engine.jobs.last_active = time.monotonic()  # an open page has a heartbeat every 15 s
             if message["type"] == "http.response.start":
+                if message["status"] == 500 and scope["method"] == "POST":
+                    message["status"] = 422  # so gradio answers what it cannot use; its log tells a fault from that
                 headers = MutableHeaders(raw=message["headers"])
                 headers["Content-Security-Policy"] = POLICY
                 headers["Referrer-Policy"] = "no-referrer"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -139,7 +141,8 @@ def photo(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The checker that browsers' makers use."""
-    pytest.importorskip("axe_core_python")
+    if importlib.util.find_spec("axe_core_python") is None:
+        skip_or_fail("no axe-core-python")
     return (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
 
 
@@ -163,6 +166,9 @@ def test_axe_finds_nothing_that_keeps_anybody_out(visitor: Visitor, axe: str, ph
             visitor.see(width_px, scheme)
             assert violations(visitor, axe) == [], (stage, width_px)
         if stage == "empty":
+            visitor.click("paint")
+            visitor.wait("document.querySelector('#status').innerText.includes('Choose a photo first.')", "refused")
+            assert violations(visitor, axe) == [], "refused"
             visitor.choose(photo)
             visitor.click("paint")
             visitor.wait("document.querySelector('#result img')?.complete", "it is painted")
@@ -227,6 +233,30 @@ def test_what_is_typed_into_the_list_is_painted(visitor: Visitor, photo: Path) -
     assert "same.png" in visitor.look("decodeURIComponent(document.querySelector('#result img').src)")
 
 
+def test_what_is_brushed_is_selected(visitor: Visitor, tmp_path: Path) -> None:
+    """The strokes come as an upload. The engine's note about them is shown as a sentence."""
+    photo = tmp_path / "wall.png"
+    Image.new("RGB", (600, 400), "navy").save(photo)
+    visitor.choose(photo)
+    visitor.look("document.querySelector('input[type=radio][value=brush]').click()")
+    visitor.wait(
+        "document.querySelector('canvas')?.getBoundingClientRect().width > 100", "the photo can be brushed over"
+    )
+    visitor.look("document.querySelector('canvas').scrollIntoView({block: 'center'})")
+    time.sleep(1)  # until the editor has drawn the photo
+    left, top, width, height = visitor.look(
+        "(r => [r.x, r.y, r.width, r.height])(document.querySelector('canvas').getBoundingClientRect())"
+    )
+    for step, kind in enumerate(("mousePressed", *["mouseMoved"] * 8, "mouseReleased")):
+        where = {"x": left + width / 2 - 40 + step * 8, "y": top + height / 2, "button": "left", "buttons": 1}
+        visitor.browser.ask("Input.dispatchMouseEvent", type=kind, clickCount=1, **where)
+    time.sleep(0.5)
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#result img')", "it is painted")
+    said = re.search(r"Done in .* seconds\. About (\d+)% of it is selected\.$", visitor.status)
+    assert said is not None and 2 < int(said[1]) < 20, visitor.status
+
+
 def test_a_complaint_goes_when_what_it_asked_for_is_chosen(visitor: Visitor, photo: Path) -> None:
     visitor.click("paint")
     visitor.wait("document.querySelector('#status').innerText.includes('Choose a photo first.')", "the complaint")
@@ -250,6 +280,18 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
     visitor.wait("!document.querySelector('#result img')", "the result has gone with its photo")
     wait_until(lambda: not visitor.is_enabled("save"), what="nothing is left to save")
     assert visitor.status == "Choose a photo, then press Paint."
+
+
+def test_a_result_that_comes_after_its_photo_has_gone_says_so(visitor: Visitor, photo: Path, tmp_path: Path) -> None:
+    visitor.choose(photo)
+    visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
+    visitor.wait("document.querySelectorAll('input[type=file]').length === 1", "a style is asked for")
+    visitor.choose(style(tmp_path, "sleep 4"))
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
+    visitor.look("document.querySelector('[aria-label=\"Remove Image\"]').click()")
+    visitor.wait("document.querySelector('#result img')", "what was painted is not thrown away")
+    assert "This is the photo that was chosen when Paint was pressed." in visitor.status
 
 
 def test_paint_and_result_are_in_sight(visitor: Visitor) -> None:
