@@ -25,14 +25,15 @@ from server.painting import Painting
 
 if TYPE_CHECKING:
     from server.app import Engine
+    from server.page_files import PageFiles
 
 THUMBNAILS = Path(__file__).resolve().parent.parent / "engine" / "presets" / "thumbnails"  # engine.styles loads torch
 STARTING_S = 120.0
+FIRST = "Choose a photo, then press Paint."
+READY = "Press Paint."
 PREVIEW_PX = 1024
 STROKE_OPACITY = 0.55
 STROKE = f"rgba(226, 88, 34, {STROKE_OPACITY})"
-FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarell", "DejaVu Sans", "sans-serif")
-MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
 SOURCES = [("A famous painting", "painting"), ("A picture of mine", "picture")]
 QUALITIES = [("Fast", "fast"), ("Better", "better"), ("Best", "best")]
@@ -44,33 +45,6 @@ COLORS = [
 ]
 AREAS = [("Whole photo", "whole"), ("Where I brush", "brush"), ("Mask picture", "mask")]
 
-CSS = """
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
-#title h1 { font-size: 1.9rem; font-weight: 650; letter-spacing: -0.01em; margin: 0.4rem 0 0.1rem; }
-#title p { color: var(--body-text-color-subdued); margin: 0 0 0.4rem; }
-#result-column { position: sticky; top: 1rem; align-self: flex-start; }
-.state { display: flex; flex-direction: column; gap: 0.45rem; min-height: 2.6rem;
-  color: var(--body-text-color-subdued); }
-.state progress { width: 100%; height: 0.4rem; border: 0; border-radius: 1rem; overflow: hidden; appearance: none;
-  background: var(--border-color-primary); accent-color: var(--color-accent); }
-.state progress::-webkit-progress-bar { background: var(--border-color-primary); }
-.state progress::-webkit-progress-value { background: var(--color-accent); transition: width 0.2s; }
-.state progress::-moz-progress-bar { background: var(--color-accent); }
-footer { display: none !important; }
-"""
-
-
-def theme() -> gr.themes.Base:
-    """Gradio's default look in quiet colors, with the fonts that the computer has."""
-    return gr.themes.Default(
-        primary_hue="teal",
-        secondary_hue="teal",
-        neutral_hue="stone",
-        radius_size="lg",
-        font=FONTS,
-        font_mono=MONO_FONTS,
-    )
-
 
 class Page:
     """The page and the paintings of everybody who looks at it.
@@ -78,10 +52,11 @@ class Page:
     Args:
         engine: paints.
         folder: of uploads and results; nobody else may enter it.
+        files: which files of it a client may name.
     """
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.folder = engine, folder
+    def __init__(self, engine: Engine, folder: Path, files: PageFiles) -> None:
+        self.engine, self.folder, self.files = engine, folder, files
         self.by_session: dict[str, set[Painting]] = {}
         with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 3600)) as self.blocks:
             gr.Markdown(
@@ -117,6 +92,7 @@ class Page:
                     brush=gr.Brush(default_size=40, colors=[STROKE], default_color=STROKE, color_mode="fixed"),
                     eraser=gr.Eraser(default_size=40),
                 )  # fmt: skip
+                setattr(self.strokes, "preprocess", layers_of)  # noqa: B010  (gradio's own reading has no limit)
             with gr.Column(visible=False) as self.mask_area:
                 self.mask = picture_input("Mask: white is painted, black is left alone", 200)
         with gr.Group():
@@ -130,48 +106,46 @@ class Page:
             )
 
     def _lay_out_result(self) -> None:
+        with gr.Row():
+            self.paint_button = gr.Button("Paint", variant="primary", size="lg", elem_id="paint")
+            self.cancel_button = gr.Button("Cancel", size="lg", interactive=False, elem_id="cancel")
+        self.status = gr.HTML(state(FIRST), elem_id="status")
         self.result = gr.Image(
             label="Result",
             format="png",
             type="filepath",
             interactive=False,
-            height=520,
+            height="min(520px, 60vh)",
             buttons=["fullscreen"],
             alt_text="The painted photo",
+            elem_id="result",
         )
-        self.status = gr.HTML(state("Choose a photo, then press Paint."))
-        with gr.Row():
-            self.paint_button = gr.Button("Paint", variant="primary", size="lg")
-            self.cancel_button = gr.Button("Cancel", size="lg", interactive=False)
-        self.download = gr.DownloadButton("Save the picture", size="lg", interactive=False)
+        self.download = gr.DownloadButton("Save the picture", size="lg", interactive=False, elem_id="save")
 
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        at_once: dict[str, Any] = {"queue": False, **quiet}
         self.blocks.load(self.await_catalog, None, self.preset, concurrency_limit=None, **quiet)
-        self.preset.change(self.show_sample, self.preset, self.sample, queue=False, **quiet)
-        self.source.change(
-            show_source, self.source, [self.preset, self.sample_column, self.own_style], queue=False, **quiet
-        )
-        for chosen in (self.area.change, self.photo.change):
-            chosen(
-                show_area,
-                [self.area, self.photo],
-                [self.brush_area, self.mask_area, self.strokes],
-                queue=False,
-                **quiet,
-            )
+        self.preset.change(self.show_sample, self.preset, self.sample, **at_once)
+        self.source.change(show_source, self.source, [self.preset, self.sample_column, self.own_style], **at_once)
+        areas = [self.brush_area, self.mask_area, self.strokes]
+        self.area.change(self.show_area, [self.area, self.photo], areas, **at_once)
+        self.photo.change(self.show_area, [self.area, self.photo], areas, **at_once)
+        self.photo.change(self.forget_result, None, [self.result, self.download], **at_once)
+        for chosen in (self.photo, self.source, self.preset, self.style_picture, self.area, self.mask):
+            chosen.change(self.show_next_step, self.photo, self.status, **at_once)
         buttons = [self.paint_button, self.cancel_button]
         inputs = [
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
             self.color, self.strength, self.photoreal, self.quality,
         ]  # fmt: skip
-        pressed = self.paint_button.click(show_running, None, [*buttons, self.download], queue=False, **quiet)
+        pressed = self.paint_button.click(show_running, None, buttons, **at_once)
         painted = pressed.then(
             self.paint, inputs, [self.result, self.download, self.status],
             api_name="paint", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
         for ended in (painted.success, painted.failure):  # ``then`` comes after a success only
-            ended(show_idle, None, buttons, queue=False, **quiet)
+            ended(show_idle, None, buttons, **at_once)
         self.cancel_button.click(self.cancel, None, None, queue=False, api_name="cancel", show_progress="hidden")
 
     async def await_catalog(self) -> AsyncIterator[Any]:
@@ -193,6 +167,32 @@ class Page:
         with Image.open(path) as thumbnail:
             return thumbnail.copy()
 
+    def show_area(self, area: str, photo: str | None) -> tuple[Any, Any, Any]:
+        """Show the controls of the chosen area, and the photo where it is to be brushed over.
+
+        The editor gets a value in any case: for ``gr.skip`` gradio would make a new one, with its own way of reading.
+        """
+        editor = None
+        if photo is not None and area == "brush":
+            try:
+                preview = uploads.make_preview(self.files.find(photo, "photo"), PREVIEW_PX)
+            except WireError as error:
+                raise gr.Error(error.message, print_exception=False) from error
+            editor = {"background": preview, "layers": [], "composite": None}
+        return gr.update(visible=area == "brush"), gr.update(visible=area == "mask"), editor
+
+    def forget_result(self, visitor: gr.Request) -> tuple[Any, Any]:
+        """The painting of one photo does not stand beside another. One that is under way is finished and says so."""
+        for painting in list(self.by_session.get(visitor.session_hash or "", ())):
+            painting.is_of_earlier_photo = True
+        return None, gr.DownloadButton(value=None, interactive=False)
+
+    def show_next_step(self, visitor: gr.Request, photo: str | None) -> Any:
+        """What to do next, in place of a complaint about what is chosen now; progress is left alone."""
+        if self.by_session.get(visitor.session_hash or ""):
+            return gr.skip()
+        return state(READY if photo else FIRST)
+
     async def paint(  # noqa: PLR0913, PLR0917  (one argument per control of the page)
         self,
         visitor: gr.Request,
@@ -201,7 +201,7 @@ class Page:
         preset: str | None = None,
         style_picture: str | None = None,
         area: str = "whole",
-        strokes: dict[str, Any] | None = None,
+        strokes: list[str] | None = None,
         mask: str | None = None,
         color: str = "style",
         strength: float = 1,
@@ -234,8 +234,8 @@ class Page:
             yield gr.skip(), gr.skip(), state("Reading the pictures", 0)
             unread: list[str] = []  # of the files
             style = await asyncio.to_thread(self._style, source, preset, style_picture, unread)
-            content = await asyncio.to_thread(read_photo, photo, unread)
-            selection = await asyncio.to_thread(read_selection, area, strokes, mask, content)
+            content = await asyncio.to_thread(self._photo, photo, unread)
+            selection = await asyncio.to_thread(self._selection, area, strokes, mask, content)
             request = StylizeRequest(
                 *(content, (style,), selection),
                 color=color,
@@ -252,8 +252,10 @@ class Page:
             file = self._result_file(photo, style)
             lost = await asyncio.to_thread(uploads.write_png, file, painting.result.picture, Path(photo or ""))
             notes = [*unread, *painting.result.report.get("notes", []), *lost]
-            said = " ".join([f"Done in {seconds:.1f} seconds.", *map(str, notes)])
-            yield str(file), gr.DownloadButton(value=str(file), interactive=True), state(said)
+            said = [f"Done in {seconds:.1f} seconds.", *map(sentence, notes)]
+            if painting.is_of_earlier_photo:
+                said.insert(1, "This is the photo that was chosen when Paint was pressed.")
+            yield str(file), gr.DownloadButton(value=str(file), interactive=True), state(" ".join(said))
         except WireError as error:
             yield gr.skip(), gr.skip(), state(error.message)
             if error.code != "cancelled":
@@ -268,11 +270,18 @@ class Page:
         for painting in list(self.by_session.get(visitor.session_hash or "", ())):
             painting.cancel()
 
+    def _photo(self, photo: str | None, unread: list[str]) -> Plane:
+        """The photo's pixels; ``unread`` gets what of the file was not read."""
+        if photo is None:
+            raise WireError("unprocessable", "Choose a photo first.")
+        return uploads.read_picture(self.files.find(photo, "photo"), "photo", unread)
+
     def _style(self, source: str, preset: str | None, picture: str | None, unread: list[str]) -> StyleEntry:
         if source == "picture":
             if picture is None:
                 raise WireError("unprocessable", "Choose a style picture first, or a famous painting.")
-            return StyleEntry(Path(picture).stem, picture=uploads.read_picture(Path(picture), "style picture", unread))
+            path = self.files.find(picture, "style picture")
+            return StyleEntry(path.stem, picture=uploads.read_picture(path, "style picture", unread))
         catalog = self.engine.worker.catalog
         if catalog is None:
             raise WireError("starting", "The engine is still starting: try again in a few seconds.")
@@ -283,8 +292,23 @@ class Page:
             raise WireError("unprocessable", "Choose a painting from the list.")
         return StyleEntry(preset, preset=preset)
 
+    def _selection(self, area: str, strokes: list[str] | None, mask: str | None, content: Plane) -> Plane | None:
+        """The part of the photo that is to be painted; None = all of it."""
+        size = (content.height, content.width)
+        if area == "mask":
+            if mask is None:
+                raise WireError("unprocessable", "Choose a mask picture first, or paint the whole photo.")
+            return uploads.read_mask(self.files.find(mask, "mask"), size)
+        if area == "brush":
+            layers = [self.files.find(layer, "brushed layer") for layer in strokes or []]
+            found = uploads.read_strokes(layers[0], STROKE_OPACITY, size) if layers else None
+            if found is None:
+                raise WireError("unprocessable", "Brush over the part of the photo first, or paint the whole photo.")
+            return found
+        return None
+
     def _result_file(self, photo: str | None, style: StyleEntry) -> Path:
-        words = re.sub(r"[^\w -]+", "_", f"{Path(photo or 'photo').stem[:60]} - {style.name[:60]}")
+        words = " - ".join(short(re.sub(r"[^\w -]+", "_", name)) for name in (Path(photo or "photo").stem, style.name))
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
         return folder / f"{words}.png"
@@ -311,27 +335,9 @@ def path_of(payload: Any) -> str | None:
     return None if payload is None or payload.path is None else str(payload.path)
 
 
-def read_photo(photo: str | None, unread: list[str]) -> Plane:
-    """The photo's pixels, or a sentence; ``unread`` gets what of the file was not read."""
-    if photo is None:
-        raise WireError("unprocessable", "Choose a photo first.")
-    return uploads.read_picture(Path(photo), "photo", unread)
-
-
-def read_selection(area: str, strokes: dict[str, Any] | None, mask: str | None, content: Plane) -> Plane | None:
-    """The part of the photo that is to be painted; None = all of it."""
-    size = (content.height, content.width)
-    if area == "mask":
-        if mask is None:
-            raise WireError("unprocessable", "Choose a mask picture first, or paint the whole photo.")
-        return uploads.read_mask(Path(mask), size)
-    if area == "brush":
-        layers = (strokes or {}).get("layers") or []
-        found = uploads.mask_of_strokes(layers[0], STROKE_OPACITY, size) if layers else None
-        if found is None:
-            raise WireError("unprocessable", "Brush over the part of the photo first, or paint the whole photo.")
-        return found
-    return None
+def layers_of(payload: Any) -> list[str]:
+    """The files of the brushed layers. Gradio's page uploads them, as it does a photo."""
+    return [] if payload is None else [str(layer.path) for layer in payload.layers]
 
 
 def show_source(source: str) -> tuple[Any, Any, Any]:
@@ -340,22 +346,9 @@ def show_source(source: str) -> tuple[Any, Any, Any]:
     return gr.update(visible=is_painting), gr.update(visible=is_painting), gr.update(visible=not is_painting)
 
 
-def show_area(area: str, photo: str | None) -> tuple[Any, Any, Any]:
-    """Show the controls of the chosen area, and the photo where it is to be brushed over."""
-    editor: Any = gr.skip()
-    if photo is None:
-        editor = None
-    elif area == "brush":
-        try:
-            editor = {"background": uploads.make_preview(Path(photo), PREVIEW_PX), "layers": [], "composite": None}
-        except WireError as error:
-            raise gr.Error(error.message, print_exception=False) from error
-    return gr.update(visible=area == "brush"), gr.update(visible=area == "mask"), editor
-
-
-def show_running() -> tuple[Any, Any, Any]:
-    """Buttons while it paints."""
-    return gr.update(interactive=False), gr.update(interactive=True), gr.update(interactive=False)
+def show_running() -> tuple[Any, Any]:
+    """Buttons while it paints. What was painted before can be saved meanwhile, and after Cancel."""
+    return gr.update(interactive=False), gr.update(interactive=True)
 
 
 def show_idle() -> tuple[Any, Any]:
@@ -370,7 +363,18 @@ def preset_title(style: dict[str, str]) -> str:
     return title + (f" \N{EN DASH} {artist}" if artist else "") + (f" ({year})" if year else "")
 
 
+def sentence(note: Any) -> str:
+    """A note of the engine as a sentence of the page."""
+    text = str(note).strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def short(name: str) -> str:
+    """A part of a file's name; two of them fit into what a file system takes."""
+    return name.encode()[:100].decode("utf-8", "ignore")
+
+
 def state(text: str, share: float | None = None) -> str:
     """What the page says about how far it is, as HTML; with a bar while it paints."""
-    bar = "" if share is None else f'<progress max="1" value="{share:.3f}"></progress>'
-    return f'<div class="state" role="status"><span>{html.escape(text)}</span>{bar}</div>'
+    bar = "" if share is None else f'<progress aria-label="How far it is" max="1" value="{share:.3f}"></progress>'
+    return f'<div class="state"><span>{html.escape(text)}</span>{bar}</div>'

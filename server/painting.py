@@ -32,6 +32,7 @@ class Painting:
         self.engine, self.session = engine, session
         self.job: Job | None = None
         self.is_cancelled = False
+        self.is_of_earlier_photo = False  # the visitor has chosen another one since
 
     def cancel(self) -> None:
         """Stop wherever it stands; ``follow`` then raises ``WireError("cancelled")``."""

@@ -11,7 +11,10 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 
+from gimp_plugin.wire import WireError
 from server import spool
+from server.page_door import Door, refuse
+from server.page_files import PageFiles
 from server.visitors import Listening
 
 if TYPE_CHECKING:
@@ -62,9 +65,11 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
         raise SystemExit(
             f"The web page needs {error.name}: run `python3 install.py --ui` in Impasto's folder, then this again."
         ) from error
-    from server.page import CSS, Page, theme  # noqa: PLC0415
+    from server.page import Page  # noqa: PLC0415
+    from server.page_looks import CSS, SCRIPT, theme  # noqa: PLC0415
 
-    blocks = Page(engine, folder).blocks
+    files = PageFiles(folder)
+    blocks = Page(engine, folder, files).blocks
     gradio.mount_gradio_app(
         app,
         blocks,
@@ -83,9 +88,10 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
         max_file_size=MAX_UPLOAD,
         theme=theme(),
         css=CSS,
+        head=f"<script>{SCRIPT}</script>",
     )
     blocks.has_launched = True  # else gradio takes any path that a client names for an uploaded file
-    app.add_middleware(Shell, engine=engine)
+    app.add_middleware(Shell, engine=engine, door=Door(files))
     app.add_middleware(Listening, visitors=engine.visitors, lease_s=engine.jobs.lease_s)
     engine.page = f"http://127.0.0.1:{port}"
 
@@ -96,18 +102,26 @@ class Shell:
     Args:
         app: what is wrapped.
         engine: does not fall asleep while a browser shows the page.
+        door: decides what gradio gets to see.
     """
 
-    def __init__(self, app: App, engine: Engine) -> None:
-        self.app, self.engine = app, engine
+    def __init__(self, app: App, engine: Engine, door: Door) -> None:
+        self.app, self.engine, self.door = app, engine, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH:
             await RedirectResponse(f"{PATH}/")(scope, receive, send)
-            return
-        if scope["type"] != "http" or not scope["path"].startswith(f"{PATH}/"):
+        elif scope["type"] == "lifespan" or not scope["path"].startswith(f"{PATH}/"):
             await self.app(scope, receive, send)
-            return
+        else:
+            try:
+                admitted = await self.door.admit(scope["path"][len(PATH) :], scope, receive)
+            except WireError as error:
+                await refuse(scope, send, error)
+                return
+            await self._show(*admitted, send)
+
+    async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message | None = None
         parts: list[bytes] = []
 
@@ -115,6 +129,8 @@ class Shell:
             nonlocal start
             self.engine.jobs.last_active = time.monotonic()  # an open page has a heartbeat every 15 s
             if message["type"] == "http.response.start":
+                if message["status"] == 500 and scope["method"] == "POST":
+                    message["status"] = 422  # so gradio answers what it cannot use; its log tells a fault from that
                 headers = MutableHeaders(raw=message["headers"])
                 headers["Content-Security-Policy"] = POLICY
                 headers["Referrer-Policy"] = "no-referrer"

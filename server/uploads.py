@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gimp_plugin.wire import Plane, WireError
+from server.page_files import gone, open_regular
 
 if TYPE_CHECKING:
     from engine.files.source import Source
@@ -140,8 +141,16 @@ def write_png(path: Path, plane: Plane, like: Path | None = None) -> list[str]:
 
 
 def renew(path: Path) -> None:
-    """Let an upload that is still used count as new, so that it is not swept away as an old one."""
-    os.utime(path)
+    """Let an upload that is still used count as new, so that it is not swept away as an old one.
+
+    Raises:
+        FileNotFoundError: it is gone, or is no regular file; nothing is waited for, followed or touched then.
+    """
+    descriptor = open_regular(path)
+    try:
+        os.utime(descriptor if os.utime in os.supports_fd else path)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -157,7 +166,7 @@ def _sentences(what: str) -> Iterator[None]:
     except TooLargeError as error:
         raise WireError("too_large", str(error)) from error
     except (MissingError, FileNotFoundError) as error:
-        raise WireError("unprocessable", f"The {what} was put away after a while: choose it again.") from error
+        raise gone(what) from error
     except ResourceError as error:
         raise WireError("out_of_memory", str(error)) from error
     except InputError as error:

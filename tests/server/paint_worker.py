@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
 from server.spool import disk_error, put_result
@@ -21,7 +22,7 @@ from server.worker import Worker, claim_stdout
 CATALOG = {
     "version": "0",
     "methods": [{"name": "anystyle"}],
-    "styles": [{"name": name} for name in ("invert", "any", "preset")],
+    "styles": [{"name": name} for name in ("invert", "any", "preset", "same")],
 }
 
 
@@ -43,7 +44,11 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
         raise disk_error(OSError(errno.ENOSPC, "full"))
     content = request.content
     data = bytes(content.data) if what == "same" else bytes(content.data).translate(bytes(range(255, -1, -1)))
-    put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), {"method": what}).pack())
+    report: dict[str, Any] = {"method": what}
+    if (selection := request.selection) is not None and selection.dtype == "U8":
+        share = sum(bytes(selection.data)) / 255 / len(selection.data)
+        report["notes"] = [f"about {share:.0%} of it is selected"]
+    put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), report).pack())
 
 
 if __name__ == "__main__":

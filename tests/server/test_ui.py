@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -252,22 +251,6 @@ def test_another_web_page_gets_nothing(page: RunningEngine) -> None:
     headers = [*page.authorized, ("Origin", "http://127.0.0.1.example")]
     assert page.ask("GET", "/ui/", headers=headers).status == 403
     assert page.ask("POST", "/ui/gradio_api/upload", b"", headers=headers).status == 403
-
-
-def test_a_file_of_this_computer_cannot_be_named(page: RunningEngine, photo: Path) -> None:
-    """Only uploads are pictures for the page; a path from outside is refused although it is a fine photo."""
-
-    def answer_to(path: str) -> str:
-        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "painting", "invert", None, "whole", None, None]
-        body = json.dumps({"data": [*data, "style", 1, 0, "fast"]}).encode()
-        headers = [*page.authorized, ("Content-Type", "application/json")]
-        event = page.ask("POST", "/ui/gradio_api/call/paint", body, headers).json["event_id"]
-        return page.ask("GET", f"/ui/gradio_api/call/paint/{event}").body.decode()
-
-    assert "Done in" in (answer := answer_to(upload(page, photo))), answer  # the same request, with an upload, paints
-    assert "event: error" in (answer := answer_to(str(photo))) and "Done in" not in answer, answer
-    for path in (photo, page.folder / "token", "/etc/passwd"):
-        assert page.ask("GET", f"/ui/gradio_api/file={path}").status in (403, 404), path
 
 
 def upload(page: RunningEngine, path: Path) -> str:

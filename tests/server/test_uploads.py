@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,25 @@ def test_a_result_is_written_as_it_is(tmp_path: Path) -> None:
     uploads.write_png(tmp_path / "o.png", Plane("U8", (2, 3, 4), opaque))
     with Image.open(tmp_path / "o.png") as image:
         assert image.mode == "RGB" and image.tobytes() == bytes(sum(COLORS, ()))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs and links here")
+def test_what_is_no_regular_file_is_neither_waited_for_nor_followed_nor_touched(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.png")
+    picture().save(tmp_path / "elsewhere.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    (tmp_path / "folder.png").mkdir()
+    before = (tmp_path / "elsewhere.png").stat()
+    reads: list[Callable[[Path], object]] = [
+        lambda path: uploads.read_picture(path, "photo"),
+        lambda path: uploads.make_preview(path, 100),
+        lambda path: uploads.read_strokes(path, 0.5, (2, 3)),
+        lambda path: uploads.read_mask(path, (2, 3)),
+    ]
+    for name in ("fifo.png", "link.png", "folder.png", "missing.png"):
+        for read in reads:
+            with pytest.raises(WireError, match="is no longer here: choose it again"):
+                read(tmp_path / name)
+    after = (tmp_path / "elsewhere.png").stat()
+    assert (after.st_mtime_ns, after.st_atime_ns) == (before.st_mtime_ns, before.st_atime_ns)
