@@ -187,7 +187,7 @@ def checked(choices: Choices, catalog: Catalog) -> Choices:
     Raises:
         WireError: a word that does not exist, or a number out of its range.
     """
-    words = {}
+    words: dict[str, Any] = {}
     for argument, (entries, usual) in words_of(catalog).items():
         field = _FIELDS.get(argument, argument.replace("-", "_"))
         written = getattr(choices, field)

@@ -9,6 +9,8 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import FOLDER, Engine, Facts
 
+from gimp_plugin import arguments, lastlayers
+
 N_LAYERS = 21
 
 
@@ -116,9 +118,9 @@ def remembered(engine: Engine) -> Facts:
     image, other = stage.load("chelsea.jpg"), stage.load("coffee.jpg")
     style = other.get_layers()[0]
     style.set_name("Coffee")
-    kept = {"number": style.get_id(), "name": "Coffee", "image": "coffee.jpg", "is_used": True}
-    data = json.dumps({"style-layer": kept}).encode()
-    Gimp.attach_parasite(Gimp.Parasite.new("impasto-last-layers", 0, data))
+    config = Gimp.get_pdb().lookup_procedure("impasto-stylize").create_config()
+    config.set_property("style-layer", style)
+    lastlayers.keep(arguments.read(config))
     mode = {"run_mode": Gimp.RunMode.WITH_LAST_VALS}
     _layer, there = stage.run_filter(image, image.get_layers()[-1:], **mode)
     style_there = engine.last_job()["style"]
