@@ -91,6 +91,9 @@ def test_a_style_of_180_megapixels_is_read_small(started: Started, source: str) 
     facts = started.starts["3"].facts("large_styles")[source]
     assert facts["status"] == "SUCCESS", facts["message"]
     assert facts["picture"] == [688, 1024, 4]
+    if source == "layer":  # its label map covers only the middle of the lower edge
+        nothing, blue = [0, 0, 0, 0], [0, 0, 255, 255]
+        assert facts["style_labels"] == {"shape": [2750, 4096, 4], "pixels": [nothing, nothing, blue, nothing]}
 
 
 def test_an_object_far_to_the_right_of_a_panorama_is_looked_for(started: Started) -> None:

@@ -95,14 +95,17 @@ def small_part_of_a_large_one(engine: Engine) -> Facts:
 
 
 def large_styles(engine: Engine) -> Facts:
-    """180 megapixels as a style, from a layer and from a file: read small."""
+    """180 megapixels as a style, from a file and from a layer with label maps: read small."""
     image, other = stage.load("chelsea.jpg"), blank(16384, 11000)
+    (photo,), (style,) = image.get_layers(), other.get_layers()
+    ours, theirs = (stage.two_colors(owner, 400, 400, "red", "blue") for owner in (image, other))
+    theirs.set_offsets(8192 - 200, 11000 - 400)
     file = Gio.File.new_for_path(str(FOLDER / "huge.png"))
+    maps = {"regions": "layers", "region_map": ours, "style_region_map": theirs}
     facts: Facts = {}
-    for name, style in (("layer", {"style_layer": other.get_layers()[0]}), ("file", {"style_file": file})):
-        _layer, run = stage.run_filter(image, image.get_layers()[-1:], selection_only=False, **style)
-        facts[name] = run | {"picture": engine.last_job()["picture"]}
-        other.delete() if name == "layer" else None
+    for name, chosen in (("file", {"style_file": file}), ("layer", {"style_layer": style, **maps})):
+        _layer, run = stage.run_filter(image, [photo], selection_only=False, **chosen)
+        facts[name] = run | {what: engine.last_job()[what] for what in ("picture", "style_labels")}
     return facts
 
 
