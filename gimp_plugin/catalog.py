@@ -33,10 +33,12 @@ class Catalog:
     Args:
         styles: shipped presets.
         methods: those that can be used now.
+        others: names of methods that exist but cannot be used now; None: the engine may know any name.
     """
 
     styles: tuple[Entry, ...]
     methods: tuple[Entry, ...]
+    others: tuple[str, ...] | None = ()
 
     @property
     def default_method(self) -> str:
@@ -49,6 +51,7 @@ class Catalog:
 BUILT_IN = Catalog(
     styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
     methods=(Entry(DEFAULT_METHOD, "Any style (fast)"),),
+    others=None,
 )
 
 
@@ -65,9 +68,11 @@ def load(file: Path = FILE) -> Catalog:
             for method in values["methods"]
             if method["is_ready"]
         )
+        others = tuple(str(method["name"]) for method in values["methods"] if not method["is_ready"])
     except (OSError, ValueError, KeyError, TypeError):
         return BUILT_IN
-    return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods)
+    is_whole = bool(styles and methods)
+    return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods, others if is_whole else None)
 
 
 def _style_title(style: dict[str, str]) -> str:

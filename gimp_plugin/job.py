@@ -58,19 +58,40 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
         raise pixels.refusal(f"The brush size must be 0 (automatic) or at least {LEAST_BRUSH_PX} pixels: change it.")
     sources = canvas.pick_layers(image, drawables)
     canvas.start_progress("Neural Style: reading the layer")
-    readings = [canvas.read_layer(image, layer, choices.selection_only, choices.feather_px) for layer in sources]
-    style = _style(choices, catalog)
-    is_series = choices.consistent and len(sources) > 1
-    series = tuple(samples.sample(reading.content) for reading in readings) if is_series else ()
+    read, notes = _read(image, sources, choices)
+    style = _style(choices, catalog, notes)
+    is_series = choices.consistent and len(read) > 1
+    series = samples.series_of([reading.content for _source, reading in read]) if is_series else ()
     painted = []
-    for i, (source, reading) in enumerate(zip(sources, readings, strict=True)):
+    for i, (source, reading) in enumerate(read):
         began = time.monotonic()
         request = _request(reading, style, choices, series, label_maps(image, source, reading.box, choices))
-        result = _compute(request, (i / len(sources), (i + 1) / len(sources)))
+        result = _compute(request, (i / len(read), (i + 1) / len(read)))
+        if i == 0:
+            result.report["notes"] = [*result.report.get("notes", []), *notes]
         settings = _settings(style, choices, result.report)
         settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
         painted.append(_Painted(source, reading, result, settings))
     return _insert(image, painted, _layer_name(style, choices))
+
+
+def _read(
+    image: Gimp.Image, sources: Sequence[Gimp.Layer], choices: Choices
+) -> tuple[list[tuple[Gimp.Layer, canvas.Reading]], list[str]]:
+    """Each layer with what is to be painted of it, and notes on those of several that the selection misses.
+
+    Raises:
+        WireError: one cannot be read, or the selection misses all of them.
+    """
+    read, notes = [], []
+    for layer in sources:
+        try:
+            read.append((layer, canvas.read_layer(image, layer, choices.selection_only, choices.feather_px)))
+        except canvas.MissedError:
+            if layer is sources[-1] and not read:
+                raise
+            notes.append(f'The layer "{layer.get_name()}" was left out: the selection lies outside it.')
+    return read, notes
 
 
 def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.Layer:
@@ -90,8 +111,8 @@ def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.L
     return layers[0]
 
 
-def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
-    """The one style that counts: what the user points at most directly."""
+def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEntry:
+    """The one style that counts: what the user points at most directly. What is to be said of it joins the notes."""
     source = choices.chosen_source
     if source == "layer":
         if choices.layer is None:
@@ -101,7 +122,9 @@ def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
         if choices.file is None:
             raise pixels.refusal("No style picture is chosen: choose a file, or a painting.")
         name = (choices.file.get_basename() or "picture").rpartition(".")
-        return wire.StyleEntry(name[0] or name[2], picture=scratch.read_style_file(choices.file))
+        picture, note = scratch.read_style_file(choices.file)
+        notes += [note] if note else []
+        return wire.StyleEntry(name[0] or name[2], picture=picture)
     title = next((style.title for style in catalog.styles if style.name == choices.preset), choices.preset)
     return wire.StyleEntry(title, preset=choices.preset)
 
