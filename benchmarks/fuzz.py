@@ -22,6 +22,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,8 +208,8 @@ def ask(target: Target, sent: Sent) -> tuple[int, bytes]:
                     connection.sock.shutdown(socket.SHUT_WR)  # we have no more; it need not wait
             except ConnectionError:
                 pass  # refused already: the answer lies there
-        response = connection.getresponse()
-        return response.status, response.read()
+        with closing(connection.getresponse()) as response:
+            return response.status, response.read()
     finally:
         connection.close()
 

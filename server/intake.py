@@ -29,7 +29,7 @@ CheckHead = Callable[[Buffer, int], object]
 
 MODELS_FOLDER = "models_folder"  # of the catalog, for the supervisor alone
 NETWORK = "model"  # the option by which methods take a trained network
-SUFFIXES = ("", ".safetensors", ".pth")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".model", ".onnx")  # of all kinds of networks
 WORD = re.compile(r"[^\\/:\0-\x1f\x7f]*")
 MIN_BOX_PX = 8  # as in engine/segmentation/prompt.py
 
@@ -173,7 +173,7 @@ def find_network(name: str, folder: Path) -> Path:
         WireError: there is none.
     """
     here = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
-    for suffix in SUFFIXES:
+    for suffix in ("", *SUFFIXES):
         path = here.get(f"{name}{suffix}")
         if path is not None and (path.is_dir() or path.suffix in SUFFIXES):
             return path

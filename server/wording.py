@@ -7,7 +7,7 @@ import unicodedata
 
 MAX_CHARACTERS = 200
 # A path from the root, a drive, the home or the folder above; never a part of an address such as http://127.0.0.1:8000.
-PATH = re.compile(r"(?<![\w.:/\\~])(?:[A-Za-z]:)?(?:~|\.{1,2})?[\\/](?:[^\s\\/'\"`<>|,;:()*?]+[\\/]?)*")
+PATH = re.compile(r"(?<![\w.:/\\~])(?:[A-Za-z]:)?(?:~|\.{1,2})?[\\/]{1,2}(?:[^\s\\/'\"`<>|,;:()*?]+[\\/]?)*")
 
 
 def without_paths(text: str) -> str:

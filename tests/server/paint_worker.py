@@ -19,10 +19,10 @@ from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
 from server.spool import disk_error, put_result
 from server.worker import Worker, claim_stdout
 
+PRESETS = ("invert", "any", "preset", "same", "starry-night")
 CATALOG = {
-    "version": "0",
-    "methods": [{"name": "anystyle"}],
-    "styles": [{"name": name} for name in ("invert", "any", "preset", "same")],
+    **{"version": "0", "methods": [{"name": "anystyle"}], "styles": [{"name": name} for name in PRESETS]},
+    "segment_models": [],
 }
 
 

@@ -143,6 +143,7 @@ def test_no_option_names_a_file_by_its_path(option: str, name: str) -> None:
 def test_a_network_is_one_of_the_models_folder_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine.pth").touch()
     (tmp_path / "notes.md").touch()
+    (tmp_path / "README").touch()
     (tmp_path / "pair").mkdir()
     catalog = {**CATALOG, intake.MODELS_FOLDER: str(tmp_path)}
     for name in ("mine", "mine.pth"):
@@ -150,11 +151,20 @@ def test_a_network_is_one_of_the_models_folder_and_nothing_else(tmp_path: Path) 
         assert judge(request(method="cyclegan", options={"model": name}), catalog) == ""
         assert intake.find_network(name, tmp_path) == tmp_path / "mine.pth"
     assert intake.find_network("pair", tmp_path) == tmp_path / "pair"
-    for name in ("README.md", "pyproject.toml", "notes.md", "notes", "other", "MINE2"):
+    for name in ("README.md", "pyproject.toml", "notes.md", "notes", "README", "other", "MINE2"):
         told = judge(request(method="johnson", options={"model": name}), catalog)
         assert told.startswith("unprocessable: There is no network") and str(tmp_path) not in told and "mine" in told
     gone = {**CATALOG, intake.MODELS_FOLDER: str(tmp_path / "gone")}
     assert "it is empty" in judge(request(method="johnson", options={"model": "mine"}), gone)
+
+
+def test_every_kind_of_network_that_the_engine_reads_can_be_named(tmp_path: Path) -> None:
+    from engine import translation
+    from engine.networks import checkpoints
+
+    for i, suffix in enumerate((*translation.SUFFIXES, *checkpoints.SUFFIXES)):
+        (tmp_path / f"n{i}{suffix}").touch()
+        assert intake.find_network(f"n{i}", tmp_path).suffix == suffix
 
 
 def test_the_worker_opens_no_file_by_its_name_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
