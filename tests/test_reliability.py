@@ -12,7 +12,7 @@ from benchmarks.reliability.row import Row, Scale, percentile, slope
 from tests.server.conftest import linux_only
 
 # These need the real worker for seconds, or a quiet computer; CI runs them with --short.
-LONGER = {"cancel", "cold-start", "memory", "round-trip"}
+LONGER = {"cancel", "cold-start", "fuzz", "memory", "round-trip"}
 
 
 @linux_only

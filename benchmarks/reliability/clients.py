@@ -173,15 +173,14 @@ def fuzz(scale: Scale) -> Row:
         requests = importlib.import_module("benchmarks.fuzz")
     except ModuleNotFoundError:
         return Row("fuzz", target, "benchmarks/fuzz.py is not there", None)
-    from benchmarks.reliability.processes import n_descriptors, status_kb  # noqa: PLC0415
-
     n_requests = scale.n(100, 1000, 10_000)
-    with running(scale.folder / "fuzz") as engine:
-        requests.run(engine, 50, 0)
-        memory, files = status_kb(engine.process.pid, "VmRSS"), n_descriptors(engine.process.pid)
-        found = requests.run(engine, n_requests, 1)
-        grown = (status_kb(engine.process.pid, "VmRSS") - memory) / 1000
-        leaked = n_descriptors(engine.process.pid) - files
-    faults = list(found or [])
-    measured = f"{n_requests} requests, {len(faults)} faults {faults[:2] or ''}, +{grown:.1f} MB, +{leaked} descriptors"
-    return Row("fuzz", target, measured, not faults and grown < 20 and leaked <= 4)
+    with running(scale.folder / "fuzz", worker=REAL_WORKER) as engine:
+        target_engine = requests.Target(engine.port, engine.token, engine.process.pid)
+        found = requests.run(target_engine, n_requests, 1)
+        is_well = engine.process.poll() is None
+    measured = (
+        f"{n_requests} requests, {len(found.faults)} faults {found.faults[:2] or ''}, slowest {ms(found.slowest_s)}, "
+        f"{found.grown_bytes / 1e6:+.1f} MB, {found.n_files:+d} descriptors"
+    )
+    is_held = is_well and not found.faults and found.grown_bytes < 20e6 and found.n_files <= 4
+    return Row("fuzz", target, measured, is_held)

@@ -57,7 +57,7 @@ def cold_start(scale: Scale) -> Row:
 
 def idle(scale: Scale) -> Row:
     """Weights are let go after a while, and the engine goes after a longer one; in seconds here, not in minutes."""
-    unload_s, exit_s = (0.5, 2.0) if scale.level == 0 else (3.0, 8.0)
+    unload_s, exit_s = (0.5, 2.0) if scale.level == 0 else (3.0, 20.0)
     worker = PAINT_WORKER if scale.level == 0 else REAL_WORKER
     options = ["--unload-s", str(unload_s), "--idle-exit-s", str(exit_s)]
     engine = RunningEngine(scale.folder / "idle", *options, worker=worker)
