@@ -160,11 +160,13 @@ def _read(path: Path) -> str:
 
 def recorded_plugins() -> list[Path]:
     """The folders that install.py has put the plug-in into."""
-    base = known_dir()
-    if base is None:
-        return []
-    try:
-        record = json.loads((base / "install.json").read_text("utf-8"))
-        return [Path(entry["folder"]) for entry in record["plugins"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    places = [known_dir()]
+    if not os.environ.get("IMPASTO_STATE_DIR"):
+        places.append(wire.usual_dir())  # it may have been written when the plug-in came
+    for base in places:
+        try:
+            record = json.loads(((base or Path()) / "install.json").read_text("utf-8"))
+            return [Path(entry["folder"]) for entry in record["plugins"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return []
