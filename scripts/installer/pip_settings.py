@@ -53,7 +53,7 @@ def read_list(text: str) -> dict[str, str]:
         entry = re.fullmatch(r"(global|install)\.([\w-]+)=(.*)", line.strip())
         option = entry[2].replace("-", "_").upper() if entry else ""
         if entry and option in _OF_FILES:
-            found[entry[1]][option] = " ".join(_text(entry[3]).split("\n"))
+            found[entry[1]][option] = " ".join(_text(entry[3]).strip().split("\n"))
     return {name: value for name, value in (found["global"] | found["install"]).items() if value.strip()}
 
 
