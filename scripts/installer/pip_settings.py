@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 REACHING = (
     *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST", "PROXY", "CERT", "CLIENT_CERT"),
     *("TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES", "RESUME_RETRIES", "CACHE_DIR", "NO_CACHE_DIR", "KEYRING_PROVIDER"),
+    *("USE_FEATURE", "USE_DEPRECATED"),  # which certificates are trusted, mostly
 )
 """Options of pip that may stay, named as their environment variables without PIP_."""
+_OF_FILES = (*REACHING, "CONSTRAINT")  # in a pip.conf a constraint is mostly an administrator's: what the index holds
 _OTHERS = ("PYTHON", "PIP_", "_PIP_", "VIRTUALENV_", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 _NO_FILE = os.devnull  # as PIP_CONFIG_FILE it keeps pip from reading any
 
@@ -50,8 +52,8 @@ def read_list(text: str) -> dict[str, str]:
     for line in text.splitlines():
         entry = re.fullmatch(r"(global|install)\.([\w-]+)=(.*)", line.strip())
         option = entry[2].replace("-", "_").upper() if entry else ""
-        if entry and option in REACHING:
-            found[entry[1]][option] = " ".join(_text(entry[3]).split("\n"))
+        if entry and option in _OF_FILES:
+            found[entry[1]][option] = " ".join(_text(entry[3]).strip().split("\n"))
     return {name: value for name, value in (found["global"] | found["install"]).items() if value.strip()}
 
 

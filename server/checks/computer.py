@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gimp_plugin import wire
 from server.checks.finding import Finding
+from server.checks.folders import known_dir
 
 FEW_DISK_BYTES = 600_000_000  # a job of the largest kind keeps its request and its result there
 FEW_MEMORY_BYTES = 1_500_000_000
@@ -74,7 +74,9 @@ def _free_memory() -> int | None:
 def check_disks() -> Iterator[Finding]:
     """Room where the engine works, and for temporary files."""
     seen = set()
-    for what, folder in (("Disk", wire.state_dir()), ("Temporary files", Path(tempfile.gettempdir()))):
+    for what, folder in (("Disk", known_dir()), ("Temporary files", Path(tempfile.gettempdir()))):
+        if folder is None:
+            continue
         place = next((path for path in (folder, *folder.parents) if path.exists()), folder)
         device = place.stat().st_dev
         if device in seen:

@@ -17,6 +17,14 @@ _TOKEN = "The engine's secret and your pictures pass through it."  # noqa: S105 
 ELSEWHERE = "Set HOME, or IMPASTO_STATE_DIR, to a folder that you can write."
 
 
+def known_dir() -> Path | None:
+    """The state folder; None if it is somebody else's, which ``check_folder`` says."""
+    try:
+        return wire.state_dir()
+    except wire.WireError:
+        return None
+
+
 def check_folder() -> Iterator[Finding]:
     """The state folder: can it be written, and by nobody else."""
     try:
@@ -83,7 +91,9 @@ def check_engine() -> Iterator[Finding]:
     """Whether an engine runs. None is no fault: the plug-in starts it."""
     from gimp_plugin.client import Engine  # noqa: PLC0415  (http.client is slow to import)
 
-    base = wire.state_dir()
+    base = known_dir()
+    if base is None:
+        return
     folder = wire.engine_folder(base)
     owner = _read(base / "host")
     if wire.is_elsewhere(owner):
@@ -131,7 +141,10 @@ def _is_alive(pid: int) -> bool:
 
 def check_start_log() -> Iterator[Finding]:
     """What the last start wrote, if there is no engine: mostly nothing."""
-    path = wire.state_dir() / "engine-start.log"
+    base = known_dir()
+    if base is None:
+        return
+    path = base / "engine-start.log"
     lines = [line.strip() for line in _read(path).splitlines() if line.strip()]
     errors = [line for line in lines[-1:] if "rror" in line or "could not" in line]
     if errors:
@@ -147,8 +160,13 @@ def _read(path: Path) -> str:
 
 def recorded_plugins() -> list[Path]:
     """The folders that install.py has put the plug-in into."""
-    try:
-        record = json.loads((wire.state_dir() / "install.json").read_text("utf-8"))
-        return [Path(entry["folder"]) for entry in record["plugins"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    places = [known_dir()]
+    if not os.environ.get("IMPASTO_STATE_DIR"):
+        places.append(wire.usual_dir())  # it may have been written when the plug-in came
+    for base in places:
+        try:
+            record = json.loads(((base or Path()) / "install.json").read_text("utf-8"))
+            return [Path(entry["folder"]) for entry in record["plugins"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return []

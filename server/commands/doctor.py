@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from engine import __version__
 from server.checks import computer, folders, libraries, plugins
-from server.checks.finding import Check, Finding
+from server.checks.finding import AGAIN, Check, Finding
 from server.commands.command import Command
 
 CHECKS: tuple[Check, ...] = (
@@ -61,7 +61,8 @@ def examine(checks: Iterable[Check]) -> Iterator[Finding]:
         except Exception as error:
             name = check.__name__.removeprefix("check_").replace("_", " ").capitalize()
             text = f"this check failed ({type(error).__name__}: {error})"
-            yield Finding(False, name, text, "What it looks at may be broken.", "Tell the developers this line.")
+            advice = AGAIN if isinstance(error, ImportError | OSError) else "Tell the developers this line."
+            yield Finding(False, name, text, "What it looks at may be broken.", advice)
 
 
 def lines_of(finding: Finding) -> Iterator[str]:

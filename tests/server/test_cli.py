@@ -323,7 +323,8 @@ def test_doctor_finds_what_is_well_and_what_is_not(state: Path, capsys: pytest.C
     assert main(["doctor"]) == 1
     assert "which is gone" in capsys.readouterr().out
     (lost / "engine.json").write_text(json.dumps({"command": [sys.executable]}))
-    assert main(["doctor"]) == 0
+    assert main(["doctor"]) == 1
+    assert "is not of this version" in capsys.readouterr().out
 
 
 @pytest.fixture
