@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import stat
@@ -24,6 +25,9 @@ from engine.limits import MAX_PIXELS
 
 MAX_STYLE_PIXELS = 300_000_000  # of a picture that is only looked at, small
 _LOCK = threading.RLock()  # Pillow's limits belong to the process: they are lifted for one file at a time
+
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its errors become sentences, and stderr needs no more
 
 
 class TooLargeError(InputError):
@@ -141,7 +145,7 @@ def _read_deep_png(stream: BinaryIO, profile: bytes | None, called: str, max_pix
         has_exif = "exif" in image.info  # else Pillow would decode all, to look behind the pixels
         orientation = orientation_of(image) if has_exif else 1
         metadata = metadata_of(image) if has_exif else Metadata()
-    pixels = opencv.decode(stream)
+    pixels = opencv.decode(stream) if png.is_sound(stream) else None
     if pixels is None or pixels.dtype != np.uint16:
         return None
     return Opened("PNG", None, pixels, None, profile, orientation, metadata)

@@ -29,8 +29,16 @@ def made(folder: Path, case: Case) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_a_file_becomes_its_picture_or_a_sentence(tmp_path: Path, case: Case) -> None:
+def test_a_file_becomes_its_picture_or_a_sentence(
+    tmp_path: Path, case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = made(tmp_path, case)
+    check(path, case)
+    assert capfd.readouterr() == ("", "")  # no library tells the console what we tell the user
+
+
+def check(path: Path, case: Case) -> None:
+    """See that a file is read as its case says."""
     if case.sentence:
         with pytest.raises(InputError, match=case.sentence) as caught:
             read_picture(path)
