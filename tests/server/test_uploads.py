@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from engine.files.source import read_source
 from gimp_plugin.wire import Plane, WireError
 from server import uploads
+from tests.odd_files import ADOBE_ICC, BYTES, DEEP, P3_ICC, chunk, png, saved
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30), (200, 100, 50), (255, 255, 255)]
 
@@ -147,3 +152,41 @@ def test_a_result_is_written_as_it_is(tmp_path: Path) -> None:
     uploads.write_png(tmp_path / "o.png", Plane("U8", (2, 3, 4), opaque))
     with Image.open(tmp_path / "o.png") as image:
         assert image.mode == "RGB" and image.tobytes() == bytes(sum(COLORS, ()))
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (saved(BYTES), "U8"),
+        (saved(BYTES, icc_profile=P3_ICC), "F32"),
+        (png(DEEP), "U16"),
+        (png(DEEP, chunk(b"iCCP", b"x\0\0" + zlib.compress(ADOBE_ICC))), "F32"),
+    ],
+)
+def test_a_result_keeps_depth_and_colors_of_its_photo(tmp_path: Path, data: bytes, dtype: str) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    plane = uploads.read_picture(tmp_path / "a.png", "photo")
+    assert plane.dtype == dtype
+    assert uploads.write_png(tmp_path / "b.png", plane, tmp_path / "a.png") == []
+    before, after = read_source(tmp_path / "a.png"), read_source(tmp_path / "b.png")
+    assert np.array_equal(before.values, after.values) and before.values.dtype == after.values.dtype
+    assert (before.profile and before.profile.data) == (after.profile and after.profile.data)
+
+
+def test_a_brushed_layer_is_a_mask(tmp_path: Path) -> None:
+    layer = Image.new("RGBA", (80, 100))
+    layer.paste((255, 0, 0, 140), (0, 0, 80, 50))
+    layer.save(tmp_path / "s.png")
+    plane = uploads.read_strokes(tmp_path / "s.png", 140 / 255, (200, 160))
+    expected = uploads.mask_of_strokes(layer, 140 / 255, (200, 160))
+    assert plane is not None and expected is not None and bytes(plane.data) == bytes(expected.data)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_what_is_no_file_is_a_sentence_without_a_path(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("pipe.png", "folder.png"):
+        with pytest.raises(WireError) as caught:
+            uploads.read_picture(tmp_path / name, "photo")
+        assert caught.value.message.startswith("The photo is ") and str(tmp_path) not in caught.value.message
