@@ -308,6 +308,7 @@ CASES = [
     Case("truncated.tif", lambda: tiff(DEEP)[:-999], sentence="is damaged"),
     Case("no_pixel.png", lambda: saved(BYTES)[:60], sentence="is damaged"),
     Case("garbled.png", lambda: HALF[:60] + bytes(200) + HALF[260:], sentence="is damaged"),
+    Case("garbled16.png", lambda: png(DEEP)[:300] + bytes(200) + png(DEEP)[500:], sentence="is damaged"),
     Case("animated.gif", lambda: several("GIF"), note="has 2 frames; only the first was read"),
     Case("animated.webp", lambda: several("WEBP", lossless=True), RGB, note="has 2 frames"),
     Case("animated.png", lambda: several("PNG"), RGB, note="has 2 frames"),

@@ -50,11 +50,16 @@ class Metadata:
         return {int(tag): self.exif[tag] for tag in self.exif}
 
 
-def metadata_of(image: Image.Image) -> Metadata:
-    """What an opened file tells of its picture; nothing, if that is damaged: it must not cost the painting."""
+def metadata_of(image: Image.Image, exif: Image.Exif | None = None) -> Metadata:
+    """What an opened file tells of its picture; nothing, if that is damaged: it must not cost the painting.
+
+    Args:
+        image: opened.
+        exif: its EXIF data; None = look for them, which may decode the pixels of a PNG.
+    """
     try:
         across, down = map(float, image.info.get("dpi") or (0, 0))
-        exif = image.getexif()
+        exif = image.getexif() if exif is None else exif
         made_by = exif.get(Tag.ProcessingSoftware)
         dpi = (across, down) if across > 0 and down > 0 else None
         return Metadata(_descriptive(exif), dpi, made_by if isinstance(made_by, str) else None)

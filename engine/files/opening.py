@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import stat
@@ -22,8 +23,12 @@ from engine.files import formats, opencv, png, tiff
 from engine.files.metadata import Metadata, metadata_of
 from engine.limits import MAX_PIXELS
 
+DEEP_GRAY = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # Pillow's modes
 MAX_STYLE_PIXELS = 300_000_000  # of a picture that is only looked at, small
 _LOCK = threading.RLock()  # Pillow's limits belong to the process: they are lifted for one file at a time
+
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its errors become sentences, and stderr needs no more
 
 
 class TooLargeError(InputError):
@@ -75,10 +80,10 @@ def opened(
         InputError: no such file, not a picture, damaged, or too large.
         ResourceError: not enough memory.
     """
-    called = called or path.name
-    with _sentences(path, called), warnings.catch_warnings():
+    where, called = called or str(path), called or path.name
+    with _sentences(where, called), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd but harmless metadata
-        require_file(path)
+        require_file(path, where)
         with path.open("rb") as file:
             with _lifted_limits():
                 found = _read(file, path, called, max_pixels, small_px)
@@ -98,7 +103,7 @@ def _read(file: BinaryIO, path: Path, called: str, max_pixels: int, small_px: in
     if missing:
         raise InputError(missing)
     if kind == "TIFF":
-        found = _read_deep_tiff(file, called, max_pixels)
+        found = _read_deep_tiff(file, called, max_pixels, small_px)
         if found is not None:
             return found
     stream, profile = png.readable(file) if kind == "PNG" else (file, None)
@@ -107,22 +112,28 @@ def _read(file: BinaryIO, path: Path, called: str, max_pixels: int, small_px: in
         if found is not None:
             return found
     image, notes = _load(stream, kind, called, max_pixels, small_px)
-    bits = 16 if png.is_deep_color(head) else formats.deep_bits(kind, head)
+    bits = 16 if png.is_deep_color(head) or _is_cut(image) else formats.deep_bits(kind, head)
     if bits and small_px is None:
         notes.append(formats.lost_depth(called, bits))
     profile = profile or image.info.get("icc_profile")
     return Opened(kind, image, None, None, profile, orientation_of(image), metadata_of(image), notes)
 
 
-def _read_deep_tiff(file: BinaryIO, called: str, max_pixels: int) -> Opened | None:
+def _is_cut(image: Image.Image) -> bool:
+    """Whether Pillow read a TIFF's 16 bits as 8."""
+    bits = getattr(image, "tag_v2", {}).get(258, (8,))
+    return image.mode not in DEEP_GRAY and max(bits if isinstance(bits, tuple) else (bits,)) > 8
+
+
+def _read_deep_tiff(file: BinaryIO, called: str, max_pixels: int, small_px: int | None) -> Opened | None:
     """A TIFF with more than 8 bits; None = Pillow's work."""
     try:
         layout = tiff.layout_of(file)
     except Exception:
         return None
-    if not layout.is_deep:
+    if not layout.is_deep or (small_px is not None and layout.is_for_pillow):
         return None
-    check_pixels(called, layout.size[1], layout.size[0], max_pixels)
+    check_pixels(called, layout.size[1], layout.size[0], min(max_pixels, MAX_PIXELS))
     pixels = tiff.read_pixels(file, layout)
     if pixels is None:
         return None
@@ -140,8 +151,8 @@ def _read_deep_png(stream: BinaryIO, profile: bytes | None, called: str, max_pix
     with _identify(stream, "PNG", called, max_pixels, None) as image:
         has_exif = "exif" in image.info  # else Pillow would decode all, to look behind the pixels
         orientation = orientation_of(image) if has_exif else 1
-        metadata = metadata_of(image) if has_exif else Metadata()
-    pixels = opencv.decode(stream)
+        metadata = metadata_of(image, None if has_exif else Image.Exif())
+    pixels = opencv.decode(stream) if png.is_sound(stream) else None
     if pixels is None or pixels.dtype != np.uint16:
         return None
     return Opened("PNG", None, pixels, None, profile, orientation, metadata)
@@ -153,7 +164,7 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def require_file(path: Path) -> None:
+def require_file(path: Path, where: str) -> None:
     """Refuse what is no regular file: a pipe or a device would never end.
 
     Raises:
@@ -164,7 +175,7 @@ def require_file(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(str(path))
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is no file but a device or a pipe; give a picture file.")
+        raise InputError(f"{where} is no file but a device or a pipe; give a picture file.")
 
 
 def check_pixels(called: str, width: int, height: int, max_pixels: int) -> None:
@@ -189,7 +200,7 @@ def _load(
     try:
         image.load()
     except (OSError, EOFError, SyntaxError) as error:
-        if not _lacks_end(error, stream):
+        if not _lacks_end(error):
             raise
         with _tolerance():
             stream.seek(0)
@@ -229,7 +240,7 @@ def _frame_notes(image: Image.Image, kind: str, called: str) -> list[str]:
     return [f"{called} has {count} {what}; only the first was read."]
 
 
-def _lacks_end(error: Exception, stream: BinaryIO) -> bool:
+def _lacks_end(error: Exception) -> bool:
     return "truncated" in str(error).lower() or isinstance(error, EOFError)
 
 
@@ -265,8 +276,8 @@ def _tolerance() -> Iterator[None]:
 
 
 @contextmanager
-def _sentences(path: Path, called: str) -> Iterator[None]:
-    """Whatever fails becomes an error of ours."""
+def _sentences(where: str, called: str) -> Iterator[None]:
+    """Whatever fails becomes an error of ours; ``where`` is the path, for those who may know it."""
     try:
         yield
     except ImpastoError:
@@ -274,16 +285,16 @@ def _sentences(path: Path, called: str) -> Iterator[None]:
     except MemoryError as error:
         raise ResourceError(f"There is not enough memory to read {called}; scale it down.") from error
     except FileNotFoundError as error:
-        raise MissingError(f"There is no file {path}.") from error
+        raise MissingError(f"There is no file {where}.") from error
     except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder; give a picture file.") from error
+        raise InputError(f"{where} is a folder; give a picture file.") from error
     except PermissionError as error:
-        raise InputError(f"You have no right to read {path}.") from error
+        raise InputError(f"You have no right to read {where}.") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{called} is damaged or of an unusual kind; save it again as PNG.") from error
     except OSError as error:
         if error.errno is not None and error.filename is not None:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+            raise InputError(f"{where} cannot be read: {error.strerror}.") from error
         raise InputError(f"{called} is damaged or of an unusual kind; save it again as PNG.") from error
     except Exception as error:  # what decoders raise at damaged files is not documented
         raise InputError(f"{called} is damaged or of an unusual kind; save it again as PNG.") from error

@@ -17,10 +17,9 @@ from PIL import Image, ImageCms
 from engine.errors import InputError
 from engine.files import icc, tiff
 from engine.files.icc import Floats, Profile
-from engine.files.opening import MAX_STYLE_PIXELS, Opened, opened
+from engine.files.opening import DEEP_GRAY, MAX_STYLE_PIXELS, Opened, opened
 from engine.limits import MAX_PIXELS
 
-DEEP_GRAY = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 ROWS = 256  # are converted at a time, so that no second copy of a large picture is made
 
 

@@ -64,6 +64,12 @@ class Layout:
         return np.dtype(self.order + kind) if kind is not None and is_plain else None
 
     @property
+    def is_for_pillow(self) -> bool:
+        """Whether Pillow reads it, with 8 bits: RGB of 16, channels together."""
+        is_rgb = self.first(262, -1) == RGB and self.first(284, 1) == 1
+        return is_rgb and self.dtype is not None and self.dtype.str[1:] == "u2"
+
+    @property
     def is_deep(self) -> bool:
         return self.dtype is not None and min(self.size) > 0 and 0 < self.channels <= MAX_CHANNELS
 
@@ -142,7 +148,9 @@ def _block(data: bytes, layout: Layout, shape: tuple[int, int, int], dtype: np.d
 
 def _by_opencv(stream: BinaryIO, layout: Layout) -> NDArray[Any] | None:
     """LZW and the like; (H, W, channels), or None."""
-    if layout.first(284, 1) == 2 or layout.channels not in (1, 3, 4):
+    if layout.first(284, 1) == 2:
+        raise ValueError("LZW with each channel apart: Pillow would mix them up")
+    if layout.channels not in (1, 3, 4):
         return None
     pixels = opencv.decode(stream)
     if pixels is None or pixels.shape != (*layout.size, layout.channels) or pixels.dtype.itemsize < 2:

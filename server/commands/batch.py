@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     found = list_pictures(options.folder, options.output)
     make_folder(options.output)
     account.failed, account.others = found.failed, found.others
+    for one in found.failed:
+        print(f"{one['content']}: {one['error']}", file=sys.stderr)
     stopped: ImpastoError | None = None
     try:
         paint_all(options, settings, styles, found.pictures, account)
@@ -93,8 +95,9 @@ def paint_all(
     from engine.progress import part  # noqa: PLC0415
 
     marks = Marks(options, settings, pictures if options.consistent else ())
-    waiting = [path for path in pictures if options.again or not marks.is_done(path, _target(options, path))]
-    account.before = [path for path in pictures if path not in set(waiting)]
+    account.before = [p for p in pictures if not options.again and marks.is_done(p, _target(options, p))]
+    before = set(account.before)
+    waiting = [path for path in pictures if path not in before]
     with progress_bar() as on_progress:
         series = None
         if options.consistent and waiting:

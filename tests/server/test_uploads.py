@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from engine.files.source import read_source
 from gimp_plugin.wire import Plane, WireError
 from server import uploads
+from tests.odd_files import ADOBE_ICC, BYTES, DEEP, P3_ICC, chunk, png, saved
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30), (200, 100, 50), (255, 255, 255)]
 
@@ -171,3 +175,31 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_followed_nor_touched(
                 read(tmp_path / name)
     after = (tmp_path / "elsewhere.png").stat()
     assert (after.st_mtime_ns, after.st_atime_ns) == (before.st_mtime_ns, before.st_atime_ns)
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (saved(BYTES), "U8"),
+        (saved(BYTES, icc_profile=P3_ICC), "F32"),
+        (png(DEEP), "U16"),
+        (png(DEEP, chunk(b"iCCP", b"x\0\0" + zlib.compress(ADOBE_ICC))), "F32"),
+    ],
+)
+def test_a_result_keeps_depth_and_colors_of_its_photo(tmp_path: Path, data: bytes, dtype: str) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    plane = uploads.read_picture(tmp_path / "a.png", "photo")
+    assert plane.dtype == dtype
+    assert uploads.write_png(tmp_path / "b.png", plane, tmp_path / "a.png") == []
+    before, after = read_source(tmp_path / "a.png"), read_source(tmp_path / "b.png")
+    assert np.array_equal(before.values, after.values) and before.values.dtype == after.values.dtype
+    assert (before.profile and before.profile.data) == (after.profile and after.profile.data)
+
+
+def test_a_brushed_layer_is_a_mask(tmp_path: Path) -> None:
+    layer = Image.new("RGBA", (80, 100))
+    layer.paste((255, 0, 0, 140), (0, 0, 80, 50))
+    layer.save(tmp_path / "s.png")
+    plane = uploads.read_strokes(tmp_path / "s.png", 140 / 255, (200, 160))
+    expected = uploads.mask_of_strokes(layer, 140 / 255, (200, 160))
+    assert plane is not None and expected is not None and bytes(plane.data) == bytes(expected.data)
