@@ -97,16 +97,22 @@ def test_a_preset_that_there_is_not_is_refused() -> None:
     check_request(request, None)  # nothing is known yet: the worker will say so
 
 
-def test_a_frame_on_the_disk_is_judged_and_the_file_let_go(tmp_path: Path) -> None:
-    for changes, code in (({}, None), (REFUSED[0], "unprocessable")):
-        path = tmp_path / "x.request"
-        path.write_bytes(b"".join(bytes(part) for part in a_request(**changes).pack()))
-        assert answer_of(lambda: check_spooled(path, CATALOG)) == code  # noqa: B023
-        path.unlink()
-    path.write_bytes(
-        b"".join(bytes(part) for part in a_request().pack()).replace(b'"strength": 1.0', b'"strength": 9.0')
-    )
-    assert answer_of(lambda: check_spooled(path, CATALOG)) == "bad_request"
+@pytest.mark.parametrize(
+    ("changes", "forged", "code"),
+    [
+        ({}, (b"", b""), None),
+        (REFUSED[0], (b"", b""), "unprocessable"),
+        ({}, (b'th\\": 1.0', b'th\\": 9.0'), "bad_request"),
+    ],
+)
+def test_a_frame_on_the_disk_is_judged_and_the_file_let_go(
+    tmp_path: Path, changes: dict[str, Any], forged: tuple[bytes, bytes], code: str | None
+) -> None:
+    path, frame = tmp_path / "x.request", b"".join(bytes(part) for part in a_request(**changes).pack())
+    assert frame.count(forged[0]) == 1 or not forged[0]
+    path.write_bytes(frame.replace(*forged) if forged[0] else frame)
+    assert answer_of(lambda: check_spooled(path, CATALOG)) == code
+    path.unlink()
 
 
 @pytest.fixture
