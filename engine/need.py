@@ -65,12 +65,14 @@ class Need:
     Args:
         n_bytes: of the process, at the most.
         n_more: of it, what is still to come: the content is here already.
+        n_least: of that, without which it is hopeless.
         room: what is free; None = the system does not tell.
         megapixels: of the picture.
     """
 
     n_bytes: int
     n_more: int
+    n_least: int
     room: Room | None
     megapixels: float
 
@@ -111,19 +113,24 @@ def check_room(settings: Settings, whole: Size, part: Size, *, is_on_card: bool 
     Raises:
         ResourceError: it cannot fit; the sentence has both figures.
     """
+    need = estimate(settings, whole, part, is_on_card=is_on_card)
+    if need.room is not None and need.n_least > need.room.n_possible:
+        raise ResourceError(
+            f"This picture takes about {gigabytes(need.n_more)} of memory, and {gigabytes(need.room.n_possible)} are "
+            "free. Close other programs, select a smaller part, or scale the picture down."
+        )
+    return need
+
+
+def estimate(settings: Settings, whole: Size, part: Size, *, is_on_card: bool = False) -> Need:
+    """The same without a verdict; arguments as ``check_room``."""
     size, memory = shrunk(part, settings.size_px), MEMORY.get(settings.method, USUAL)
     own, least = (0, 0) if is_on_card else (memory.of(size), memory.least(size))
     held, more = RGB_BYTES * n_pixels(whole), pictures_bytes(settings, whole, part)
-    need = Need(PROCESS_BYTES + held + more + own, more + own, None, whole[0] * whole[1] / 1e6)
-    if need.is_large:
+    n_bytes = PROCESS_BYTES + held + more + own
+    if n_bytes >= LARGE_BYTES:
         heap.give_back()  # what this process keeps for later counts as taken
-    room = free_room()
-    if room is not None and more + least > room.n_possible:
-        raise ResourceError(
-            f"This picture takes about {gigabytes(need.n_more)} of memory, and {gigabytes(room.n_possible)} are free. "
-            "Close other programs, select a smaller part, or scale the picture down."
-        )
-    return Need(need.n_bytes, need.n_more, room, need.megapixels)
+    return Need(n_bytes, more + own, more + least, free_room(), whole[0] * whole[1] / 1e6)
 
 
 def pictures_bytes(settings: Settings, whole: Size, part: Size) -> int:

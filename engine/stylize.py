@@ -64,6 +64,37 @@ class Stylized:
     mask: Mask | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The arguments of ``stylize``."""
+
+    content: Picture
+    styles: Sequence[Style]
+    settings: Settings
+    mask: Mask | None
+    regions: Sequence[Region]
+    on_progress: Progress
+    recent: Recent | None
+    series: Series | None
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a painting belongs.
+
+    Args:
+        work: the part of the content that is painted.
+        small: the same at the size at which it is computed.
+        box: where it lies in the content.
+        content_range: lowest and highest value of the content.
+    """
+
+    work: Work
+    small: Work
+    box: Box
+    content_range: tuple[float, float]
+
+
 def stylize(
     content: Picture,
     styles: Sequence[Style],
@@ -99,19 +130,17 @@ def stylize(
         Cancelled: raised by ``on_progress``, passed on.
     """
 
-    def paint_on(device: DeviceName) -> Stylized:
-        chosen = replace(settings, device=device)
-        return _stylize(content, styles, chosen, mask, regions, on_progress, recent, series)
-
+    order = Order(content, styles, settings, mask, regions, on_progress, recent, series)
     try:
-        return paint_on(settings.device)
+        return _stylize(order)
     except Exception as error:
         if not _is_of_the_card(error, settings.device):
             raise
         if not isinstance(error, ResourceError):
             card.distrust(error)
         note = card.note_of(card.reason_of(error))
-    done = paint_on("cpu")  # out here, where nothing holds the tensors of the painting that failed
+    # Out here nothing holds the tensors of the painting that failed.
+    done = _stylize(replace(order, settings=replace(settings, device="cpu")))
     done.report["notes"].append(note)
     return done
 
@@ -122,41 +151,31 @@ def _is_of_the_card(error: Exception, device: DeviceName) -> bool:
     return not is_ours and device != "cpu" and card.works()
 
 
-def _stylize(
-    content: Picture,
-    styles: Sequence[Style],
-    settings: Settings,
-    mask: Mask | None,
-    regions: Sequence[Region],
-    on_progress: Progress,
-    recent: Recent | None,
-    series: Series | None,
-) -> Stylized:
+def _stylize(order: Order) -> Stylized:
+    content, settings, recent = order.content, order.settings, order.recent
     method = methods.get(settings.method)
     options = resolve(method.name, method.options, settings.options)
     check_backbone(settings.backbone)
-    content_range = check_inputs(content, styles, mask, regions, settings.auto_regions)
-    styles = [within_range(style) for style in styles]
+    content_range = check_inputs(content, order.styles, order.mask, order.regions, settings.auto_regions)
     clock = Clock()
     with memory_errors("this picture"), torch.inference_mode():
         if settings.strength == 0:
-            return untouched(content, styles, settings, options, clock)
-        if settings.auto_regions and styles[0].picture is not None:
-            with clock.stage("regions"):
-                stretch = part(on_progress, 0.0, 0.02)
-                regions = semantics.find_regions(content, styles[0].picture, settings.seed, stretch)
-        work, box = crop_to_selection(content, mask, regions, settings, content_range)
+            return untouched(order, options, clock)
+        order = replace(order, styles=[within_range(style) for style in order.styles])
+        order = replace(order, regions=_regions(order, clock))
+        work, box = crop_to_selection(content, order.mask, order.regions, settings, content_range)
         is_on_card = choose_device(settings.device).type == "cuda"
         need = check_room(settings, content.size, work.content.size, is_on_card=is_on_card)
         if need.is_large:
-            on_progress(0.0, need.sentence)
+            order.on_progress(0.0, need.sentence)
         if recent is not None:
             if need.is_tight:
                 recent.clear()
-            know(recent, work, content, mask, box)
+            know(recent, work, content, order.mask, box)
         with clock.stage("prepare"):
             small = shrink(work, settings.size_px)
-            job = job_of(small, recolored(styles, small, settings), settings, options, on_progress, series)
+            styles = recolored(order.styles, small, settings)
+            job = job_of(small, styles, settings, options, order.on_progress, order.series)
         is_chosen = settings.auto_strength and settings.strength == 1
         if is_chosen:
             with clock.stage("strength"):
@@ -164,34 +183,50 @@ def _stylize(
                 job = replace(job, settings=replace(settings, **NOT_THE_METHODS))
         with clock.stage("paint"):
             kept, is_reused = recall(method, job, recent)
-            if recent is not None and recent.keeps(kept):
+            if is_known(kept, recent) and recent is not None:
                 recent.lightness(kept)  # so that the first change of colors is as quick as the next
         job = replace(job, content=small.content)  # what was made for the method alone may go
-        with clock.stage("color"):
-            painted = enlarge(restore_colors(kept, small, styles, settings, recent), work.content)
-        if settings.photoreal > 0 and own_smoothing(job) < 1:
-            with clock.stage("smooth"):
-                stretch = part(on_progress, 0.85, 0.98, "Smoothing")
-                painted = smooth_photoreal(painted, work.content.rgb, settings.photoreal, stretch)
-        with clock.stage("composite"):
-            painted = give_back_range(painted, content, box, content_range, settings.strength)
-            edge = edge_of(content, mask, settings.blend)
-            is_ours = painted is not kept or not is_known(kept, recent)
-            picture = put_back(painted, edge, work, content, box, settings, is_ours=is_ours)
-    if recent is not None and picture.rgb is kept:
-        picture = replace(picture, rgb=kept.clone())  # the caller may write to his, not to the one that is kept
-    on_progress(1.0, "Done")
+        place = Place(work, small, box, content_range)
+        picture, edge = _finish(kept, place, replace(order, settings=settings), job, clock)
+    order.on_progress(1.0, "Done")
     account = report(job, settings, clock, picture, box) | {"reused": is_reused, "strength_chosen": is_chosen}
     account["notes"] += [note for note in (note_on(settings.device), need.note) if note is not None]
-    return Stylized(picture, account | {"needed_bytes": need.n_bytes}, None if edge is mask else edge)
+    return Stylized(picture, account | {"needed_bytes": need.n_bytes}, None if edge is order.mask else edge)
 
 
-def untouched(
-    content: Picture, styles: Sequence[Style], settings: Settings, options: Mapping[str, Value], clock: Clock
-) -> Stylized:
+def _regions(order: Order, clock: Clock) -> Sequence[Region]:
+    """The regions that were given, or those found."""
+    if not order.settings.auto_regions or order.styles[0].picture is None:
+        return order.regions
+    with clock.stage("regions"):
+        stretch = part(order.on_progress, 0.0, 0.02)
+        return semantics.find_regions(order.content, order.styles[0].picture, order.settings.seed, stretch)
+
+
+def _finish(kept: Tensor, place: Place, order: Order, job: Job, clock: Clock) -> tuple[Picture, Mask | None]:
+    """A painting with the colors, edges and range that it is to have, in its place; and the mask that it has there."""
+    settings, recent, work = order.settings, order.recent, place.work
+    with clock.stage("color"):
+        painted = enlarge(restore_colors(kept, place.small, order.styles, settings, recent), work.content)
+    if settings.photoreal > 0 and own_smoothing(job) < 1:
+        with clock.stage("smooth"):
+            stretch = part(order.on_progress, 0.85, 0.98, "Smoothing")
+            painted = smooth_photoreal(painted, work.content.rgb, settings.photoreal, stretch)
+    with clock.stage("composite"):
+        painted = give_back_range(painted, order.content, place.box, place.content_range, settings.strength)
+        edge = edge_of(order.content, order.mask, settings.blend)
+        is_ours = painted is not kept or not is_known(kept, recent)
+        picture = put_back(painted, edge, work, order.content, place.box, settings, is_ours=is_ours)
+    if is_known(kept, recent) and picture.rgb is kept:
+        picture = replace(picture, rgb=kept.clone())  # the caller may write to his, not to the one that is kept
+    return picture, edge
+
+
+def untouched(order: Order, options: Mapping[str, Value], clock: Clock) -> Stylized:
     """The content itself: strength 0 leaves every value as it is, whatever its range and the other settings."""
+    content, settings = order.content, order.settings
     picture = replace(content, rgb=content.rgb.clone())
-    job = Job(content, styles, settings, device=choose_device(settings.device), options=options)
+    job = Job(content, order.styles, settings, device=choose_device(settings.device), options=options)
     account = report(job, settings, clock, picture, (0, 0, *content.size)) | {"reused": False, "strength_chosen": False}
     notes = ["strength 0 leaves the picture as it is", note_on(settings.device)]
     return Stylized(picture, account | {"notes": [note for note in notes if note is not None], "needed_bytes": 0})

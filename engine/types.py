@@ -180,6 +180,8 @@ class Settings:
         for name in ("auto_strength", "composite", "auto_regions"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} must be true or false, not {_quoted(getattr(self, name))}.")
+        if not isinstance(self.options, Mapping):
+            raise SettingsError(f"options must be a table of names and values, not {_quoted(self.options)}.")
         for name, value in self.options.items():
             if not isinstance(name, str) or not (isinstance(value, str) or is_number(value)):
                 raise SettingsError(f"The option {_quoted(name)} must be a word or a number, not {_quoted(value)}.")

@@ -26,8 +26,8 @@ WRAPPERS = (
     *("decoder", "model", "network", "net", "module"),
 )
 MAX_WRAPPERS = 3
-PREFIXES = ("module.", "_orig_mod.")  # of training on several cards, of a compiled network
-PAINTERS = ("generator.", "netG.", "G.", "network.", "net.")  # of a program that holds it beside other networks
+PREFIXES = ("module.", "_orig_mod.", "network.", "net.")  # of several cards, of a compiled network, of a program's own
+PAINTERS = ("generator.", "netG.", "G.")  # of a program that holds it beside other networks
 PARAMETERS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 STEP = ".step"  # after the name of a matrix in 8 bits: what one of its levels is worth, row by row
 

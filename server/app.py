@@ -144,6 +144,14 @@ def job_id_of(request: Request) -> str:
     raise WireError("bad_request", "A job id is a UUID.")
 
 
+def too_large(n_bytes: int) -> str:
+    """What a user is told whose request is beyond ``MAX_BODY_BYTES``, which 100 megapixels of 8 or 16 bits are not."""
+    return (
+        f"The layer and its styles are {n_bytes / 1e9:.1f} GB, and the engine takes {MAX_BODY_BYTES / 1e9:.1f} GB. "
+        "Select a smaller part, or convert the image to 8 bits a channel."
+    )
+
+
 async def put_job(request: Request) -> Response:
     """Take a request: 202, or 200 if the same one is known already."""
     engine, job_id = engine_of(request), job_id_of(request)
@@ -155,7 +163,7 @@ async def put_job(request: Request) -> Response:
     if not (length.isascii() and length.isdigit() and len(length) < 20):
         raise WireError("bad_request", "A request needs its Content-Length.")
     if int(length) > MAX_BODY_BYTES:
-        raise WireError("too_large", f"A request has at most {MAX_BODY_BYTES >> 30} GiB: select a smaller part.")
+        raise WireError("too_large", too_large(int(length)))
     path = engine.spool / f"{uuid.uuid4()}.request"
     try:
         check_head = intake.checker(engine.worker.catalog)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 from engine.errors import InputError, SettingsError
 from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_with_notes
 from engine.labels import pair_regions
+from engine.need import estimate
 from engine.styles import load_preset, presets
 from engine.stylize import stylize
 from engine.types import Mask, Picture, Progress, Region, Settings, Style
@@ -135,7 +137,10 @@ def is_file(path: Path) -> bool:
 
 
 def paint_here(work: Work, settings: Settings, on_progress: Progress) -> tuple[Picture, dict[str, Any]]:
-    """Paint in this process."""
+    """Paint in this process; what a large picture takes is said first."""
+    need = estimate(settings, work.content.size, work.content.size)
+    if need.is_large:
+        print(need.sentence.rstrip("."), file=sys.stderr)
     done = stylize(work.content, work.styles, settings, mask=work.mask, regions=work.regions, on_progress=on_progress)
     return done.picture, dict(done.report)
 
