@@ -32,6 +32,7 @@ CSS = """
   #result:not(:has(img)) { display: none; }
   .state { min-height: 0; }
 }
+#result-column [data-testid=status-tracker] { display: none; } /* "Error" beside the sentence, until the next run */
 footer { display: none !important; }
 """
 
