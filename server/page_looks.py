@@ -63,6 +63,8 @@ SCRIPT = """
       set(button, "aria-label", `${labelOf(button)}: ${button.innerText.replace(/\\s+/g, " ").trim()}`));
     all(".image-container > button", (button) => set(button, "aria-label", labelOf(button)));
     all(".empty[aria-label]", (box) => box.removeAttribute("aria-label"));
+    all("div[aria-dropeffect]", (box) =>
+      ["aria-dropeffect", "aria-label"].forEach((name) => box.removeAttribute(name)));
     all(".toast-header", (header) => ["role", "tabindex"].forEach((name) => header.removeAttribute(name)));
     const status = document.querySelector("#status");
     set(status, "role", "status");
