@@ -30,6 +30,12 @@ SIZE = (1240, 1000)
 PAINTED = "document.querySelector('#result-column')?.innerText.includes('Done in')"
 BUTTON = "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Paint')"
 
+# Chromium reads commands from descriptor 3 and answers on 4. A shell takes no descriptor above 9.
+START = (
+    "import fcntl, os, sys; ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]; "
+    "os.dup2(ends[0], 3); os.dup2(ends[1], 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+
 
 class Browser:
     """One page of a headless Chromium, spoken to in the DevTools protocol over a pair of pipes."""
@@ -40,8 +46,7 @@ class Browser:
             "--remote-debugging-pipe", f"--user-data-dir={folder}", f"--window-size={SIZE[0]},{SIZE[1]}",
         ]  # fmt: skip
         (its_in, our_out), (our_in, its_out) = os.pipe(), os.pipe()
-        # Chromium reads commands from descriptor 3 and answers on 4.
-        command = ["sh", "-c", f'exec "$0" "$@" 3<&{its_in} 4>&{its_out}', program, *options]
+        command = [sys.executable, "-c", START, str(its_in), str(its_out), program, *options]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, pass_fds=(its_in, its_out))
         os.close(its_in)
         os.close(its_out)

@@ -32,6 +32,7 @@ CSS = """
   #result:not(:has(img)) { display: none; }
   .state { min-height: 0; }
 }
+#result-column [data-testid=status-tracker] { display: none; } /* "Error" beside the sentence, until the next run */
 footer { display: none !important; }
 """
 
@@ -62,6 +63,8 @@ SCRIPT = """
       set(button, "aria-label", `${labelOf(button)}: ${button.innerText.replace(/\\s+/g, " ").trim()}`));
     all(".image-container > button", (button) => set(button, "aria-label", labelOf(button)));
     all(".empty[aria-label]", (box) => box.removeAttribute("aria-label"));
+    all("div[aria-dropeffect]", (box) =>
+      ["aria-dropeffect", "aria-label"].forEach((name) => box.removeAttribute(name)));
     all(".toast-header", (header) => ["role", "tabindex"].forEach((name) => header.removeAttribute(name)));
     const status = document.querySelector("#status");
     set(status, "role", "status");

@@ -45,7 +45,7 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
     content = request.content
     data = bytes(content.data) if what == "same" else bytes(content.data).translate(bytes(range(255, -1, -1)))
     report: dict[str, Any] = {"method": what}
-    if (selection := request.selection) is not None and selection.dtype == "U8":
+    if (selection := request.mask) is not None and selection.dtype == "U8":
         share = sum(bytes(selection.data)) / 255 / len(selection.data)
         report["notes"] = [f"about {share:.0%} of it is selected"]
     put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), report).pack())

@@ -138,8 +138,8 @@ def foreign(page: RunningEngine, folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def test_an_own_upload_is_painted_in_every_form_that_clients_send(page: RunningEngine, own: str) -> None:
-    """The oracle of the refusals: the same requests, with an upload, paint."""
+def test_an_own_upload_is_painted_in_every_form_that_clients_send(page: RunningEngine, own: str, heard: Heard) -> None:
+    """The oracle of the refusals: the same requests, with an upload, paint; and what is opened is heard."""
     address = f"http://127.0.0.1:{page.port}/ui/gradio_api/file={own}"
     for named in ({"path": own}, {"path": own, **META}, {"path": own, "url": address, "orig_name": "a.png", **META}):
         assert "Done in" in (said := outcome(page, inputs(own, photo=named))), said
@@ -147,6 +147,7 @@ def test_an_own_upload_is_painted_in_every_form_that_clients_send(page: RunningE
         assert "Done in" in (said := outcome(page, inputs(own, **slots))), said
     layers = {"background": {"path": own}, "layers": [{"path": own}], "composite": None}
     assert "Done in" in (said := outcome(page, inputs(own, strokes=layers))), said
+    assert any(line.startswith("open ") and own in line for line in heard.lines())
 
 
 def test_no_foreign_file_is_opened_touched_or_told_apart(
