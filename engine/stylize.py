@@ -128,7 +128,7 @@ def stylize(
     if recent is not None and picture.rgb is kept:
         picture = replace(picture, rgb=kept.clone())  # the caller may write to his, not to the one that is kept
     on_progress(1.0, "Done")
-    account = report(job, settings, clock, picture, box) | {"reused": is_reused, "strength_chosen": is_chosen}
+    account = report(job, settings, clock, picture, box, is_chosen) | {"reused": is_reused}
     return Stylized(picture, account, None if edge is mask else edge)
 
 

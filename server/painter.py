@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from server.worker import JobCancelled
 
 def catalog() -> dict[str, Any]:
     """What the engine can do, as /v1/catalog and `impasto catalog` tell it."""
+    presets = [preset.name for preset in styles.presets()]
     return {
         "version": __version__,
         "methods": [
@@ -41,9 +43,13 @@ def catalog() -> dict[str, Any]:
                 "paper": info.paper,
                 "kind": info.kind,
                 "takes": list(info.takes),
+                "presets": info.readable(presets),
                 "is_ready": info.is_ready,
                 "options": [
-                    {"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning}
+                    {
+                        **{"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning},
+                        **{"low": finite(o.low), "high": finite(o.high)},
+                    }
                     for o in info.options
                 ],
             }
@@ -51,6 +57,11 @@ def catalog() -> dict[str, Any]:
         ],
         "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
     }
+
+
+def finite(limit: float) -> float | None:
+    """A limit as JSON can say it; None = there is none."""
+    return limit if math.isfinite(limit) else None
 
 
 class Painter:
