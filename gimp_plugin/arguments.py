@@ -77,6 +77,7 @@ class Choices:
         region_map: a layer of the image, on which each region is painted in a flat color.
         style_region_map: the same of the style.
         style_size_px: 0 = the method's own.
+        change_painting: where the given layer is a painting of ours, make it again.
     """
 
     source: str
@@ -101,6 +102,7 @@ class Choices:
     style_size_px: int
     seed: int
     device: str
+    change_painting: bool = False
 
     @property
     def chosen_source(self) -> str:
@@ -118,6 +120,7 @@ def declare(procedure: Gimp.Procedure, catalog: Catalog) -> None:
     _declare_painting(procedure, catalog)
     _declare_area(procedure)
     _declare_regions(procedure)
+    _declare_target(procedure)
     procedure.add_layer_return_value(
         "layer", "Layer", "The new layer, above the one that was read", False, GObject.ParamFlags.READWRITE
     )
@@ -152,6 +155,7 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         style_size_px=get("style-size"),
         seed=get("seed"),
         device=get("device"),
+        change_painting=get("change-painting"),
     )
 
 
@@ -298,6 +302,17 @@ def _declare_area(procedure: Gimp.Procedure) -> None:
         500.0,
         0.0,
         flags,
+    )
+
+
+def _declare_target(procedure: Gimp.Procedure) -> None:
+    procedure.add_boolean_argument(
+        "change-painting",
+        "Change a painting instead of painting o_ver it",
+        "Where the given layer is one that this filter made: paint the layer that it was made from again, with the "
+        "settings given now, and replace it; its mask, place and name stay. Other layers are painted as usual",
+        False,
+        GObject.ParamFlags.READWRITE,
     )
 
 

@@ -95,7 +95,7 @@ class MethodInfo:
 _registry: dict[str, MethodInfo] = {}
 
 
-def register(
+def register(  # noqa: PLR0913  (what is told of a method)
     name: str,
     *,
     title: str,

@@ -1,4 +1,4 @@
-"""What the dialog says before OK: for every combination the sentence that the engine would end the job with, or none."""
+"""What the dialog says before OK: of each combination the sentence that the job would end with, or none."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def test_nothing_is_said_of_what_works_as_it_looks(catalog: Catalog, plan: Plan)
 
 def test_the_catalog_says_of_each_method_what_the_engine_does(catalog: Catalog) -> None:
     """Where the plug-in lets a painting through, the engine reads it; what it refuses, the engine refuses."""
-    from engine import methods, styles  # noqa: PLC0415  (torch: only here)
-    from engine.errors import ImpastoError  # noqa: PLC0415
-    from engine.stylize import stylize  # noqa: PLC0415
-    from engine.types import Picture, Settings  # noqa: PLC0415
+    from engine import methods, styles
+    from engine.errors import ImpastoError
+    from engine.stylize import stylize
+    from engine.types import Picture, Settings
 
     torch = pytest.importorskip("torch")
     picture = Picture(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)))
