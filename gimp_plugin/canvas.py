@@ -48,7 +48,7 @@ class Reading:
     depth: Depth
     content: wire.Plane
     mask: wire.Plane | None
-    backing: wire.Buffer | None
+    backing: wire.Buffer | None = None
 
 
 def pick_layers(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:

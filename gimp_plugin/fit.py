@@ -8,10 +8,13 @@ import gi
 
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gdk, GLib, Gtk  # noqa: E402
+gi.require_version("Pango", "1.0")
+from gi.repository import Gdk, GLib, GObject, Gtk, Pango  # noqa: E402
 
+_AT_ONCE = GObject.BindingFlags.SYNC_CREATE
 DECORATION_PX = 48  # title bar and borders, which a program is not told
 HELD_PX = 16
+SETTLED_MS = 100
 
 
 class Fit:
@@ -31,7 +34,7 @@ class Fit:
         scroller.set_propagate_natural_height(True)
         scroller.set_propagate_natural_width(True)
         scroller.get_parent().set_child_packing(scroller, True, True, 0, Gtk.PackType.START)
-        _leave_the_wheel(scroller)
+        _prepare(scroller)
         dialog.connect("map", self.soon)
         self._follow_expanders(scroller)
         self._fit()
@@ -60,9 +63,23 @@ class Fit:
 
     def _follow_expanders(self, widget: Gtk.Widget) -> None:
         if isinstance(widget, Gtk.Expander):
-            widget.connect("notify::expanded", self.soon)
+            widget.bind_property("expanded", widget.get_child(), "visible", _AT_ONCE)  # or the Tab key goes there
+            widget.connect("notify::expanded", self._show_opened)
         if isinstance(widget, Gtk.Container):
             widget.forall(self._follow_expanders)
+
+    def _show_opened(self, expander: Gtk.Expander, *_: Any) -> None:
+        """Scroll to what was opened, once it has its place."""
+        self.soon()
+        if expander.get_expanded():
+            GLib.timeout_add(SETTLED_MS, self._scroll_to, expander)
+
+    def _scroll_to(self, expander: Gtk.Expander) -> bool:
+        viewport = expander.get_ancestor(Gtk.Viewport)
+        if viewport is not None:
+            _left, top = expander.translate_coordinates(viewport.get_child(), 0, 0)
+            self._scroller.get_vadjustment().set_value(top)
+        return GLib.SOURCE_REMOVE
 
     def _keep_on_screen(self, area: Gdk.Rectangle, width: int, height: int) -> None:
         left, top = self._dialog.get_position()
@@ -79,12 +96,16 @@ class Fit:
         return monitor.get_workarea()
 
 
-def _leave_the_wheel(widget: Gtk.Widget) -> None:
-    """The wheel scrolls the dialog; GTK would change the number or the list that happens to be under the mouse."""
+def _prepare(widget: Gtk.Widget) -> None:
+    """Let lists become narrow, and the wheel scroll the dialog: GTK would change the number that is under the mouse."""
     if isinstance(widget, Gtk.ComboBox | Gtk.SpinButton | Gtk.Scale):
         widget.connect("scroll-event", _pass_on)
+    if isinstance(widget, Gtk.ComboBox):
+        for cell in widget.get_cells():
+            if isinstance(cell, Gtk.CellRendererText):
+                cell.set_property("ellipsize", Pango.EllipsizeMode.END)
     elif isinstance(widget, Gtk.Container):
-        widget.forall(_leave_the_wheel)
+        widget.forall(_prepare)
 
 
 def _pass_on(widget: Gtk.Widget, _event: Gdk.Event) -> bool:

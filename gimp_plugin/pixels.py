@@ -86,6 +86,16 @@ def write(drawable: Gimp.Drawable, box: Box, pixel_format: str, data: wire.Buffe
     drawable.update(box.x, box.y, box.width, box.height)
 
 
+def copy(source: Gimp.Drawable, target: Gimp.Drawable) -> None:
+    """All pixels of a drawable into another of the same size and kind, to the bit."""
+    area = Gegl.Rectangle.new(0, 0, source.get_width(), source.get_height())
+    ours, theirs = source.get_buffer(), target.get_buffer()
+    ours.copy(area, Gegl.AbyssPolicy.NONE, theirs, area)
+    theirs.flush()
+    del ours, theirs
+    target.update(0, 0, area.width, area.height)
+
+
 def refusal(message: str) -> wire.WireError:
     """The error for what the user must change before the filter can work."""
     return wire.WireError("unprocessable", message)

@@ -23,7 +23,6 @@ else:
     import wire
     from pixels import Box, Depth
 
-STRIP_PX = 1 << 22  # that many pixels of a layer are copied at a time
 # They belong to the mask, which stays as it is.
 OF_THE_MASK = ("selection-only", "blend", "feather")
 
@@ -99,9 +98,6 @@ def start(image: Gimp.Image, layer: Gimp.Layer) -> Painting | None:
 def read(image: Gimp.Image, source: Gimp.Layer, painting: Painting) -> canvas.Reading:
     """Read the source where the painting's mask lets something be seen.
 
-    Returns:
-        Without backing: ``replace`` copies the source's pixels.
-
     Raises:
         WireError: the mask hides everything.
     """
@@ -116,7 +112,7 @@ def read(image: Gimp.Image, source: Gimp.Layer, painting: Painting) -> canvas.Re
     if mask is not None:
         weights = wire.Plane(depth.dtype, (box.height, box.width), pixels.read(mask, box, depth.mask))
     plane = wire.Plane(depth.dtype, (box.height, box.width, 4), content)
-    return canvas.Reading((whole.width, whole.height), box, depth, plane, weights, None)
+    return canvas.Reading((whole.width, whole.height), box, depth, plane, weights)
 
 
 def replace(
@@ -146,8 +142,8 @@ def replace(
     is_inserted = False
     image.undo_group_start()
     try:
-        if reading.box != Box(0, 0, *reading.size):
-            _copy_pixels(image, source, new, reading.depth)
+        with scratch.as_seen(image, source) as drawable:
+            pixels.copy(drawable, new)  # where nothing is painted the mask can be edited freely
         pixels.write(new, reading.box, reading.depth.pixels, picture.data)
         given = name if _is_ours(old.get_name(), painting.settings) else old.get_name()
         canvas.attach_settings(new, {**settings, **kept})
@@ -240,16 +236,6 @@ def _bounds(data: wire.Buffer, whole: Box) -> Box | None:
     left = min(width - len(row.lstrip(b"\0")) for row in rows)
     right = max(len(row.rstrip(b"\0")) for row in rows)
     return Box(left, top, right - left, bottom - top)
-
-
-def _copy_pixels(image: Gimp.Image, source: Gimp.Layer, target: Gimp.Layer, depth: Depth) -> None:
-    """Show the source's pixels where nothing is painted, so that the mask can be edited freely."""
-    width, height = source.get_width(), source.get_height()
-    n_rows = max(1, STRIP_PX // width)
-    with scratch.as_seen(image, source) as drawable:
-        for top in range(0, height, n_rows):
-            strip = Box(0, top, width, min(n_rows, height - top))
-            pixels.write(target, strip, depth.pixels, pixels.read(drawable, strip, depth.pixels))
 
 
 def _is_ours(name: str, settings: Mapping[str, Any]) -> bool:
