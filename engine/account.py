@@ -73,5 +73,6 @@ def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[s
         notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
-        notes.append(describe_way(choose_way(smoothed), smoothed))
+        way = choose_way(smoothed)
+        notes += [describe_way(way, smoothed)] if way != "exact" else []  # exactly is what everybody expects
     return notes

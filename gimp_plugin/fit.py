@@ -27,7 +27,8 @@ class Fit:
 
     def __init__(self, dialog: Gtk.Dialog, scroller: Gtk.ScrolledWindow) -> None:
         self._dialog, self._scroller = dialog, scroller
-        self._is_due = False
+        self._is_due = self._is_over = False
+        dialog.connect("destroy", self._end)
         scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)  # a bar that hides does not say that there is more
         scroller.set_shadow_type(Gtk.ShadowType.NONE)
@@ -45,9 +46,12 @@ class Fit:
             self._is_due = True
             GLib.idle_add(self._fit, priority=GLib.PRIORITY_LOW)
 
+    def _end(self, *_: Any) -> None:
+        self._is_over = True
+
     def _fit(self) -> bool:
         self._is_due = False
-        if not self._dialog.get_realized() and self._dialog.get_visible():
+        if self._is_over:
             return GLib.SOURCE_REMOVE
         area = self._work_area()
         width = max(self._dialog.get_preferred_width()[1], self._dialog.get_size()[0])
@@ -76,7 +80,7 @@ class Fit:
 
     def _scroll_to(self, expander: Gtk.Expander) -> bool:
         viewport = expander.get_ancestor(Gtk.Viewport)
-        if viewport is not None:
+        if viewport is not None and not self._is_over:
             _left, top = expander.translate_coordinates(viewport.get_child(), 0, 0)
             self._scroller.get_vadjustment().set_value(top)
         return GLib.SOURCE_REMOVE
