@@ -121,7 +121,7 @@ def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEn
     if source == "file":
         if choices.file is None:
             raise pixels.refusal("No style picture is chosen: choose a file, or a painting.")
-        name = (choices.file.get_basename() or "picture").rpartition(".")
+        name = pixels.file_name(choices.file).rpartition(".")
         picture, note = scratch.read_style_file(choices.file)
         notes += [note] if note else []
         return wire.StyleEntry(name[0] or name[2], picture=picture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.gimp.conftest import Started
@@ -62,9 +64,9 @@ def test_a_locked_layer_is_read(started: Started) -> None:
 
 
 def test_more_layers_than_a_series_is_measured_on(started: Started) -> None:
-    facts = started.starts["3"].facts("twenty_one")
+    facts = started.starts["3"].facts("eighteen")
     assert facts["status"] == "SUCCESS", facts["message"]
-    assert (facts["n_layers"], facts["n_series"]) == (42, 16)
+    assert (facts["n_layers"], facts["n_series"]) == (36, 16)
 
 
 @pytest.mark.parametrize("size", ["10000 x 100", "9000 x 3000"])
@@ -99,12 +101,12 @@ def test_a_style_of_180_megapixels_is_read_small(started: Started, source: str) 
 def test_an_object_far_to_the_right_of_a_panorama_is_looked_for(started: Started) -> None:
     facts = started.starts["3"].facts("object_in_a_panorama")
     assert facts["status"] == "SUCCESS", facts["message"]
-    assert facts["box"] == [1000, 500, 13000, 2000]
+    assert facts["box"] == [500, 100, 11500, 300]
 
 
 def test_repeat_takes_the_layer_of_the_last_run_or_says_that_it_is_gone(started: Started) -> None:
     facts = started.starts["3"].facts("remembered")
     assert facts["there"]["status"] == "SUCCESS" and facts["there"]["style"] == "Coffee", facts["there"]["message"]
     assert facts["gone"]["status"] == "CALLING_ERROR"
-    assert 'style layer "Coffee" of coffee.jpg is gone: open the filter again' in facts["gone"]["message"]
+    assert re.search('style layer "Coffee" of .+ is gone: open the filter again', facts["gone"]["message"])
     assert facts["jobs_sent"] == 0

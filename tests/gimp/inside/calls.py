@@ -191,7 +191,6 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         select_python,
         select_script_fu,
         select_menu,
-        unknown,
-        unknown_in_script_fu,
     )
 }
+IN_VAIN = {scene.__name__: scene for scene in (unknown, unknown_in_script_fu)}
