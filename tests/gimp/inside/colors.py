@@ -33,9 +33,7 @@ def profiles() -> dict[str, Gimp.ColorProfile | None]:
 
 
 def keep(space: str, depth: str) -> Facts:
-    """Strength 0: does the new layer hold the source's bits? Then half of it is painted: what of the picture has changed
-    outside the selection?
-    """
+    """Strength 0: does the new layer hold the source's bits? Then half is painted: what changes of the rest?"""
     image, layer = saturated(PRECISIONS[depth], profiles()[space])
     before = stage.pixels(layer)
     kept, facts = stage.run_filter(image, [layer], selection_only=False, strength=0.0)
