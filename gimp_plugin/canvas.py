@@ -18,11 +18,13 @@ from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
     from . import pixels, scratch, wire
+    from .changes import changes
     from .pixels import Box, Depth
 else:
     import pixels
     import scratch
     import wire
+    from changes import changes
     from pixels import Box, Depth
 
 PADDING_PX = 64
@@ -40,7 +42,6 @@ class Reading:
         box: the part that is to be painted.
         content: its pixels.
         mask: the selection in it, softened if that was asked for; None = everything.
-        backing: all of the layer's pixels where the new layer cannot be a copy of it (groups, text, effects).
     """
 
     size: tuple[int, int]
@@ -48,19 +49,25 @@ class Reading:
     depth: Depth
     content: wire.Plane
     mask: wire.Plane | None
-    backing: wire.Buffer | None = None
+
+
+class MissedError(wire.WireError):
+    """Nothing of a layer is selected."""
+
+    def __init__(self, layer: Gimp.Layer) -> None:
+        super().__init__(
+            "unprocessable",
+            f'The selection lies outside the layer "{layer.get_name()}": select a part of the layer, '
+            'or turn off "Only the selection".',
+        )
 
 
 def pick_layers(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
     """The layers that can be read, at least one.
 
     Raises:
-        WireError: nothing, too much or the wrong thing is selected; the message says what to do.
+        WireError: nothing or the wrong thing is selected; the message says what to do.
     """
-    if len(drawables) > wire.MAX_SERIES:
-        raise pixels.refusal(
-            f"More than {wire.MAX_SERIES} layers are selected: select fewer, then run the filter again."
-        )
     return [pick_layer(image, [drawable]) for drawable in drawables] or [pick_layer(image, drawables)]
 
 
@@ -85,7 +92,7 @@ def pick_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.La
         raise pixels.refusal("A channel is selected: click a layer in the Layers dialog, then run the filter again.")
     if image.get_floating_sel() is not None:
         raise pixels.refusal("Something pasted is still floating: choose Layer > Anchor Layer, then run it again.")
-    _check_unlocked(layer)
+    _check_place(layer)
     if layer.is_group() and not layer.get_children():
         raise pixels.refusal(f'The layer group "{layer.get_name()}" is empty: select something else.')
     return layer
@@ -109,23 +116,24 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
         feather_px: how far the mask is softened, like Select > Feather; the selection itself stays as it is.
 
     Raises:
-        WireError: nothing is selected, the selection misses the layer, or the part is too large.
+        MissedError: the selection misses the layer.
+        WireError: nothing is selected, or the part is too large.
     """
     depth = pixels.depth_of(image, layer)
     whole = Box(0, 0, layer.get_width(), layer.get_height())
     box = _padded_selection(image, layer, feather_px) if selection_only else whole
     _check_size(box)
+    mask = _read_selection(image, layer, box, depth, feather_px) if selection_only else None
+    if mask is not None and bytes(mask).count(0) == len(mask):  # what is selected is beside or around the layer
+        raise MissedError(layer)
     with scratch.as_seen(image, layer) as drawable:
         content = pixels.read(drawable, box, depth.pixels)
-        backing = None if _can_be_copied(layer) else pixels.read(drawable, whole, depth.pixels)
-    mask = _read_selection(image, layer, box, depth, feather_px) if selection_only else None
     return Reading(
         (whole.width, whole.height),
         box,
         depth,
         wire.Plane(depth.dtype, (box.height, box.width, 4), content),
         wire.Plane(depth.dtype, (box.height, box.width), mask) if mask is not None else None,
-        backing,
     )
 
 
@@ -153,7 +161,8 @@ def insert_layer(
 ) -> Gimp.Layer:
     """Put the painted picture into the image: one layer right above the source, in one undo step.
 
-    Where nothing was painted the new layer holds the source's pixels, so that its mask can be edited freely.
+    Where nothing was painted the new layer holds the source's pixels, so that its mask can be edited freely. So it does
+    to the bit wherever a pixel came back as it was sent, whatever the image's color space.
 
     Args:
         picture: the pixels for ``reading.box``.
@@ -163,10 +172,12 @@ def insert_layer(
     Raises:
         WireError: GIMP refused; the image is as it was.
     """
-    layer = _new_layer(image, source, reading)
+    layer = _new_layer(image, source)
     is_inserted = False
     try:
-        pixels.write(layer, reading.box, reading.depth.pixels, picture.data)
+        for part in changes(reading.content, picture):
+            box = Box(reading.box.x + part.x, reading.box.y + part.y, part.width, part.height)
+            pixels.write(layer, box, reading.depth.pixels, part.data)
         _make_plain(layer, image, name)
         attach_settings(layer, settings)
         _replace_mask(layer, source, reading)
@@ -203,16 +214,16 @@ def show_progress(share: float, message: str) -> None:
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def _check_unlocked(layer: Gimp.Layer) -> None:
-    item = layer
-    while item is not None:
-        if item.get_lock_content():
-            kind = "group" if item.is_group() else "layer"
+def _check_place(layer: Gimp.Layer) -> None:
+    """Refuse a group that is locked: the new layer would come into it. A locked layer is only read."""
+    group = layer.get_parent()
+    while group is not None:
+        if group.get_lock_content():
             raise pixels.refusal(
-                f'The {kind} "{item.get_name()}" is locked: unlock its pixels in the Layers dialog, '
+                f'The group "{group.get_name()}" is locked: unlock its pixels in the Layers dialog, '
                 "then run the filter again."
             )
-        item = item.get_parent()
+        group = group.get_parent()
 
 
 def _check_size(box: Box) -> None:
@@ -231,10 +242,7 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
     width, height = layer.get_width(), layer.get_height()
     x1, x2, y1, y2 = x1 - left, x2 - left, y1 - top, y2 - top
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-        raise pixels.refusal(
-            f'The selection lies outside the layer "{layer.get_name()}": select a part of the layer, '
-            'or turn off "Only the selection".'
-        )
+        raise MissedError(layer)
     padding = max(PADDING_PX, math.ceil(PADDING_SHARE * max(x2 - x1, y2 - y1)), math.ceil(1.5 * feather_px))
     x1, y1 = max(0, x1 - padding), max(0, y1 - padding)
     return Box(x1, y1, min(width, x2 + padding) - x1, min(height, y2 + padding) - y1)
@@ -258,15 +266,18 @@ def _can_be_copied(layer: Gimp.Layer) -> bool:
     return is_plain and not layer.get_filters() and layer.get_mask() is None
 
 
-def _new_layer(image: Gimp.Image, source: Gimp.Layer, reading: Reading) -> Gimp.Layer:
+def _new_layer(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
     """A layer of the source's size and place with the source's pixels, not yet in the image."""
-    if reading.backing is None:
-        return Gimp.Layer.new_from_drawable(source, image)
+    if _can_be_copied(source):
+        layer = Gimp.Layer.new_from_drawable(source, image)
+        layer.set_lock_content(False)
+        return layer
     width, height = source.get_width(), source.get_height()
     layer = Gimp.Layer.new(image, "", width, height, source.type(), 100.0, Gimp.LayerMode.NORMAL)
     _ok, left, top = source.get_offsets()
     layer.set_offsets(left, top)
-    pixels.write(layer, Box(0, 0, width, height), reading.depth.pixels, reading.backing)
+    with scratch.as_seen(image, source) as drawable:
+        pixels.copy(drawable, layer)
     return layer
 
 

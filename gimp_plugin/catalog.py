@@ -66,10 +66,12 @@ class Catalog:
     Args:
         styles: shipped presets.
         methods: those that can be used now.
+        others: names of methods that exist but cannot be used now; None: the engine may know any name.
     """
 
     styles: tuple[Entry, ...]
     methods: tuple[Method, ...]
+    others: tuple[str, ...] | None = ()
 
     @property
     def default_method(self) -> str:
@@ -86,6 +88,7 @@ class Catalog:
 BUILT_IN = Catalog(
     styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
     methods=(Method(DEFAULT_METHOD, "Any style (fast)"),),
+    others=None,
 )
 
 
@@ -98,9 +101,11 @@ def load(file: Path = FILE) -> Catalog:
         values = json.loads(file.read_text("utf-8"))
         styles = tuple(Entry(style["name"], _style_title(style)) for style in values["styles"])
         methods = tuple(_method(method) for method in values["methods"] if method["is_ready"])
+        others = tuple(str(method["name"]) for method in values["methods"] if not method["is_ready"])
     except (OSError, ValueError, KeyError, TypeError):
         return BUILT_IN
-    return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods)
+    is_whole = bool(styles and methods)
+    return Catalog(styles or BUILT_IN.styles, methods or BUILT_IN.methods, others if is_whole else None)
 
 
 def _method(values: dict[str, Any]) -> Method:

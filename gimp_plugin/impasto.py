@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Impasto, neural style transfer: GIMP's entry. It registers both procedures and hands each run on."""
+"""Impasto, neural style transfer: GIMP's entry. It registers the procedures and hands each run on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import arguments, canvas, catalog, drafts, job, notes, selection, wire
+    from . import arguments, canvas, catalog, declaration, drafts, job, lastlayers, notes, selection, wire
     from .scene import Scene
 else:
     import arguments
     import canvas
     import catalog
+    import declaration
     import drafts
     import job
+    import lastlayers
     import notes
     import selection
     import wire
@@ -46,6 +48,9 @@ SELECT_HELP = (
     "in one undo step. Computes on this machine with the Impasto engine, which is started if it does not run: with the "
     "weights of Segment Anything if they are there, else with GrabCut, which needs none. Nothing else is changed."
 )
+# The menu's entry for it. GIMP's Repeat repeats the last entry whose second argument is an image: this one's is the
+# display, so that Repeat goes on to repeat the style.
+SELECT_MENU_PROCEDURE = "impasto-select-object-menu"
 # Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
 _CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
 
@@ -54,12 +59,14 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
     """The plug-in process that GIMP starts for each run."""
 
     def do_query_procedures(self) -> list[str]:
-        return [PROCEDURE, SELECT_PROCEDURE]
+        return [PROCEDURE, SELECT_PROCEDURE, SELECT_MENU_PROCEDURE]
 
     def do_set_i18n(self, _name: str) -> bool:
         return False
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        if name == SELECT_MENU_PROCEDURE:
+            return self._create_menu_entry()
         is_filter = name == PROCEDURE
         run = _run if is_filter else _run_select
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
@@ -71,13 +78,29 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
             procedure.set_menu_label("_Neural Style...")
             procedure.add_menu_path("<Image>/Filters/Artistic")
             procedure.set_documentation(BLURB, HELP, name)
-            arguments.declare(procedure, catalog.load())
+            declaration.declare(procedure, catalog.load())
         else:
             procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
-            procedure.set_menu_label("_Object in Selection (Neural Style)")
-            procedure.add_menu_path("<Image>/Select")
             procedure.set_documentation(SELECT_BLURB, SELECT_HELP, name)
             selection.declare(procedure)
+        return procedure
+
+    def _create_menu_entry(self) -> Gimp.Procedure:
+        procedure = Gimp.Procedure.new(self, SELECT_MENU_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_select_menu, None)
+        procedure.set_image_types("*")
+        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
+        procedure.set_menu_label("_Object in Selection (Neural Style)")
+        procedure.add_menu_path("<Image>/Select")
+        procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
+        procedure.set_documentation(
+            SELECT_BLURB, f"The menu's entry. Scripts call {SELECT_PROCEDURE}.", procedure.get_name()
+        )
+        flags = GObject.ParamFlags.READWRITE
+        procedure.add_enum_argument(
+            "run-mode", "Run mode", "The run mode", Gimp.RunMode, Gimp.RunMode.NONINTERACTIVE, flags
+        )
+        procedure.add_display_argument("display", "Display", "The window of the image; may be none", True, flags)
+        procedure.add_image_argument("image", "Image", "The image", False, flags)
         return procedure
 
 
@@ -90,16 +113,19 @@ def _run(
     _data: Any,
 ) -> Gimp.ValueArray:
     def paint() -> Gimp.ValueArray:
+        offered = catalog.load()
+        if run_mode != Gimp.RunMode.NONINTERACTIVE:
+            lastlayers.recall(config, is_repeat=run_mode == Gimp.RunMode.WITH_LAST_VALS)
         if run_mode == Gimp.RunMode.INTERACTIVE:
             layer = _paint_as_asked(procedure, config, image, drawables)
             if layer is None:
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
         else:
-            choices = arguments.read(config)
+            choices = arguments.checked(arguments.read(config), offered)
             if run_mode == Gimp.RunMode.WITH_LAST_VALS:
                 choices = _as_the_dialog(choices, image, drawables)
             reports: list[dict[str, Any]] = []
-            layer = job.stylize(image, drawables, choices, catalog.load(), reports.append)
+            layer = job.stylize(image, drawables, choices, offered, reports.append)
             if run_mode == Gimp.RunMode.WITH_LAST_VALS:
                 notes.tell(reports)
         values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
@@ -120,6 +146,14 @@ def _run_select(
 ) -> Gimp.ValueArray:
     def select() -> Gimp.ValueArray:
         selection.select_object(image, config.get_property("model"), config.get_property("edge"))
+        return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+
+    return _answered(procedure, select)
+
+
+def _run_select_menu(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, _data: Any) -> Gimp.ValueArray:
+    def select() -> Gimp.ValueArray:
+        selection.select_object(config.get_property("image"), None, None)
         return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
     return _answered(procedure, select)
@@ -171,13 +205,18 @@ def _paint_as_asked(
     else:
         import dialog  # noqa: PLC0415
     scene = Scene.look(image, drawables, catalog.load())
-    scene.begin(config)
+    form = declaration.form_of(procedure, scene.catalog)
+    shown = form.create_config()
+    declaration.copy(config, shown, scene.catalog)
+    scene.begin(shown)
     error = ""
     while True:
-        choices = dialog.ask(procedure, config, scene, error)
-        drafts.keep(config, scene.layers[0])
+        choices = dialog.ask(form, shown, scene, error)
+        declaration.copy(shown, config, scene.catalog)  # GIMP keeps the last values of this one
+        drafts.keep(shown, scene.layers[0])
         if choices is None:
             return None
+        lastlayers.keep(choices)
         reports: list[dict[str, Any]] = []
         try:
             layer = job.stylize(image, drawables, choices, scene.catalog, reports.append)

@@ -78,18 +78,20 @@ def stylize(
     paintings = [repaint.start(image, layer) if choices.change_painting else None for layer in layers]
     sources = [(painting and painting.source) or layer for painting, layer in zip(paintings, layers, strict=True)]
     canvas.start_progress("Neural Style: reading the layer")
-    readings = [_read(image, *both, choices) for both in zip(sources, paintings, strict=True)]
+    read, remarks = _read(image, list(zip(sources, paintings, strict=True)), choices)
     watch = Watch(image, [*layers, *sources])
-    style = _style(choices, catalog)
-    is_series = choices.consistent and len(sources) > 1
-    series = tuple(samples.sample(reading.content) for reading in readings) if is_series else ()
+    style = _style(choices, catalog, remarks)
+    is_series = choices.consistent and len(read) > 1
+    series = samples.series_of([reading.content for _source, _painting, reading in read]) if is_series else ()
     name, painted = _layer_name(style, choices), []
-    for i, (source, painting, reading) in enumerate(zip(sources, paintings, readings, strict=True)):
+    for i, (source, painting, reading) in enumerate(read):
         began = time.monotonic()
         request = _request(reading, style, choices, series, label_maps(image, source, reading.box, choices))
         if painting is not None:
             request = dataclasses.replace(request, blend="feather")  # its mask stays as it is
-        result = _compute(request, (i / len(sources), (i + 1) / len(sources)), watch)
+        result = _compute(request, (i / len(read), (i + 1) / len(read)), watch)
+        if i == 0:
+            result.report["notes"] = [*result.report.get("notes", []), *remarks]
         settings = _settings(style, choices, result.report) | repaint.record(source, reading) | {"name": name}
         settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
         painted.append(_Painted(source, painting, reading, result, settings))
@@ -99,10 +101,26 @@ def stylize(
     return layer
 
 
-def _read(image: Gimp.Image, source: Gimp.Layer, painting: repaint.Painting | None, choices: Choices) -> canvas.Reading:
-    if painting is not None:
-        return repaint.read(image, source, painting)
-    return canvas.read_layer(image, source, choices.selection_only, choices.feather_px)
+def _read(
+    image: Gimp.Image, targets: Sequence[tuple[Gimp.Layer, repaint.Painting | None]], choices: Choices
+) -> tuple[list[tuple[Gimp.Layer, repaint.Painting | None, canvas.Reading]], list[str]]:
+    """Each layer with what is to be painted of it, and notes on those of several that the selection misses.
+
+    Raises:
+        WireError: one cannot be read, or the selection misses all of them.
+    """
+    read, notes = [], []
+    for layer, painting in targets:
+        if painting is not None:
+            read.append((layer, painting, repaint.read(image, layer, painting)))
+            continue
+        try:
+            read.append((layer, None, canvas.read_layer(image, layer, choices.selection_only, choices.feather_px)))
+        except canvas.MissedError:
+            if layer is targets[-1][0] and not read:
+                raise
+            notes.append(f'The layer "{layer.get_name()}" was left out: the selection lies outside it.')
+    return read, notes
 
 
 def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.Layer:
@@ -125,8 +143,8 @@ def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.L
     return layers[0]
 
 
-def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
-    """The one style that counts: what the user points at most directly."""
+def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEntry:
+    """The one style that counts: what the user points at most directly. What is to be said of it joins the notes."""
     source = choices.chosen_source
     if source == "layer":
         if choices.layer is None:
@@ -135,8 +153,10 @@ def _style(choices: Choices, catalog: Catalog) -> wire.StyleEntry:
     if source == "file":
         if choices.file is None:
             raise pixels.refusal("No style picture is chosen: choose a file, or a painting.")
-        name = (choices.file.get_basename() or "picture").rpartition(".")
-        return wire.StyleEntry(name[0] or name[2], picture=scratch.read_style_file(choices.file))
+        name = pixels.file_name(choices.file).rpartition(".")
+        picture, note = scratch.read_style_file(choices.file)
+        notes += [note] if note else []
+        return wire.StyleEntry(name[0] or name[2], picture=picture)
     title = next((style.title for style in catalog.styles if style.name == choices.preset), choices.preset)
     return wire.StyleEntry(title, preset=choices.preset)
 

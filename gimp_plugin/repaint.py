@@ -14,6 +14,7 @@ from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
     from . import canvas, pixels, references, scratch, wire
+    from .changes import changes
     from .pixels import Box, Depth
 else:
     import canvas
@@ -21,6 +22,7 @@ else:
     import references
     import scratch
     import wire
+    from changes import changes
     from pixels import Box, Depth
 
 # They belong to the mask, which stays as it is.
@@ -144,7 +146,9 @@ def replace(
     try:
         with scratch.as_seen(image, source) as drawable:
             pixels.copy(drawable, new)  # where nothing is painted the mask can be edited freely
-        pixels.write(new, reading.box, reading.depth.pixels, picture.data)
+        for part in changes(reading.content, picture):
+            box = Box(reading.box.x + part.x, reading.box.y + part.y, part.width, part.height)
+            pixels.write(new, box, reading.depth.pixels, part.data)
         given = name if _is_ours(old.get_name(), painting.settings) else old.get_name()
         canvas.attach_settings(new, {**settings, **kept})
         is_inserted = image.insert_layer(new, old.get_parent(), image.get_item_position(old))
@@ -169,7 +173,7 @@ def _source(image: Gimp.Image, layer: Gimp.Layer, reference: Any) -> Gimp.Layer 
     below = _below(image, layer)
     if not isinstance(reference, dict):
         return below
-    found = references.find_in(image, reference, below)
+    found = references.find_in(image, reference, below, layer)
     return None if found is None or found.get_id() == layer.get_id() else found
 
 

@@ -6,14 +6,24 @@ Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from .frames import ITEM_BYTES, Plane
+    from .wire import MAX_SERIES
 else:
     from frames import ITEM_BYTES, Plane
+    from wire import MAX_SERIES
 
 SAMPLE_PX, CROP_PX = 768, 256  # as in engine/series.py, which would take the same crops
+
+
+def series_of(planes: Sequence[Plane]) -> tuple[Plane, ...]:
+    """What the engine measures a series by: of more than ``MAX_SERIES`` pictures some that lie evenly among them."""
+    n = len(planes)
+    chosen = range(n) if n <= MAX_SERIES else (i * (n - 1) // (MAX_SERIES - 1) for i in range(MAX_SERIES))
+    return tuple(sample(planes[i]) for i in chosen)
 
 
 def sample(plane: Plane) -> Plane:

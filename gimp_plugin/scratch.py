@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ else:
     import wire
 
 STYLE_SIDE_PX = 1024
+LABELS_SIDE_PX = 4096
+# How files begin that hold several pictures of equal rank, frames or pages. In others, layers make up one picture.
+_SEQUENCES = re.compile(rb"GIF8|RIFF....WEBP|II[*+]\0|MM\0[*+]|%PDF|\x89PNG|\0\0[\1\2]\0", re.DOTALL)
 
 
 @contextmanager
@@ -88,14 +92,19 @@ def feather(
         return pixels.read(scratch.get_selection(), whole, depth.mask)
 
 
-def read_style_file(file: Gio.File) -> wire.Plane:
+def read_style_file(file: Gio.File) -> tuple[wire.Plane, str | None]:
     """The pixels of any picture that GIMP opens, at most ``STYLE_SIDE_PX`` on the longest side.
 
     Only pixels leave this process, so the engine never opens a file that somebody else made.
 
+    Returns:
+        The pixels, upright; and what the user should know of how they were taken.
+
     Raises:
         WireError: GIMP cannot open it.
     """
+    if not file.query_exists(None):
+        raise pixels.refusal(f"There is no style picture {file.get_parse_name()}: choose another file.")
     try:
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     except GLib.Error as error:
@@ -103,9 +112,21 @@ def read_style_file(file: Gio.File) -> wire.Plane:
     if image is None:
         raise pixels.refusal(f"GIMP cannot open the style picture {file.get_parse_name()}: choose another file.")
     try:
-        return _read_scaled(image)
+        image.policy_rotate(False)  # by its EXIF tag; scripts get it as it lies in the file
+        note = _keep_first(image, file)
+        return _read_scaled(image), note
     finally:
         image.delete()
+
+
+def _keep_first(image: Gimp.Image, file: Gio.File) -> str | None:
+    """Of frames or pages, which GIMP opens as layers, leave the first; a note if there were more."""
+    *others, _first = image.get_layers()
+    if not others or not _SEQUENCES.match(file.read(None).read_bytes(16, None).get_data()):
+        return None
+    for layer in others:
+        image.remove_layer(layer)
+    return f"{pixels.file_name(file)} holds {len(others) + 1} pictures: the first is the style."
 
 
 def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
@@ -132,10 +153,24 @@ def read_over(labels: Gimp.Layer, layer: Gimp.Layer, box: pixels.Box) -> wire.Pl
 
 
 def read_labels(labels: Gimp.Layer, style: Gimp.Layer | None) -> wire.Plane:
-    """The label map of a style: where it lies over the style's layer, if both are of one image, else all of it."""
+    """The label map of a style: where it lies over the style's layer, if both are of one image, else all of it.
+
+    At most ``LABELS_SIDE_PX`` on the longest side: styles may be of any size.
+    """
     if style is None or style.get_image().get_id() != labels.get_image().get_id():
         style = labels
-    return read_over(labels, style, pixels.Box(0, 0, style.get_width(), style.get_height()))
+    longest = max(style.get_width(), style.get_height())
+    if longest <= LABELS_SIDE_PX:
+        return read_over(labels, style, pixels.Box(0, 0, style.get_width(), style.get_height()))
+    scale = LABELS_SIDE_PX / longest
+    _ok, left, top = style.get_offsets()
+    _ok, labels_left, labels_top = labels.get_offsets()
+    width, height = max(1, round(style.get_width() * scale)), max(1, round(style.get_height() * scale))
+    there = pixels.Box(round((left - labels_left) * scale), round((top - labels_top) * scale), width, height)
+    with _scratch(labels.get_image(), labels.get_width(), labels.get_height()) as scratch:
+        copy = _copy_into(scratch, labels)
+        _scale(copy, scale, Gimp.InterpolationType.NONE)  # a label is a color of its own: no mixing
+        return wire.Plane("U8", (height, width, 4), pixels.read(copy, there, pixels.U8.pixels))
 
 
 def _read_scaled(image: Gimp.Image) -> wire.Plane:
@@ -149,8 +184,17 @@ def _read_scaled(image: Gimp.Image) -> wire.Plane:
         raise pixels.refusal("The style picture shows nothing: make one of its layers visible, or choose another one.")
     longest = max(layer.get_width(), layer.get_height())
     if longest > STYLE_SIDE_PX:
-        scale = STYLE_SIDE_PX / longest
-        layer.scale(max(1, round(layer.get_width() * scale)), max(1, round(layer.get_height() * scale)), False)
+        _scale(layer, STYLE_SIDE_PX / longest, Gimp.InterpolationType.CUBIC)
     width, height = layer.get_width(), layer.get_height()
     data = pixels.read(layer, pixels.Box(0, 0, width, height), pixels.U8.pixels)
     return wire.Plane("U8", (height, width, 4), data)
+
+
+def _scale(layer: Gimp.Layer, scale: float, interpolation: Gimp.InterpolationType) -> None:
+    """Scale a layer of our own; the user's tools may be set to another interpolation."""
+    Gimp.context_push()
+    try:
+        Gimp.context_set_interpolation(interpolation)
+        layer.scale(max(1, round(layer.get_width() * scale)), max(1, round(layer.get_height() * scale)), False)
+    finally:
+        Gimp.context_pop()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .frames import MAX_SIDE_PX, Buffer, Plane, WireError, pack_frame, require, unpack_frame
+    from .frames import MAX_PIXELS, Buffer, Plane, WireError, pack_frame, require, unpack_frame
 else:
-    from frames import MAX_SIDE_PX, Buffer, Plane, WireError, pack_frame, require, unpack_frame
+    from frames import MAX_PIXELS, Buffer, Plane, WireError, pack_frame, require, unpack_frame
 
 SEGMENT_REQUEST, SEGMENT_RESULT = "segment request", "segment result"
 EDGES = ("auto", "soft", "hard")
@@ -116,4 +116,4 @@ class SegmentResult:
 
 def _are_pixels(values: tuple[Any, ...], n: int) -> bool:
     """Whether these are n coordinates, as far outside the picture as a picture is large at most."""
-    return len(values) == n and all(type(value) is int and abs(value) <= MAX_SIDE_PX for value in values)
+    return len(values) == n and all(type(value) is int and abs(value) <= MAX_PIXELS for value in values)

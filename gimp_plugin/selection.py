@@ -10,11 +10,12 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, pixels, scratch, wire
+    from . import canvas, checks, launch, pixels, scratch, wire
     from .pixels import Box
     from .watch import Watch
 else:
     import canvas
+    import checks
     import launch
     import pixels
     import scratch
@@ -38,19 +39,27 @@ def declare(procedure: Gimp.Procedure) -> None:
     procedure.add_string_argument(
         "model", "_Model", "What looks for the object: auto, grabcut, sam, sam-vit-l or sam-vit-h", "auto", flags
     )
-    procedure.add_choice_argument(
-        "edge", "_Edge", "How the selection's edge is drawn: soft follows hair and fur", _edges(), "auto", flags
+    procedure.add_string_argument(  # no choice: GIMP would take an unknown word for the default, and say nothing
+        "edge",
+        "_Edge",
+        f"How the selection's edge is drawn: soft follows hair and fur. One of: {', '.join(wire.EDGES)}",
+        "auto",
+        flags,
     )
 
 
-def select_object(image: Gimp.Image, model: str, edge: str) -> None:
+def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> None:
     """Replace the selection by the object in its bounding rectangle, in one undo step.
 
     Everything that can fail comes first: the image is touched only once the mask is here.
 
+    Args:
+        model, edge: None: the usual one.
+
     Raises:
         WireError: with a sentence for the user; the image is unchanged.
     """
+    edge = checks.known("edge", edge or "", [(name, name) for name in wire.EDGES], "auto")
     rough = _bounds(image)
     canvas.start_progress("Neural Style: looking at the picture")
     around = _surroundings(rough, Box(0, 0, image.get_width(), image.get_height()))
@@ -59,7 +68,7 @@ def select_object(image: Gimp.Image, model: str, edge: str) -> None:
     request = wire.SegmentRequest(
         wire.Plane("U8", (around.height, around.width, 4), data),
         box=(left, top, left + rough.width, top + rough.height),
-        model=model,
+        model=model or "auto",
         edge=edge,
     )
     engine = launch.ensure_engine(
@@ -120,10 +129,3 @@ def _select(image: Gimp.Image, around: Box, mask: wire.Plane) -> None:
         image.remove_layer(layer)
     finally:
         image.undo_group_end()
-
-
-def _edges() -> Gimp.Choice:
-    choice = Gimp.Choice.new()
-    for number, name in enumerate(wire.EDGES):
-        choice.add(name, number, name.capitalize(), "")
-    return choice

@@ -151,8 +151,8 @@ class StylizeRequest:
         quality: one of ``QUALITIES``: whether strokes of the style picture are laid, and how carefully.
         options: of the method, by name: words or numbers, at most ``MAX_OPTIONS``.
         size_px: longest side at which the content is computed; None = its own.
-        series: pictures (h, w, 4) that are to look alike, this one among them, at most ``MAX_SERIES``, or their
-            ``samples.sample``; none = it stands alone.
+        series: pictures (h, w, 4) that are to look alike, at most ``MAX_SERIES``, or their ``samples.sample``; the same
+            for each of them. Of more pictures than that some are enough. None = it stands alone.
 
     Raises:
         WireError: a value is out of range or of the wrong shape.

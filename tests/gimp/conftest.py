@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import skip_or_fail
-from tests.gimp import gimps, samples
+from tests.gimp import gimps, oddfiles, samples
 
 HERE = Path(__file__).resolve().parent
 START_TIMEOUT_S = 540
@@ -71,6 +73,44 @@ def environment(folder: Path, python: str = "python3") -> dict[str, str]:
         "IMPASTO_TEST_DIR": str(folder),
         "IMPASTO_ENGINE_COMMAND": f"{python} {HERE / 'fake_engine.py'}",
     }
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the second and the third start of a GIMP in one profile wrote down.
+
+    Args:
+        starts: "2" and "3".
+        odd: the odd files that were opened; those of start 3 are its scenes "file 0", "file 1" and so on.
+    """
+
+    starts: Mapping[str, Played]
+    odd: Sequence[oddfiles.Odd]
+
+
+@pytest.fixture(scope="session")
+def started(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Started:
+    """GIMP's first start asks the plug-in what it can do, all later ones read that from a file: as users know it."""
+    folder = tmp_path_factory.mktemp(f"starts-{gimp.version}")
+    samples.write_samples(folder)
+    (folder / "display_p3.icc").write_bytes(oddfiles.profile(2.2, "p3"))
+    Image.new("1", (16384, 11000)).save(folder / "huge.png")
+    odd = oddfiles.write(folder / "odd")
+    (folder / "odd.json").write_text(json.dumps([os.fsdecode(file.name) for file in odd]))
+    gimps.make_profile(folder / "profile", gimp.version)
+    (folder / "state").mkdir(mode=0o700)
+    known = environment(folder, "python3" if gimp.prefix else sys.executable)
+    (folder / "nothing.py").write_text("")
+    gimp.run_script(folder / "nothing.py", known, START_TIMEOUT_S)
+    starts = {}
+    for start in ("2", "3"):
+        script = HERE / "inside" / "starts.py"
+        done = gimp.run_script(script, known | {"IMPASTO_TEST_START": start}, START_TIMEOUT_S)
+        log, report = done.stdout + done.stderr, folder / f"report-{start}.json"
+        (folder / f"gimp-{start}.log").write_text(log)
+        assert report.exists(), f"GIMP {gimp.version} played nothing in start {start}:\n{log[-4000:]}"
+        starts[start] = Played(json.loads(report.read_text("utf-8")), folder, log)
+    return Started(starts, odd)
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,7 @@ class FakeEngine(ThreadingHTTPServer):
             "style": request.styles[0].name,
             "preset": request.styles[0].preset,
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
+            "style_sight": request.styles[0].picture and sight_of(request.styles[0].picture),
             "composite": request.composite,
             "settings": {name: getattr(request, name) for name in SETTINGS},
             "n_series": len(request.series),

@@ -174,6 +174,14 @@ class User:
         """How the engine behaves; see fake_engine.py."""
         (self._state / "mode").write_text(mode)
 
+    def remember_style_layer(self) -> None:
+        """As if the last run had taken its style from a layer of an image that is not shown."""
+        self._script("remember_style_layer")
+
+    def forget_style_layer(self) -> None:
+        """That image is closed."""
+        self._script("forget_style_layer", self._image)
+
     def _script(self, name: str, *arguments: str | int) -> Any:
         call = f"{name}({', '.join(map(repr, arguments))})"
         return self.desktop.script(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from engine.series import sample as sample_in_engine
 from gimp_plugin.frames import Plane
-from gimp_plugin.samples import sample
+from gimp_plugin.samples import sample, series_of
 from server.convert import picture_of
 
 SIZES = [(300, 900), (801, 1000), (256, 769), (255, 2000), (768, 768), (3, 5)]
@@ -30,3 +31,13 @@ def test_the_engine_keeps_the_same_of_a_sample_as_of_the_picture(size: tuple[int
 def test_a_large_picture_is_sent_in_a_small_part() -> None:
     plane = Plane("U8", (3000, 4000, 4), bytes(48_000_000))
     assert len(sample(plane).data) == 768 * 768 * 4
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 17, 40, 300])
+def test_of_many_pictures_some_stand_for_all(n: int) -> None:
+    planes = [Plane("U8", (1, 1, 4), number.to_bytes(4)) for number in range(n)]
+    chosen = [int.from_bytes(plane.data) for plane in series_of(planes)]
+    assert len(chosen) == min(n, 16) == len(set(chosen))
+    assert chosen == sorted(chosen) and chosen[0] == 0 and chosen[-1] == n - 1
+    steps = [b - a for a, b in itertools.pairwise(chosen)]
+    assert max(steps, default=0) - min(steps, default=0) <= 1

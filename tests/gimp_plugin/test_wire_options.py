@@ -53,7 +53,28 @@ def test_what_a_user_writes_becomes_options() -> None:
     assert dialog_options.read("") == {}
 
 
-@pytest.mark.parametrize("text", ["moments", "=3", "iterations=", "a=1, b"])
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("detail=0,7", {"detail": "0.7"}),
+        ("detail=0,7, levels=3", {"detail": "0.7", "levels": "3"}),
+        ("a=1,5,b=2,25,c=x", {"a": "1.5", "b": "2.25", "c": "x"}),
+        ("detail = -0,7 ; levels=3;", {"detail": "-0.7", "levels": "3"}),
+        ("tolerance=1,5e-3", {"tolerance": "1.5e-3"}),
+        ("a=1,b=2", {"a": "1", "b": "2"}),
+        ("detail=0.7", {"detail": "0.7"}),
+    ],
+)
+def test_a_decimal_comma_and_semicolons_are_understood(text: str, options: dict[str, str]) -> None:
+    assert dialog_options.read(text) == options
+
+
+def test_no_text_at_all_means_no_options() -> None:
+    """GIMP loses an empty default between its first start and its second."""
+    assert dialog_options.read(None) == {}
+
+
+@pytest.mark.parametrize("text", ["a=1,2,3", "moments", "=3", "iterations=", "a=1, b"])
 def test_what_is_no_option_is_refused_in_the_users_words(text: str) -> None:
     with pytest.raises(WireError, match="name=value"):
         dialog_options.read(text)

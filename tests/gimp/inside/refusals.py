@@ -27,13 +27,6 @@ def selection_elsewhere() -> Setting:
     return image, [layer], {}
 
 
-def locked_layer() -> Setting:
-    image = stage.load("chelsea.jpg")
-    (layer,) = image.get_layers()
-    layer.set_lock_content(True)
-    return image, [layer], {"selection_only": False}
-
-
 def locked_group() -> Setting:
     image = stage.load("chelsea.jpg")
     (background,) = image.get_layers()
@@ -64,13 +57,6 @@ def layer_mask() -> Setting:
     return image, [layer.get_mask()], {"selection_only": False}
 
 
-def many_layers() -> Setting:
-    image = stage.load("chelsea.jpg")
-    for _ in range(16):
-        image.insert_layer(Gimp.Layer.new_from_drawable(image.get_layers()[0], image), None, 0)
-    return image, image.get_layers(), {"selection_only": False}
-
-
 def floating() -> Setting:
     image = stage.load("chelsea.jpg")
     (layer,) = image.get_layers()
@@ -85,13 +71,6 @@ def empty_group() -> Setting:
     group = Gimp.GroupLayer.new(image, "Nothing in it")
     image.insert_layer(group, None, 0)
     return image, [group], {"selection_only": False}
-
-
-def too_large() -> Setting:
-    image = Gimp.Image.new(9000, 20, Gimp.ImageBaseType.RGB)
-    layer = Gimp.Layer.new(image, "long", 9000, 20, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
-    image.insert_layer(layer, None, 0)
-    return image, [layer], {"selection_only": False}
 
 
 def no_style_layer() -> Setting:
@@ -190,15 +169,12 @@ def try_again() -> Facts:
 PICTURES = (
     nothing_selected,
     selection_elsewhere,
-    locked_layer,
     locked_group,
     indexed,
     channel,
     layer_mask,
-    many_layers,
     floating,
     empty_group,
-    too_large,
     no_style_layer,
     tiny_brush,
     no_label_map,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from gi.repository import Gimp
 from inside import stage
 from inside.stage import Facts
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # where ``gimp_plugin`` is
+from gimp_plugin import arguments, lastlayers
 
 
 def start_afresh() -> int:
@@ -29,6 +35,22 @@ def look(number: int) -> Facts:
     facts = stage.state_of(image)
     names = [layer.get_name() for layer in image.get_layers()]
     return facts | {"names": names, "processes": stage.plugin_processes()}
+
+
+def remember_style_layer() -> None:
+    """As if the last run had taken its style from a layer of another image."""
+    (layer,) = stage.load("chelsea.jpg").get_layers()
+    layer.set_name("Cat")
+    config = Gimp.get_pdb().lookup_procedure("impasto-stylize").create_config()
+    config.set_property("style-layer", layer)
+    lastlayers.keep(arguments.read(config))
+
+
+def forget_style_layer(number: int) -> None:
+    """Close every image but one."""
+    for image in Gimp.get_images():
+        if image.get_id() != number:
+            image.delete()
 
 
 def dump_visible(number: int, name: str) -> None:
