@@ -30,23 +30,29 @@ def find_anywhere(reference: dict[str, Any], image: Gimp.Image) -> Gimp.Layer | 
     return find_in(image, reference)
 
 
-def find_in(image: Gimp.Image, reference: dict[str, Any], likely: Gimp.Layer | None = None) -> Gimp.Layer | None:
+def find_in(
+    image: Gimp.Image,
+    reference: dict[str, Any],
+    likely: Gimp.Layer | None = None,
+    other: Gimp.Layer | None = None,
+) -> Gimp.Layer | None:
     """The layer of an image that a reference means; None: it is gone.
 
-    A tattoo alone is no proof: in a copy of the image all have others. So the name must agree, or the place, or the
-    size.
+    A tattoo alone is no proof: in a copy of the image all have others. So the name must agree, or at least the size.
 
     Args:
         likely: where it should be; taken if the name agrees.
+        other: a layer that it is not.
     """
     name, size, tattoo = (reference.get(part) for part in ("name", "size", "tattoo"))
     marked = image.get_layer_by_tattoo(tattoo) if isinstance(tattoo, int) and tattoo > 0 else None
-    if marked is not None:
-        is_same_size = [marked.get_width(), marked.get_height()] == size
-        is_there = likely is not None and likely.get_id() == marked.get_id()
-        if marked.get_name() == name or is_same_size or is_there:
-            return marked
+    if marked is not None and other is not None and marked.get_id() == other.get_id():
+        marked = None
+    if marked is not None and marked.get_name() == name:
+        return marked
     if likely is not None and likely.get_name() == name:
         return likely
+    if marked is not None and [marked.get_width(), marked.get_height()] == size:
+        return marked
     named = image.get_layer_by_name(name) if isinstance(name, str) else None
     return named if named is not None and [named.get_width(), named.get_height()] == size else None

@@ -169,7 +169,7 @@ def _source(image: Gimp.Image, layer: Gimp.Layer, reference: Any) -> Gimp.Layer 
     below = _below(image, layer)
     if not isinstance(reference, dict):
         return below
-    found = references.find_in(image, reference, below)
+    found = references.find_in(image, reference, below, layer)
     return None if found is None or found.get_id() == layer.get_id() else found
 
 
