@@ -38,8 +38,7 @@ def find_in(
 ) -> Gimp.Layer | None:
     """The layer of an image that a reference means; None: it is gone.
 
-    A tattoo alone is no proof: in a copy of the image all have others. So the name must agree, or the place, or the
-    size.
+    A tattoo alone is no proof: in a copy of the image all have others. So the name must agree, or at least the size.
 
     Args:
         likely: where it should be; taken if the name agrees.

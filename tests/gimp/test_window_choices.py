@@ -184,9 +184,9 @@ def test_a_run_that_is_killed_loses_no_choice(user: User) -> None:
     ]
     user.desktop.run(["kill", "-9", *pids])  # as GIMP's own Cancel does
     user.desktop.wait_for("the end of the run", lambda: not user.processes())
-    user.desktop.wait_for("GIMP's word on it", lambda: user.desktop.windows(MESSAGE) or True)
-    for message in user.desktop.windows(MESSAGE):
-        user.desktop.run(["xdotool", "windowactivate", "--sync", message, "key", "Escape"])
+    user.desktop.find_window(MESSAGE)  # GIMP says that it crashed
+    user.desktop.press("Escape")
+    user.desktop.wait_until_gone(MESSAGE)
     user.set_engine("negative")
     user.choose_filter()
     user.confirm()
@@ -197,9 +197,17 @@ def test_a_run_that_is_killed_loses_no_choice(user: User) -> None:
 def test_what_the_engine_did_otherwise_is_told_in_one_message(user: User) -> None:
     user.set_engine("notes")
     paint(user, "100")
-    text = user.read_message()
-    assert "Painted fast: a preset is only a code.\nHeld back to 80%." in text
-    assert not user.desktop.windows(MESSAGE)
+    user.desktop.find_window(MESSAGE)
+
+    def mark_next() -> str:  # a heading, then the notes
+        user.desktop.press("Tab")
+        text = user.desktop.run(["python3", "-c", READ_MARKED])
+        return text if "Held back" in text else ""
+
+    text = user.desktop.wait_for("the notes", mark_next)
+    assert text.strip() == "Painted fast: a preset is only a code.\nHeld back to 80%."
+    user.desktop.press("Escape")
+    user.desktop.wait_until_gone(MESSAGE)
     user.wait_for_layers(2)
 
 

@@ -151,9 +151,7 @@ def _worst(source: Gimp.Layer, painted: Gimp.Layer, job: Facts) -> int:
     expected = before.translate(negative)
     if is_whole:
         return max(abs(a - b) for a, b in zip(expected, after, strict=True))
-    choices = zip(before, expected, after, strict=True)
-    n_painted = sum(1 for _b, e, a in choices if a == e)
-    assert n_painted > 0.2 * len(after), "hardly anything is painted"
+    assert sum(a == e for e, a in zip(expected, after, strict=True)) > 0.2 * len(after), "hardly anything is painted"
     return max(min(abs(a - e), abs(a - b)) for b, e, a in zip(before, expected, after, strict=True))
 
 
