@@ -109,7 +109,8 @@ def _read(
     Raises:
         WireError: one cannot be read, or the selection misses all of them.
     """
-    read, notes = [], []
+    read: list[tuple[Gimp.Layer, repaint.Painting | None, canvas.Reading]] = []
+    notes = []
     for layer, painting in targets:
         if painting is not None:
             read.append((layer, painting, repaint.read(image, layer, painting)))
