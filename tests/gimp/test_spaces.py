@@ -23,6 +23,11 @@ def test_strength_0_returns_the_source_to_the_bit(started: Started, kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_painting_that_is_changed_to_strength_0_is_the_source_to_the_bit(started: Started, kind: str) -> None:
+    assert started.starts["3"].facts(kind)["is_kept_when_changed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_outside_the_selection_no_bit_changes(started: Started, kind: str) -> None:
     facts = started.starts["3"].facts(kind)
     assert facts["is_painted_inside"] and facts["is_kept_outside"]

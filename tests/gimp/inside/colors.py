@@ -38,7 +38,9 @@ def keep(space: str, depth: str) -> Facts:
     before = stage.pixels(layer)
     kept, facts = stage.run_filter(image, [layer], selection_only=False, strength=0.0)
     facts["is_kept"] = kept is not None and stage.pixels(kept) == before
-    image.remove_layer(kept)
+    changed, _run = stage.run_filter(image, [kept], selection_only=False, strength=0.0, change_painting=True)
+    facts["is_kept_when_changed"] = changed is not None and stage.pixels(changed) == before
+    image.remove_layer(changed)
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, SIDE, SIDE // 2)
     painted, _run = stage.run_filter(image, [layer])
     after = without_alpha(image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE))
