@@ -43,11 +43,21 @@ def keep(space: str, depth: str) -> Facts:
     image.remove_layer(changed)
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, SIDE, SIDE // 2)
     painted, _run = stage.run_filter(image, [layer])
-    after = without_alpha(image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE))
+    colors = in_floats(layer)
+    merged = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+    after = without_alpha(merged)
     half = len(before) // 2
     facts["is_kept_outside"] = painted is not None and after[half:] == before[half:]
+    below = zip(colors[len(colors) // 2 :], in_floats(merged)[len(colors) // 2 :], strict=True)
+    facts["worst_outside"] = max(abs(a - b) for a, b in below)
     facts["is_painted_inside"] = after[:half] != before[:half]
     return facts
+
+
+def in_floats(layer: Gimp.Layer) -> array:
+    """Its pixels in its own space, encoded as it encodes them."""
+    own = Babl.get_name(Babl.format_with_space("R'G'B' float", Babl.format_get_space(layer.get_format())))
+    return array("f", stage.pixels(layer, own))
 
 
 def without_alpha(layer: Gimp.Layer) -> bytes:
@@ -83,8 +93,7 @@ def saturated(precision: Gimp.Precision, profile: Gimp.ColorProfile | None) -> t
     image.insert_layer(layer, None, 0)
     corners = [float(bit) for number in range(8) for bit in f"{number:03b}"] + [0.0, 1.0, 1 / 255]
     values = array("f", corners + [i * GOLDEN % 1 for i in range(SIDE * SIDE * 3 - len(corners))])
-    space = Babl.format_get_space(layer.get_format())
-    own = Babl.get_name(Babl.format_with_space("R'G'B' float", space))
+    own = Babl.get_name(Babl.format_with_space("R'G'B' float", Babl.format_get_space(layer.get_format())))
     buffer = layer.get_buffer()
     buffer.set(Gegl.Rectangle.new(0, 0, SIDE, SIDE), own, values.tobytes())
     buffer.flush()
