@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from engine import semantics
+from engine import methods, semantics
 from engine.clock import Clock
 from engine.methods import Job
 from engine.methods.anystyle import STYLE_SIZE_PX
@@ -24,18 +24,21 @@ def own_smoothing(job: Job) -> float:
 
 
 def is_refined(job: Job) -> bool:
-    """Whether strokes are laid: not by another method than the any-style network, nor of a code without a picture."""
-    is_wanted = job.settings.quality != "fast" and job.settings.method == "anystyle"
+    """Whether strokes are laid: not over every method's painting, and not of a code without a picture."""
+    is_wanted = job.settings.quality != "fast" and "quality" in methods.get(job.settings.method).takes
     return is_wanted and all(style.picture is not None for style in job.styles)
 
 
-def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box) -> dict[str, Any]:
-    """The account that goes with a result."""
+def report(
+    job: Job, settings: Settings, clock: Clock, picture: Picture, box: Box, is_chosen: bool = False
+) -> dict[str, Any]:
+    """The account that goes with a result; ``is_chosen``: we chose its strength."""
     height, width = job.content.size
     return {
         "method": settings.method,
         "device": str(job.device),
         "strength": settings.strength,
+        "strength_chosen": is_chosen,
         "color": settings.color,
         "photoreal": settings.photoreal,
         "blend": settings.blend,
@@ -45,8 +48,14 @@ def report(job: Job, settings: Settings, clock: Clock, picture: Picture, box: Bo
         "size": [width, height],
         "seconds": {name: round(value, 4) for name, value in clock.seconds.items()},
         "peak_bytes": torch.cuda.max_memory_allocated(job.device) if job.device.type == "cuda" else 0,
-        "notes": notes_on(job, settings, picture, box),
+        "notes": [*held_back(settings.strength, is_chosen), *notes_on(job, settings, picture, box)],
     }
+
+
+def held_back(strength: float, is_chosen: bool) -> list[str]:
+    """That the picture would be lost at full strength, where that is so."""
+    is_less = is_chosen and round(strength, 2) < 1
+    return [f"held back to a strength of {strength:.0%}: at 100% the picture would be lost"] if is_less else []
 
 
 def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[str]:
@@ -57,7 +66,7 @@ def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[s
         notes.append(f"computed at {width} x {height} pixels")
     if (settings.style_size_px or STYLE_SIZE_PX) < STYLE_SIZE_PX and all(style.picture is None for style in job.styles):
         notes.append(f"a preset's brush is no finer than at a style size of {STYLE_SIZE_PX}")
-    if settings.quality != "fast" and settings.method != "anystyle":
+    if settings.quality != "fast" and "quality" not in methods.get(settings.method).takes:
         notes.append("the quality is of the method anystyle; this one has settings of its own")
     elif settings.quality != "fast" and not is_refined(job):
         notes.append("strokes are laid from a style picture: a preset, which is only a code, is painted fast")
@@ -67,5 +76,6 @@ def notes_on(job: Job, settings: Settings, picture: Picture, box: Box) -> list[s
         notes.append(semantics.describe(job.regions))
     if own_smoothing(job) > 0 or settings.photoreal > 0:
         smoothed = job.content.size if own_smoothing(job) > 0 else box[2:]
-        notes.append(describe_way(choose_way(smoothed), smoothed))
+        way = choose_way(smoothed)
+        notes += [describe_way(way, smoothed)] if way != "exact" else []  # exactly is what everybody expects
     return notes

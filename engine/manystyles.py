@@ -63,6 +63,15 @@ def _shipped() -> ManyStyles:
     return of_state(weights.load_shipped("msgnet"), "msgnet")
 
 
+@cache
+def shipped_styles() -> tuple[str, ...]:
+    """The presets that the network that ships was trained in; read from the file's header, without its weights."""
+    if not weights.is_here("msgnet"):
+        return ()
+    keys = weights.names_in("msgnet")
+    return tuple(sorted({key.split(".")[1] for key in keys if key.startswith("styles.")}))
+
+
 @lru_cache(maxsize=2)
 def _of_file(path: Path, _stamp: object) -> ManyStyles:
     return of_state(read_file(path), path.name)

@@ -189,7 +189,7 @@ def _stylize(order: Order) -> Stylized:
         place = Place(work, small, box, content_range)
         picture, edge = _finish(kept, place, replace(order, settings=settings), job, clock)
     order.on_progress(1.0, "Done")
-    account = report(job, settings, clock, picture, box) | {"reused": is_reused, "strength_chosen": is_chosen}
+    account = report(job, settings, clock, picture, box, is_chosen) | {"reused": is_reused}
     account["notes"] += [note for note in (note_on(settings.device), need.note) if note is not None]
     return Stylized(picture, account | {"needed_bytes": need.n_bytes}, None if edge is order.mask else edge)
 
@@ -227,7 +227,7 @@ def untouched(order: Order, options: Mapping[str, Value], clock: Clock) -> Styli
     content, settings = order.content, order.settings
     picture = replace(content, rgb=content.rgb.clone())
     job = Job(content, order.styles, settings, device=choose_device(settings.device), options=options)
-    account = report(job, settings, clock, picture, (0, 0, *content.size)) | {"reused": False, "strength_chosen": False}
+    account = report(job, settings, clock, picture, (0, 0, *content.size)) | {"reused": False}
     notes = ["strength 0 leaves the picture as it is", note_on(settings.device)]
     return Stylized(picture, account | {"notes": [note for note in notes if note is not None], "needed_bytes": 0})
 

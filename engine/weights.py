@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
@@ -73,6 +73,20 @@ def load_shipped(name: str) -> dict[str, Tensor]:
         return unpacked(load(data))
     except SafetensorError as error:
         raise WeightsError(f"The weights {entry.file} are not safetensors: run install.py again.") from error
+
+
+def names_in(name: str) -> list[str]:
+    """The names of the tensors in shipped weights, as its header tells them.
+
+    Raises:
+        WeightsError: damaged.
+    """
+    file = FOLDER / manifest()[name].file
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            return list(tensors.keys())
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"The weights {file.name} are damaged: run install.py again.") from error
 
 
 def fill(network: nn.Module, name: str) -> None:

@@ -93,6 +93,7 @@ class Choices:
         region_map: a layer of the image, on which each region is painted in a flat color.
         style_region_map: the same of the style.
         style_size_px: 0 = the method's own.
+        change_painting: where the given layer is a painting of ours, make it again.
     """
 
     source: str
@@ -117,6 +118,7 @@ class Choices:
     style_size_px: int
     seed: int
     device: str
+    change_painting: bool = False
 
     @property
     def chosen_source(self) -> str:
@@ -178,6 +180,7 @@ def read(config: Gimp.ProcedureConfig) -> Choices:
         style_size_px=get("style-size"),
         seed=get("seed"),
         device=text("device"),
+        change_painting=get("change-painting"),
     )
 
 

@@ -179,7 +179,7 @@ def insert_layer(
             box = Box(reading.box.x + part.x, reading.box.y + part.y, part.width, part.height)
             pixels.write(layer, box, reading.depth.pixels, part.data)
         _make_plain(layer, image, name)
-        layer.attach_parasite(Gimp.Parasite.new(SETTINGS_PARASITE, _PARASITE_FLAGS, json.dumps(settings).encode()))
+        attach_settings(layer, settings)
         _replace_mask(layer, source, reading)
         image.undo_group_start()
         try:
@@ -192,6 +192,11 @@ def insert_layer(
     if not is_inserted:
         raise wire.WireError("failed", "GIMP did not take the new layer: unlock the layer group, then try again.")
     return layer
+
+
+def attach_settings(layer: Gimp.Layer, settings: dict[str, Any]) -> None:
+    """Keep JSON values in a layer: they tell how it was made."""
+    layer.attach_parasite(Gimp.Parasite.new(SETTINGS_PARASITE, _PARASITE_FLAGS, json.dumps(settings).encode()))
 
 
 def start_progress(message: str) -> None:

@@ -16,7 +16,7 @@ else:
 
 MAX_LISTED = 8  # names in one sentence
 MAX_QUOTED = 60  # characters
-LIKENESS = 0.5  # above which a name counts as near: about every second letter
+LIKENESS, LIKENESS_OF_FEW = 0.5, 0.7  # above which a name counts as near; few names are listed anyway
 
 
 def known(argument: str, written: str, names: Sequence[tuple[str, str]], usual: str) -> str:
@@ -34,13 +34,11 @@ def known(argument: str, written: str, names: Sequence[tuple[str, str]], usual: 
     if any(written == name for name, _title in names):
         return written
     found = _nearest(written, names)
-    if found:
-        hint = f"did you mean {_listed(found)}?"
-        raise _refusal(f"There is no {argument} {_quoted(written)}: {hint} Change it, then run it again.")
+    meant = f"did you mean {_listed(found)}? It" if found else "it"
     if len(names) <= MAX_LISTED:
-        hint = f"it is one of {', '.join(name for name, _title in names)}"
+        hint = f"{meant} is one of {', '.join(name for name, _title in names)}"
     else:
-        hint = "see the names under impasto-stylize in Help > Procedure Browser"
+        hint = f"{meant} is one of the names under impasto-stylize in Help > Procedure Browser"
     raise _refusal(f"There is no {argument} {_quoted(written)}: {hint}.")
 
 
@@ -60,7 +58,8 @@ def _nearest(written: str, names: Sequence[tuple[str, str]]) -> list[str]:
     for name, title in names:
         for part in (title, title.partition(",")[0]):
             spellings.setdefault(part.lower(), name)
-    near = difflib.get_close_matches(written[:MAX_QUOTED].lower(), spellings, n=6, cutoff=LIKENESS)
+    likeness = LIKENESS_OF_FEW if len(names) <= MAX_LISTED else LIKENESS
+    near = difflib.get_close_matches(written[:MAX_QUOTED].lower(), spellings, n=6, cutoff=likeness)
     return list(dict.fromkeys(spellings[spelling] for spelling in near))[:3]
 
 

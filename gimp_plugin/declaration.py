@@ -23,7 +23,7 @@ else:
 
 FORM = "impasto-stylize-form"  # of the dialog; GIMP keeps what its "Save settings" saves under this name
 LAYERS = ("style-layer", "region-map", "style-region-map")
-SWITCHES = ("auto-strength", "selection-only", "consistent")
+SWITCHES = ("auto-strength", "selection-only", "consistent", "change-painting")
 WIDE = 10**9  # far beyond every range
 _FLAGS = GObject.ParamFlags.READWRITE
 
@@ -56,8 +56,8 @@ class Shape:
         low, high = RANGES[name] if self._is_form else (-(2**31), 2**31 - 1)
         self._procedure.add_int_argument(name, label, self._ranged(name, blurb), int(low), int(high), 0, _FLAGS)
 
-    def switch(self, name: str, label: str, blurb: str) -> None:
-        self._procedure.add_boolean_argument(name, label, blurb, True, _FLAGS)
+    def switch(self, name: str, label: str, blurb: str, usual: bool = True) -> None:
+        self._procedure.add_boolean_argument(name, label, blurb, usual, _FLAGS)
 
     def layer(self, name: str, label: str, blurb: str) -> None:
         self._procedure.add_layer_argument(name, label, blurb, True, _FLAGS)
@@ -82,6 +82,13 @@ def declare(procedure: Gimp.Procedure, catalog: Catalog, is_form: bool = False) 
     _declare_painting(shape, catalog)
     _declare_area(shape)
     _declare_regions(shape)
+    shape.switch(
+        "change-painting",
+        "Change a painting instead of painting o_ver it",
+        "Where the given layer is one that this filter made: paint the layer that it was made from again, with the "
+        "settings given now, and replace it; its mask and place stay. Other layers are painted as usual",
+        False,
+    )
     if not is_form:
         procedure.add_layer_return_value("layer", "Layer", "The new layer, above the one that was read", False, _FLAGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -9,13 +10,23 @@ import gi
 gi.require_version("Gimp", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402
+from gi.repository import Gimp, GimpUi, GLib, Gtk  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import arguments
+    from . import advice, arguments, canvas
+    from .fit import Fit
+    from .notice import Notice
+    from .scene import Scene
 else:
+    import advice
     import arguments
+    import canvas
+    from fit import Fit
+    from notice import Notice
+    from scene import Scene
 
+Update = Callable[[], None]
+"""Brings a part of the dialog up to date with the choices."""
 # The pages of the style chooser: value of style-source -> (title, the argument that it shows).
 PAGES = {
     "preset": ("Famous painting", "style-preset"),
@@ -29,30 +40,46 @@ GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
 
 
 def ask(
-    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, has_selection: bool, is_gray: bool
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, scene: Scene, error: str = ""
 ) -> arguments.Choices | None:
-    """Show the dialog with the last values.
+    """Show the dialog with the values that the config has.
 
     Args:
-        has_selection: without one "Only the selection" is off and grey for this run, but kept for the next.
-        is_gray: the image cannot show colors; the dialog says so.
+        scene: without a selection "Only the selection" is off and grey for this run, but kept for the next. If the
+            image cannot show colors, the dialog says so.
+        error: of the last try, shown until the user changes something.
 
     Returns:
         What the user chose; None if the dialog was cancelled.
     """
     GimpUi.init("impasto")
+    has_selection = canvas.has_selection(scene.image)
     wanted_selection_only = config.get_property("selection-only")
     if not has_selection:
         config.set_property("selection-only", False)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
-    _fill(dialog)
-    for widget in (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox)):
-        config.bind_property("selection-only", widget, "sensitive", GObject.BindingFlags.SYNC_CREATE)
-    _add_style_switch(dialog, config)
-    _show_maps_when_wanted(dialog, config)
-    _explain(dialog, has_selection, is_gray)
+    notice = Notice(error)
+    dialog.get_content_area().pack_end(notice.row, False, False, 0)
+    fit = Fit(dialog, _fill(dialog))
+    _add_target(dialog, config, scene)
+    _explain(dialog, has_selection, canvas.is_gray(scene.image))
     _arrange(dialog)
+    updates = (
+        _add_style_switch(dialog, config),
+        _show_maps_when_wanted(dialog, config),
+        _keep_area_apart(dialog, config, scene, has_selection),
+        _advise(dialog, config, scene, notice),
+        fit.soon,
+    )
+
+    def update(*_: Any) -> None:
+        for one in updates:
+            one()
+
+    update()
+    handler = config.connect("notify", update)
     is_confirmed = dialog.run()
+    config.disconnect(handler)  # the config outlives this dialog
     choices = arguments.read(config)
     dialog.destroy()
     while Gtk.events_pending():  # the window goes away now, not when the picture is painted
@@ -62,8 +89,12 @@ def ask(
     return choices if is_confirmed else None
 
 
-def _fill(dialog: GimpUi.ProcedureDialog) -> None:
-    """Three groups in the order in which people think: which style, what look, where."""
+def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
+    """Three groups in the order in which people think: which style, what look, where.
+
+    Returns:
+        What holds them all, and scrolls.
+    """
     for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality", "regions"):
         dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
     for name in ("strength", "photoreal"):
@@ -74,10 +105,13 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> None:
     dialog.fill_box("more-box", [*REGION_ARGUMENTS, "method", "options", "color-map", "seed", "device"])
     for group, title in GROUPS.items():
         dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
-        dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box")
+        dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box").set_margin_bottom(SPACING_PX)
     dialog.get_label("more-title", "_More", False, True)
     dialog.fill_expander("more-expander", "more-title", False, "more-box")
-    dialog.fill([*(f"{group}-frame" for group in GROUPS), "more-expander"])
+    dialog.fill_box("all-box", [*(f"{group}-frame" for group in GROUPS), "more-expander"])
+    scroller = dialog.fill_scrolled_window("scroller", "all-box")
+    dialog.fill(["scroller"])
+    return scroller
 
 
 def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
@@ -96,11 +130,9 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
     more = dialog.get_widget("regions", Gtk.Widget).get_parent()
     more.set_margin_start(INDENT_PX)
     more.set_margin_top(SPACING_PX)
-    for frame in dialog.get_content_area().get_children()[: len(GROUPS)]:
-        frame.set_margin_bottom(SPACING_PX)
-    # GIMP draws it bold, as if it were the title of its group.
-    check = dialog.get_widget("selection-only", Gtk.Widget).get_child()
-    check.set_markup_with_mnemonic(f'<span weight="normal">{check.get_label()}</span>')
+    for name in ("selection-only", "auto-strength", "consistent"):  # GIMP draws them bold, as if they were titles
+        check = dialog.get_widget(name, Gtk.Widget).get_child()
+        check.set_markup_with_mnemonic(f'<span weight="normal">{check.get_label()}</span>')
     help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
     if help_button is not None:
         help_button.hide()  # GIMP looks into its own manual, which knows nothing of us
@@ -116,7 +148,7 @@ def _show_percent(entry: GimpUi.ScaleEntry) -> None:
     entry.set_digits(0)
 
 
-def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Update:
     """Buttons that choose where the style comes from; only the chosen one's argument is shown."""
     box = dialog.get_widget("style-preset", Gtk.ComboBox).get_parent()
     switch = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, homogeneous=True, margin_bottom=SPACING_PX)
@@ -132,32 +164,26 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
     box.pack_start(switch, False, False, 0)
     box.reorder_child(switch, 0)
 
-    def update(*_: Any) -> None:
-        choices = arguments.read(config)
-        chosen = choices.chosen_source
+    def update() -> None:
+        chosen = arguments.read(config).chosen_source
         buttons[chosen].set_active(True)
         for source, button in buttons.items():  # many themes hardly tell a pressed button from others
             title = GLib.markup_escape_text(PAGES[source][0])
             button.get_child().set_markup(f"<b>{title}</b>" if source == chosen else title)
         for source, (_title, argument) in PAGES.items():
             dialog.get_widget(argument, Gtk.ComboBox).set_visible(source == chosen)
-        is_complete = {"preset": True, "file": choices.file is not None, "layer": choices.layer is not None}[chosen]
-        dialog.set_response_sensitive(Gtk.ResponseType.OK, is_complete)
 
-    for name in ("style-source", "style-file", "style-layer"):
-        config.connect(f"notify::{name}", update)
-    update()
+    return update
 
 
-def _show_maps_when_wanted(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+def _show_maps_when_wanted(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Update:
     """The layers of label maps are asked for only where they are to be used."""
 
-    def update(*_: Any) -> None:
+    def update() -> None:
         for name in REGION_ARGUMENTS[1:]:
             dialog.get_widget(name, Gtk.Widget).set_visible(config.get_property("regions") == "layers")
 
-    config.connect("notify::regions", update)
-    update()
+    return update
 
 
 def _choose_source(button: Gtk.RadioButton, config: Gimp.ProcedureConfig, source: str) -> None:
@@ -165,22 +191,85 @@ def _choose_source(button: Gtk.RadioButton, config: Gimp.ProcedureConfig, source
         config.set_property("style-source", source)
 
 
+def _add_target(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> None:
+    """On a layer that we painted: whether it is to be changed or painted over."""
+    if not scene.paintings:
+        return
+    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX, margin_bottom=2 * SPACING_PX)
+    reason = next((painting.problem for painting in scene.paintings if painting.problem), "")
+    if reason:
+        _pack_text(box, f"{reason} It is painted over.")
+    else:
+        names = dict.fromkeys(p.source.get_name() for p in scene.paintings if p.source is not None)
+        quoted = ", ".join(f'"{name}"' for name in names)
+        _pack_text(box, f"This layer is a painting, made from {quoted}.")
+        change = Gtk.RadioButton.new_with_mnemonic_from_widget(None, "C_hange this painting")
+        over = Gtk.RadioButton.new_with_mnemonic_from_widget(change, "Paint o_ver it")
+        (change if config.get_property("change-painting") else over).set_active(True)
+        change.connect("toggled", lambda button: config.set_property("change-painting", button.get_active()))
+        for button in (change, over):
+            box.pack_start(button, False, False, 0)
+    box.show_all()
+    groups = dialog.get_widget("selection-only", Gtk.CheckButton).get_ancestor(Gtk.Viewport).get_child()
+    groups.pack_start(box, False, False, 0)
+    groups.reorder_child(box, 0)
+
+
+def _pack_text(box: Gtk.Box, text: str) -> None:
+    box.pack_start(Gtk.Label(label=text, xalign=0.0, wrap=True, max_width_chars=60), False, False, 0)
+
+
+def _keep_area_apart(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, has_selection: bool
+) -> Update:
+    """Where the painting goes is not asked where its mask says it; its edge only if there is a mask to make."""
+    check = dialog.get_widget("selection-only", Gtk.CheckButton)
+    edge = (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox))
+    kept = _add_hint(check, "The painting keeps its mask: what is selected now does not count.")
+    dialog.get_widget("consistent", Gtk.Widget).set_visible(len(scene.layers) > 1)
+
+    def update() -> None:
+        is_change = config.get_property("change-painting")
+        check.set_sensitive(has_selection and not is_change)
+        for widget in edge:
+            widget.set_sensitive(config.get_property("selection-only"))
+            widget.set_visible(not is_change)
+        kept.set_visible(is_change)
+
+    return update
+
+
+def _advise(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, notice: Notice) -> Update:
+    """Say what cannot work while it is chosen, and let OK wait for it."""
+
+    def update() -> None:
+        said = advice.advise(scene.plan(arguments.read(config)), scene.catalog)
+        notice.show(said)
+        dialog.set_response_sensitive(Gtk.ResponseType.OK, not said.is_refused)
+
+    return update
+
+
 def _explain(dialog: GimpUi.ProcedureDialog, has_selection: bool, is_gray: bool) -> None:
     """Say what would surprise: that nothing is selected, that a gray image stays gray."""
     if not has_selection:
         check = dialog.get_widget("selection-only", Gtk.CheckButton)
-        check.set_sensitive(False)
         _add_hint(check, "Nothing is selected: the whole layer is painted.")
     if is_gray:
         combo = dialog.get_widget("color", Gtk.ComboBox)
         _add_hint(combo, "This image is gray, so the result is too. For colors: Image > Mode > RGB.")
 
 
-def _add_hint(widget: Gtk.Widget, text: str) -> None:
-    """Put a line right below a widget."""
+def _add_hint(widget: Gtk.Widget, text: str) -> Gtk.Label:
+    """Put a line right below a widget.
+
+    Returns:
+        The line.
+    """
     box = widget.get_parent()
     hint = Gtk.Label(label=text, xalign=0.0, wrap=True)
     hint.get_style_context().add_class("dim-label")
     hint.show()
     box.pack_start(hint, False, False, 0)
     box.reorder_child(hint, box.get_children().index(widget) + 1)
+    return hint

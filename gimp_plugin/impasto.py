@@ -21,16 +21,20 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import arguments, canvas, catalog, declaration, job, lastlayers, selection, wire
+    from . import arguments, canvas, catalog, declaration, drafts, job, lastlayers, notes, selection, wire
+    from .scene import Scene
 else:
     import arguments
     import canvas
     import catalog
     import declaration
+    import drafts
     import job
     import lastlayers
+    import notes
     import selection
     import wire
+    from scene import Scene
 
 PROCEDURE = "impasto-stylize"
 BLURB = "Paint a layer, or what is selected of it, in the style of any picture"
@@ -39,7 +43,9 @@ HELP = (
     "layer above the given one, with the selection as its mask; the given layer, the selection and the clipboard stay "
     "as they are. The style comes from style-layer if one is given, else from style-file if one is given, else from "
     "style-preset; style-source can name one of the three instead. With selection-only, as it is unless turned off, "
-    "something must be selected."
+    "something must be selected. With change-painting a layer that this filter made is painted again from the layer "
+    "that it was made from, and replaced. What the engine did otherwise than asked stands in the new layer's parasite "
+    "impasto-settings: JSON, under report and notes."
 )
 SELECT_PROCEDURE = "impasto-select-object"
 SELECT_BLURB = "Turn a rough rectangle around an object into a selection of that object"
@@ -117,16 +123,17 @@ def _run(
         if run_mode != Gimp.RunMode.NONINTERACTIVE:
             lastlayers.recall(config, is_repeat=run_mode == Gimp.RunMode.WITH_LAST_VALS)
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            choices = _ask(procedure, config, image, drawables)
-            if choices is None:
+            layer = _paint_as_asked(procedure, config, image, drawables)
+            if layer is None:
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-            lastlayers.keep(choices)
         else:
             choices = arguments.checked(arguments.read(config), offered)
-        if run_mode == Gimp.RunMode.WITH_LAST_VALS and not canvas.has_selection(image):
-            # As the dialog does it. Scripts get an error instead: nobody looks at what they paint.
-            choices = dataclasses.replace(choices, selection_only=False)
-        layer = job.stylize(image, drawables, choices, offered)
+            if run_mode == Gimp.RunMode.WITH_LAST_VALS:
+                choices = _as_the_dialog(choices, image, drawables)
+            reports: list[dict[str, Any]] = []
+            layer = job.stylize(image, drawables, choices, offered, reports.append)
+            if run_mode == Gimp.RunMode.WITH_LAST_VALS:
+                notes.tell(reports)
         values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
         values.remove(1)
         values.insert(1, GObject.Value(Gimp.Layer, layer))
@@ -166,6 +173,8 @@ def _answered(procedure: Gimp.Procedure, work: Callable[[], Gimp.ValueArray]) ->
         status = (
             Gimp.PDBStatusType.CALLING_ERROR if error.code in _CALLING_CODES else Gimp.PDBStatusType.EXECUTION_ERROR
         )
+        if error.code == "cancelled":
+            status = Gimp.PDBStatusType.CANCEL
         return procedure.new_return_values(status, GLib.Error(error.message))
     except Exception as fault:  # the edge: GIMP would say no more than "returned no return values"
         traceback.print_exc()
@@ -181,22 +190,51 @@ def _describe(fault: Exception) -> str:
     )
 
 
-def _ask(
+def _as_the_dialog(
+    choices: arguments.Choices, image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
+) -> arguments.Choices:
+    """Filters > Repeat does what the dialog would offer. Scripts get what they ask for: nobody looks at the result."""
+    can_change = Scene.look(image, drawables, catalog.load()).can_change
+    is_part = choices.selection_only and canvas.has_selection(image)
+    return dataclasses.replace(choices, selection_only=is_part, change_painting=can_change)
+
+
+def _paint_as_asked(
     procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
-) -> arguments.Choices | None:
-    """Show the dialog, unless the run cannot succeed anyway. GTK is loaded only now: scripts need no display."""
+) -> Gimp.Layer | None:
+    """Show the dialog, again after each error, until something is painted; None: the user cancelled.
+
+    GTK is loaded only now: scripts need no display.
+    """
     if TYPE_CHECKING or __package__:
         from . import dialog  # noqa: PLC0415
     else:
         import dialog  # noqa: PLC0415
-    canvas.pick_layers(image, drawables)
-    offered = catalog.load()
-    form = declaration.form_of(procedure, offered)
+    scene = Scene.look(image, drawables, catalog.load())
+    form = declaration.form_of(procedure, scene.catalog)
     shown = form.create_config()
-    declaration.copy(config, shown, offered)
-    choices = dialog.ask(form, shown, canvas.has_selection(image), canvas.is_gray(image))
-    declaration.copy(shown, config, offered)  # GIMP keeps the last values of this one
-    return choices
+    declaration.copy(config, shown, scene.catalog)
+    scene.begin(shown)
+    error = ""
+    while True:
+        choices = dialog.ask(form, shown, scene, error)
+        declaration.copy(shown, config, scene.catalog)  # GIMP keeps the last values of this one
+        drafts.keep(shown, scene.layers[0])
+        if choices is None:
+            return None
+        lastlayers.keep(choices)
+        reports: list[dict[str, Any]] = []
+        try:
+            layer = job.stylize(image, drawables, choices, scene.catalog, reports.append)
+        except wire.WireError as outcome:
+            if outcome.code == "cancelled" or not all(layer.is_valid() for layer in scene.layers):
+                raise
+            error = outcome.message
+            Gimp.progress_end()
+            continue
+        drafts.drop()
+        notes.tell(reports)
+        return layer
 
 
 if __name__ == "__main__":

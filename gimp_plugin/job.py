@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gi
@@ -13,39 +13,57 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import canvas, launch, options, pixels, samples, scratch, wire
+    from . import canvas, launch, options, pixels, references, repaint, samples, scratch, wire
+    from .advice import LEAST_BRUSH_PX
     from .arguments import Choices
     from .catalog import Catalog
+    from .watch import Watch
 else:
     import canvas
     import launch
     import options
     import pixels
+    import references
+    import repaint
     import samples
     import scratch
     import wire
+    from advice import LEAST_BRUSH_PX
     from arguments import Choices
     from catalog import Catalog
+    from watch import Watch
 
 # Of the progress bar: how much is finding the engine and sending, the rest is the engine's own progress.
 _START_SHARE = 0.05
-LEAST_BRUSH_PX = 32  # what the engine takes
 
 
 @dataclasses.dataclass(frozen=True)
 class _Painted:
-    """What comes above one layer."""
+    """What comes above one layer, or in the place of a painting."""
 
     source: Gimp.Layer
+    painting: repaint.Painting | None
     reading: canvas.Reading
     result: wire.StylizeResult
     settings: dict[str, Any]
 
 
-def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choices, catalog: Catalog) -> Gimp.Layer:
+def stylize(
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    choices: Choices,
+    catalog: Catalog,
+    on_report: Callable[[dict[str, Any]], None] = lambda _report: None,
+) -> Gimp.Layer:
     """Paint layers, or what is selected of them, and insert each result above its layer, in one undo step.
 
+    With ``choices.change_painting`` a layer that is a painting of ours is made again from the layer that it was made
+    from, and replaced.
+
     Everything that can fail comes first: the image is touched only once all painted pixels are here.
+
+    Args:
+        on_report: given the engine's report on each layer, once all are in the image.
 
     Returns:
         The new layer; of several the first layer's.
@@ -56,39 +74,51 @@ def stylize(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], choices: Choi
     started = time.monotonic()
     if 0 < choices.style_size_px < LEAST_BRUSH_PX:
         raise pixels.refusal(f"The brush size must be 0 (automatic) or at least {LEAST_BRUSH_PX} pixels: change it.")
-    sources = canvas.pick_layers(image, drawables)
+    layers = canvas.pick_layers(image, drawables)
+    paintings = [repaint.start(image, layer) if choices.change_painting else None for layer in layers]
+    sources = [(painting and painting.source) or layer for painting, layer in zip(paintings, layers, strict=True)]
     canvas.start_progress("Neural Style: reading the layer")
-    read, notes = _read(image, sources, choices)
-    style = _style(choices, catalog, notes)
+    read, remarks = _read(image, list(zip(sources, paintings, strict=True)), choices)
+    watch = Watch(image, [*layers, *sources])
+    style = _style(choices, catalog, remarks)
     is_series = choices.consistent and len(read) > 1
-    series = samples.series_of([reading.content for _source, reading in read]) if is_series else ()
-    painted = []
-    for i, (source, reading) in enumerate(read):
+    series = samples.series_of([reading.content for _source, _painting, reading in read]) if is_series else ()
+    name, painted = _layer_name(style, choices), []
+    for i, (source, painting, reading) in enumerate(read):
         began = time.monotonic()
         request = _request(reading, style, choices, series, label_maps(image, source, reading.box, choices))
-        result = _compute(request, (i / len(read), (i + 1) / len(read)))
+        if painting is not None:
+            request = dataclasses.replace(request, blend="feather")  # its mask stays as it is
+        result = _compute(request, (i / len(read), (i + 1) / len(read)), watch)
         if i == 0:
-            result.report["notes"] = [*result.report.get("notes", []), *notes]
-        settings = _settings(style, choices, result.report)
+            result.report["notes"] = [*result.report.get("notes", []), *remarks]
+        settings = _settings(style, choices, result.report) | repaint.record(source, reading) | {"name": name}
         settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
-        painted.append(_Painted(source, reading, result, settings))
-    return _insert(image, painted, _layer_name(style, choices))
+        painted.append(_Painted(source, painting, reading, result, settings))
+    layer = _insert(image, painted, name)
+    for one in painted:
+        on_report(one.result.report)
+    return layer
 
 
 def _read(
-    image: Gimp.Image, sources: Sequence[Gimp.Layer], choices: Choices
-) -> tuple[list[tuple[Gimp.Layer, canvas.Reading]], list[str]]:
+    image: Gimp.Image, targets: Sequence[tuple[Gimp.Layer, repaint.Painting | None]], choices: Choices
+) -> tuple[list[tuple[Gimp.Layer, repaint.Painting | None, canvas.Reading]], list[str]]:
     """Each layer with what is to be painted of it, and notes on those of several that the selection misses.
 
     Raises:
         WireError: one cannot be read, or the selection misses all of them.
     """
-    read, notes = [], []
-    for layer in sources:
+    read: list[tuple[Gimp.Layer, repaint.Painting | None, canvas.Reading]] = []
+    notes = []
+    for layer, painting in targets:
+        if painting is not None:
+            read.append((layer, painting, repaint.read(image, layer, painting)))
+            continue
         try:
-            read.append((layer, canvas.read_layer(image, layer, choices.selection_only, choices.feather_px)))
+            read.append((layer, None, canvas.read_layer(image, layer, choices.selection_only, choices.feather_px)))
         except canvas.MissedError:
-            if layer is sources[-1] and not read:
+            if layer is targets[-1][0] and not read:
                 raise
             notes.append(f'The layer "{layer.get_name()}" was left out: the selection lies outside it.')
     return read, notes
@@ -102,10 +132,13 @@ def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.L
     image.undo_group_start()
     try:
         for one in painted:
-            reading = one.reading
+            reading, picture = one.reading, one.result.picture
+            if one.painting is not None:
+                layers.append(repaint.replace(image, one.source, one.painting, reading, picture, name, one.settings))
+                continue
             if one.result.mask is not None:
                 reading = dataclasses.replace(reading, mask=one.result.mask)
-            layers.append(canvas.insert_layer(image, one.source, reading, one.result.picture, name, one.settings))
+            layers.append(canvas.insert_layer(image, one.source, reading, picture, name, one.settings))
     finally:
         image.undo_group_end()
     return layers[0]
@@ -121,7 +154,7 @@ def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEn
     if source == "file":
         if choices.file is None:
             raise pixels.refusal("No style picture is chosen: choose a file, or a painting.")
-        name = (choices.file.get_basename() or "picture").rpartition(".")
+        name = pixels.file_name(choices.file).rpartition(".")
         picture, note = scratch.read_style_file(choices.file)
         notes += [note] if note else []
         return wire.StyleEntry(name[0] or name[2], picture=picture)
@@ -175,21 +208,25 @@ def _request(
     )
 
 
-def _compute(request: wire.StylizeRequest, stretch: tuple[float, float]) -> wire.StylizeResult:
+def _compute(request: wire.StylizeRequest, stretch: tuple[float, float], watch: Watch) -> wire.StylizeResult:
     """Find or start the engine and let it paint, while the progress bar goes through a stretch of its length.
 
     The client talks to the engine in a thread of its own and calls back on this one, the only one that may talk to
-    GIMP. GIMP's Cancel ends this process; the engine notices that and stops.
+    GIMP. GIMP's Cancel ends this process; the engine notices that and stops. If the image is closed or the layer is
+    deleted meanwhile, the job is cancelled.
     """
     first, last = stretch
 
     def show(share: float, message: str) -> None:
+        watch.look()  # first: GIMP has no progress bar for an image that is gone
         canvas.show_progress(first + (last - first) * share, message)
 
     engine = launch.ensure_engine(on_progress=lambda share, message: show(_START_SHARE * share, message))
     show(_START_SHARE, "Neural Style: sending the picture")
     return engine.stylize(
-        request, on_progress=lambda share, message: show(_START_SHARE + (1 - _START_SHARE) * share, message)
+        request,
+        on_progress=lambda share, message: show(_START_SHARE + (1 - _START_SHARE) * share, message),
+        should_cancel=watch.look,
     )
 
 
@@ -224,8 +261,20 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "style-size": choices.style_size_px,
         "seed": choices.seed,
         "device": choices.device,
+        "layers": {name: references.describe(layer) for name, layer in _layers(choices).items()},
         "report": report,
     }
+
+
+def _layers(choices: Choices) -> dict[str, Gimp.Layer]:
+    """The layers that were chosen beside the one that is painted, by the names of their arguments."""
+    is_used = choices.chosen_source == "layer"
+    layers = {
+        "style-layer": choices.layer if is_used else None,
+        "region-map": choices.region_map,
+        "style-region-map": choices.style_region_map,
+    }
+    return {name: layer for name, layer in layers.items() if layer is not None}
 
 
 def _name_of(layer: Gimp.Layer | None) -> str | None:

@@ -10,7 +10,7 @@ import gi
 gi.require_version("Babl", "0.1")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Babl, Gegl, Gimp  # noqa: E402
+from gi.repository import Babl, Gegl, Gimp, Gio  # noqa: E402
 
 if TYPE_CHECKING or __package__:
     from . import wire
@@ -94,6 +94,11 @@ def copy(source: Gimp.Drawable, target: Gimp.Drawable) -> None:
     theirs.flush()
     del ours, theirs
     target.update(0, 0, area.width, area.height)
+
+
+def file_name(file: Gio.File) -> str:
+    """The name of a file as it can be shown: on some disks names are not all Unicode."""
+    return (file.get_basename() or "picture").encode("utf-8", "replace").decode()
 
 
 def refusal(message: str) -> wire.WireError:

@@ -126,7 +126,7 @@ def _keep_first(image: Gimp.Image, file: Gio.File) -> str | None:
         return None
     for layer in others:
         image.remove_layer(layer)
-    return f"{file.get_basename()} holds {len(others) + 1} pictures: the first is the style."
+    return f"{pixels.file_name(file)} holds {len(others) + 1} pictures: the first is the style."
 
 
 def read_style_layer(layer: Gimp.Layer) -> wire.Plane:

@@ -12,6 +12,7 @@ from gi.repository import Gimp, GObject  # noqa: E402
 if TYPE_CHECKING or __package__:
     from . import canvas, checks, launch, pixels, scratch, wire
     from .pixels import Box
+    from .watch import Watch
 else:
     import canvas
     import checks
@@ -20,6 +21,7 @@ else:
     import scratch
     import wire
     from pixels import Box
+    from watch import Watch
 
 WHOLE_SIDE_PX = 4096  # a picture up to this side is sent whole: networks know things by what is around them
 SURROUNDINGS = 1.0  # of a larger one: that many sides of the rectangle around it
@@ -75,6 +77,7 @@ def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> Non
     found = engine.find_object(
         request,
         on_progress=lambda share, message: canvas.show_progress(_START_SHARE + (1 - _START_SHARE) * share, message),
+        should_cancel=Watch(image).look,
     )
     _select(image, around, found.mask)
 

@@ -35,14 +35,15 @@ class Desktop:
         prefix: what stands before a command: nothing, or the sandbox.
         env: variables that the programs need, besides this process's own.
         log: file that takes what started programs print.
+        size: of the screen, in pixels.
     """
 
-    def __init__(self, prefix: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, prefix: Sequence[str], env: Mapping[str, str], log: Path, size: tuple[int, int] = SIZE) -> None:
         self._log = log
-        size = "x".join(map(str, SIZE))
+        self.size = size
         with open(log, "ab") as errors:
             self._agent = subprocess.Popen(
-                [*prefix, "dbus-run-session", "--", "python3", str(AGENT), size],
+                [*prefix, "dbus-run-session", "--", "python3", str(AGENT), "x".join(map(str, size))],
                 env={**os.environ, **env},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -114,7 +115,7 @@ class Desktop:
 
     def spread(self, window: str) -> None:
         """Make a window as large as the screen, without its title bar."""
-        width, height = map(str, SIZE)
+        width, height = map(str, self.size)
         self.run(["xdotool", "windowsize", window, width, height, "windowmove", window, "0", "0"])
 
     # --- a user's eyes ----------------------------------------------------------------------------------
@@ -207,10 +208,18 @@ class GimpDesktop(Desktop):
     Args:
         program: as "gimp-3.0".
         folder: for the answers of scripts that run in this GIMP; the same in the sandbox.
+        size: of the screen, in pixels.
     """
 
-    def __init__(self, prefix: Sequence[str], env: Mapping[str, str], program: str, folder: Path) -> None:
-        super().__init__(prefix, env, folder / "desktop.log")
+    def __init__(
+        self,
+        prefix: Sequence[str],
+        env: Mapping[str, str],
+        program: str,
+        folder: Path,
+        size: tuple[int, int] = SIZE,
+    ) -> None:
+        super().__init__(prefix, env, folder / "desktop.log", size)
         self._program = program
         self.folder = folder
         self._n_scripts = 0

@@ -35,6 +35,7 @@ from server.worker import JobCancelled
 
 def catalog() -> dict[str, Any]:
     """What the engine can do, as /v1/catalog and `impasto catalog` tell it."""
+    presets = [preset.name for preset in styles.presets()]
     return {
         "version": __version__,
         "methods": [
@@ -44,16 +45,12 @@ def catalog() -> dict[str, Any]:
                 "paper": info.paper,
                 "kind": info.kind,
                 "takes": list(info.takes),
+                "presets": info.readable(presets),
                 "is_ready": info.is_ready,
                 "options": [
                     {
-                        "name": o.name,
-                        "default": o.default,
-                        "choices": list(o.choices),
-                        "meaning": o.meaning,
-                        "low": o.low if math.isfinite(o.low) else None,
-                        "high": o.high if math.isfinite(o.high) else None,
-                        "names": o.names,
+                        **{"name": o.name, "default": o.default, "choices": list(o.choices), "meaning": o.meaning},
+                        **{"low": finite(o.low), "high": finite(o.high), "names": o.names},
                     }
                     for o in info.options
                 ],
@@ -63,6 +60,11 @@ def catalog() -> dict[str, Any]:
         "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
         "segment_models": list(segment.model_names()),
     }
+
+
+def finite(limit: float) -> float | None:
+    """A limit as JSON can say it; None = there is none."""
+    return limit if math.isfinite(limit) else None
 
 
 class Painter:

@@ -61,11 +61,13 @@ class MethodInfo:
         title: as users read it.
         paper: author, year and short title; "" for what no paper describes.
         kind: "feed-forward", "optimization" or "photorealistic".
-        takes: of "blend" (several styles), "regions", "presets" (style codes without a picture), "size".
+        takes: of "blend" (several styles), "pictures" (it looks at a style picture), "presets" (style codes without a
+            picture), "regions", "size", "quality" (strokes of the style picture are laid over its painting).
         paint: the method itself.
         options: what can be chosen beyond the settings that all methods have.
         fades: strength is how opaque the painting is: the method always paints at full strength, the pipeline fades.
         is_ready: tells whether everything that it needs (weights) is here.
+        known: names of the presets that it can read, where it takes presets but not all of them.
     """
 
     name: str
@@ -77,16 +79,23 @@ class MethodInfo:
     options: tuple[Option, ...] = ()
     ready: Callable[[], bool] = field(default=lambda: True, repr=False)
     fades: bool = False
+    known: Callable[[], Sequence[str]] | None = field(default=None, repr=False)
 
     @property
     def is_ready(self) -> bool:
         return self.ready()
 
+    def readable(self, presets: Sequence[str]) -> list[str]:
+        """Those of the shipped presets, by name, that can be its style."""
+        if "presets" not in self.takes:
+            return []
+        return [name for name in presets if self.known is None or name in self.known()]
+
 
 _registry: dict[str, MethodInfo] = {}
 
 
-def register(
+def register(  # noqa: PLR0913  (what is told of a method)
     name: str,
     *,
     title: str,
@@ -96,6 +105,7 @@ def register(
     options: tuple[Option, ...] = (),
     ready: Callable[[], bool] = lambda: True,
     fades: bool = False,
+    known: Callable[[], Sequence[str]] | None = None,
 ) -> Callable[[Paint], Paint]:
     """Register a painting function under a name; the arguments are those of ``MethodInfo``.
 
@@ -106,7 +116,7 @@ def register(
     def add(paint: Paint) -> Paint:
         if name in _registry:
             raise ValueError(f"The method name {name!r} is registered twice.")
-        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready, fades)
+        _registry[name] = MethodInfo(name, title, paper, kind, takes, paint, options, ready, fades, known)
         return paint
 
     return add

@@ -92,7 +92,7 @@ OPTIONS = (
     title="Deep image analogy",
     paper="Liao 2017",
     kind="optimization",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
     fades=True,
 )

@@ -60,7 +60,7 @@ OPTIONS = (
     title="Patches (CNNMRF)",
     paper="Li & Wand 2016",
     kind="optimization",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
 )
 def paint(job: Job) -> Tensor:

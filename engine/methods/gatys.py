@@ -52,7 +52,7 @@ OPTIONS = (
     title="Optimization (Gatys)",
     paper="Gatys 2016",
     kind="optimization",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
 )
 def paint(job: Job) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine import weights
 from engine.device import memory_errors
-from engine.manystyles import ManyStyles, blended, check_trained, code_of, load_many_styles, paint_in
+from engine.manystyles import ManyStyles, blended, check_trained, code_of, load_many_styles, paint_in, shipped_styles
 from engine.methods import Job, register
 from engine.networks.msgnet import StyleCode
 from engine.options import Option
@@ -36,9 +36,10 @@ OPTIONS = (
     title="Many styles (MSG-Net)",
     paper="Zhang & Dana 2018",
     kind="feed-forward",
-    takes=("blend", "regions", "presets", "size"),
+    takes=("blend", "pictures", "presets", "regions", "size"),
     options=OPTIONS,
     fades=True,
+    known=shipped_styles,
     ready=lambda: weights.is_here("msgnet"),
 )
 def paint(job: Job) -> Tensor:

@@ -52,7 +52,7 @@ OPTIONS = (
     title="Photo to photo",
     paper="Li 2018",
     kind="photorealistic",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
     fades=True,
 )

@@ -39,7 +39,7 @@ OPTIONS = (
     title="Photo to photo (PhotoWCT)",
     paper="Li 2018",
     kind="photorealistic",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
     ready=lambda: weights.is_here("decoders"),
 )

@@ -41,7 +41,7 @@ OPTIONS = (
     title="Whitening and coloring (WCT)",
     paper="Li 2017",
     kind="feed-forward",
-    takes=("blend", "regions", "size"),
+    takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
     ready=lambda: weights.is_here("decoders"),
 )

@@ -55,5 +55,10 @@ def test_auto_is_reported_and_gives_the_picture_of_that_strength(cat: Picture) -
     chosen = stylize(cat, [style], Settings(auto_strength=True))
     assert chosen.report["strength_chosen"] is True
     plain = stylize(cat, [style], Settings(strength=chosen.report["strength"]))
-    assert plain.report["strength_chosen"] is False
+    assert plain.report["strength_chosen"] is False and plain.report["notes"] == []
+    assert chosen.report["strength"] < 1  # which the user is told
+    assert any(
+        note.startswith(f"held back to a strength of {chosen.report['strength']:.0%}")
+        for note in chosen.report["notes"]
+    )
     assert torch.equal(chosen.picture.rgb, plain.picture.rgb)

@@ -112,6 +112,8 @@ class FakeEngine(ThreadingHTTPServer):
         started = time.monotonic()
         picture = negative(job.request.content, job.request.strength)
         report = {"method": "fake", "device": "cpu", "seconds": {"paint": time.monotonic() - started}, "notes": []}
+        if mode == "notes":
+            report["notes"] = ["painted fast: a preset is only a code", "Held back to 80%."]
         job.result = wire.StylizeResult(picture, report, other_edge(job.request))
         job.share = 1.0
         job.state = "done"
@@ -232,7 +234,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         if self._is_known():
-            self.server.jobs.pop(self.path.rsplit("/", 1)[1], None)
+            job = self.server.jobs.pop(self.path.rsplit("/", 1)[1], None)
+            if job is not None and job.state == "running":
+                with open(self.server.state_dir / "cancelled", "a") as notes:
+                    notes.write(f"{job.id}\n")
             self._answer(200, {})
         else:
             self._fail("unauthorized", "Wrong token.")

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 WIDTH, HEIGHT = 288, 192
 # The picture's own pixels at its top left, top middle, bottom middle, bottom right.
-SIGHT = ((0, 0, 255), (127, 0, 128), (127, 255, 128), (255, 255, 0))
+SIGHT = ((0, 0, 255), (127, 0, 127), (127, 255, 127), (255, 255, 0))
 PRIMARIES = {
     "srgb": ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7139)),
     "p3": ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841)),

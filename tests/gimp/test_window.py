@@ -363,14 +363,3 @@ def test_cancel_of_the_progress_ends_at_once_and_changes_nothing(user: User) -> 
     user.desktop.wait_for("the end of the plug-in", lambda: not user.processes())
     assert time.monotonic() - cancelled_at < CANCEL_LIMIT_S
     assert user.wait_for_layers(1) == before
-
-
-@pytest.mark.parametrize(("mode", "words"), [("disk_full", "disk for temporary files is full"), ("die", "engine")])
-def test_an_error_of_the_engine_is_shown(user: User, mode: str, words: str) -> None:
-    before = user.look()
-    user.set_engine(mode)
-    user.choose_filter()
-    user.confirm()
-    text = user.read_message()
-    assert text.startswith("Execution error for 'Neural Style':\n") and words in text, text
-    assert user.wait_for_layers(1) == before

@@ -22,7 +22,7 @@ WORDS = {
     "regions": "layers",
 }
 NUMBERS = {"strength": 0.25, "photoreal": 0.75, "style-size": 300, "seed": 7, "feather": 3.5}
-SWITCHES = {"auto-strength": False, "selection-only": False, "consistent": False}
+SWITCHES = {"auto-strength": False, "selection-only": False, "consistent": False, "change-painting": True}
 UNKNOWN = {
     "style-preset": "stary-night",
     "method": "anystile",
@@ -191,7 +191,6 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         select_python,
         select_script_fu,
         select_menu,
-        unknown,
-        unknown_in_script_fu,
     )
 }
+IN_VAIN = {scene.__name__: scene for scene in (unknown, unknown_in_script_fu)}

@@ -14,11 +14,14 @@ PRECISIONS = {
     "u8_linear": P.U8_LINEAR,
     "u16": P.U16_NON_LINEAR,
     "u16_linear": P.U16_LINEAR,
-    "u32": P.U32_NON_LINEAR,
-    "half": P.HALF_NON_LINEAR,
+    "half": P.HALF_LINEAR,
     "float": P.FLOAT_NON_LINEAR,
     "float_linear": P.FLOAT_LINEAR,
-    "float_perceptual": P.FLOAT_PERCEPTUAL,
+}
+DEPTHS = {  # each run of the filter takes time
+    "srgb": ("u16", "u16_linear", "float_linear"),
+    "adobe": ("u8", "u16", "half", "float", "float_linear"),
+    "p3": ("u8", "u8_linear", "u16_linear", "float"),
 }
 SIDE = 96
 GOLDEN = (5**0.5 - 1) / 2  # its multiples fill the range from 0 to 1 evenly
@@ -29,29 +32,45 @@ def profiles() -> dict[str, Gimp.ColorProfile | None]:
     return {"srgb": None, "adobe": Gimp.ColorProfile.new_rgb_adobe(), "p3": display_p3}
 
 
-def keep(space: str) -> Facts:
-    """Strength 0 for every depth in one space: does the new layer hold the source's bits? Then half of it is painted:
-    what of the picture has changed outside the selection?
-    """
-    facts: Facts = {}
-    for name, precision in PRECISIONS.items():
-        image, layer = saturated(precision, profiles()[space])
-        before = stage.pixels(layer)
-        kept, run = stage.run_filter(image, [layer], selection_only=False, strength=0.0)
-        facts[name] = run | {"is_kept": kept is not None and stage.pixels(kept) == before}
-        image.remove_layer(kept)
-        image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, SIDE, SIDE // 2)
-        painted, _run = stage.run_filter(image, [layer])
-        merged = stage.pixels(image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE))
-        half = len(before) // 2
-        facts[name]["is_kept_outside"] = painted is not None and merged[half:] == before[half:]
-        facts[name]["is_painted_inside"] = merged[:half] != before[:half]
-        image.delete()
+def keep(space: str, depth: str) -> Facts:
+    """Strength 0: does the new layer hold the source's bits? Then half is painted: what changes of the rest?"""
+    image, layer = saturated(PRECISIONS[depth], profiles()[space])
+    before = stage.pixels(layer)
+    kept, facts = stage.run_filter(image, [layer], selection_only=False, strength=0.0)
+    facts["is_kept"] = kept is not None and stage.pixels(kept) == before
+    changed, _run = stage.run_filter(image, [kept], selection_only=False, strength=0.0, change_painting=True)
+    facts["is_kept_when_changed"] = changed is not None and stage.pixels(changed) == before
+    image.remove_layer(changed)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, SIDE, SIDE // 2)
+    painted, _run = stage.run_filter(image, [layer])
+    colors = in_floats(layer)
+    merged = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+    after = without_alpha(merged)
+    half = len(before) // 2
+    facts["is_kept_outside"] = painted is not None and after[half:] == before[half:]
+    below = zip(colors[len(colors) // 2 :], in_floats(merged)[len(colors) // 2 :], strict=True)
+    facts["worst_outside"] = max(abs(a - b) for a, b in below)
+    facts["is_painted_inside"] = after[:half] != before[:half]
     return facts
 
 
-def keep_what_is_no_plain_layer(_space: str) -> Facts:
-    """The same for a group, a text and an effect in a deep, wide image: what is seen is kept to the bit."""
+def in_floats(layer: Gimp.Layer) -> array:
+    """Its pixels in its own space, encoded as it encodes them."""
+    own = Babl.get_name(Babl.format_with_space("R'G'B' float", Babl.format_get_space(layer.get_format())))
+    return array("f", stage.pixels(layer, own))
+
+
+def without_alpha(layer: Gimp.Layer) -> bytes:
+    """Its pixels as GIMP holds them: merging gives a layer an alpha channel."""
+    pixels = stage.pixels(layer)
+    if not layer.has_alpha():
+        return pixels
+    size = len(pixels) // (SIDE * SIDE)
+    return b"".join(pixels[start : start + size // 4 * 3] for start in range(0, len(pixels), size))
+
+
+def keep_what_is_no_plain_layer() -> Facts:
+    """Strength 0 on a group and on a text in a deep, wide image: what is seen is kept to the bit."""
     image, layer = saturated(P.FLOAT_NON_LINEAR, Gimp.ColorProfile.new_rgb_adobe())
     group = Gimp.GroupLayer.new(image, "group")
     image.insert_layer(group, None, 0)
@@ -74,8 +93,7 @@ def saturated(precision: Gimp.Precision, profile: Gimp.ColorProfile | None) -> t
     image.insert_layer(layer, None, 0)
     corners = [float(bit) for number in range(8) for bit in f"{number:03b}"] + [0.0, 1.0, 1 / 255]
     values = array("f", corners + [i * GOLDEN % 1 for i in range(SIDE * SIDE * 3 - len(corners))])
-    space = Babl.format_get_space(layer.get_format())
-    own = Babl.get_name(Babl.format_with_space("R'G'B' float", space))
+    own = Babl.get_name(Babl.format_with_space("R'G'B' float", Babl.format_get_space(layer.get_format())))
     buffer = layer.get_buffer()
     buffer.set(Gegl.Rectangle.new(0, 0, SIDE, SIDE), own, values.tobytes())
     buffer.flush()

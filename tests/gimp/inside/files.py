@@ -47,5 +47,10 @@ def _distance_from_negative(source: Gimp.Layer, layer: Gimp.Layer) -> float:
         array("f", drawable.get_buffer().get(area, 1.0, "R'G'B'A float", Gegl.AbyssPolicy.NONE))
         for drawable in (source, layer)
     )
-    starts = [i for i in range(0, len(before), 4 * STEP) if before[i + 3] > 0]
+    # What is outside sRGB has a negative that no 8-bit layer can hold.
+    starts = [
+        i
+        for i in range(0, len(before), 4 * STEP)
+        if before[i + 3] > 0 and all(-1e-4 <= value <= 1.0001 for value in before[i : i + 3])
+    ]
     return max(abs(before[i + c] + after[i + c] - 1) for i in starts for c in range(3))

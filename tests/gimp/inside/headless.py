@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # where ``gimp_plugin`` is
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where ``inside`` is
 
-from inside import layers, objects, pictures, refusals, speed, stage
+from inside import layers, objects, pictures, refusals, repainting, speed, stage
 
 
 def main() -> None:
@@ -18,6 +18,8 @@ def main() -> None:
     for kind in pictures.KINDS:
         report.play(f"picture {kind}", pictures.paint, kind)
     for name, scene in layers.SCENES.items():
+        report.play(name, scene, engine)
+    for name, scene in repainting.SCENES.items():
         report.play(name, scene, engine)
     for name, scene in objects.SCENES.items():
         report.play(name, scene, engine)

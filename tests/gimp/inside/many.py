@@ -11,7 +11,7 @@ from inside.stage import FOLDER, Engine, Facts
 
 from gimp_plugin import arguments, lastlayers
 
-N_LAYERS = 21
+N_LAYERS = 18
 
 
 def one_missed(_engine: Engine) -> Facts:
@@ -61,7 +61,7 @@ def locked(_engine: Engine) -> Facts:
     }
 
 
-def twenty_one(engine: Engine) -> Facts:
+def eighteen(engine: Engine) -> Facts:
     """More layers than a series is measured on."""
     image = stage.load("chelsea.jpg")
     image.scale(90, 60)
@@ -111,8 +111,8 @@ def large_styles(engine: Engine) -> Facts:
 
 def object_in_a_panorama(engine: Engine) -> Facts:
     """Its rectangle lies far to the right."""
-    image = blank(20000, 3000)
-    image.select_rectangle(Gimp.ChannelOps.REPLACE, 1000, 500, 12000, 1500)
+    image = blank(12000, 400)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 500, 100, 11000, 200)
     return stage.select_object(image) | {"box": engine.last_job().get("box")}
 
 
@@ -147,7 +147,7 @@ SCENES: dict[str, Callable[[Engine], Facts]] = {
         one_missed,
         all_missed,
         locked,
-        twenty_one,
+        eighteen,
         large,
         small_part_of_a_large_one,
         large_styles,

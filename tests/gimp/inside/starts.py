@@ -19,10 +19,14 @@ def main(start: str) -> None:
     engine.start()
     for name, scene in calls.SCENES.items():
         report.play(name, scene, engine)
-    if start == "3":
-        for space in ("srgb", "adobe", "p3"):
-            report.play(f"colors {space}", colors.keep, space)
-        report.play("colors others", colors.keep_what_is_no_plain_layer, "adobe")
+    if start == "2":
+        for name, scene in calls.IN_VAIN.items():
+            report.play(name, scene, engine)
+    else:
+        for space, depths in colors.DEPTHS.items():
+            for depth in depths:
+                report.play(f"{depth} {space}", colors.keep, space, depth)
+        report.play("other layers", colors.keep_what_is_no_plain_layer)
         for name, scene in many.SCENES.items():
             report.play(name, scene, engine)
         names = json.loads((stage.FOLDER / "odd.json").read_text())
