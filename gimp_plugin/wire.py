@@ -14,16 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from .endpoint import (
-        Endpoint,
-        engine_folder,
-        host_folder,
-        is_elsewhere,
-        is_other_start,
-        proof,
-        read_endpoint,
-        read_token,
-        this_host,
-    )
+        Endpoint, engine_folder, host_folder, is_elsewhere, is_other_start,
+        proof, read_endpoint, read_token, this_host,
+    )  # fmt: skip
     from .frames import (
         ERROR_STATUS,
         ITEM_BYTES,
@@ -49,16 +42,9 @@ if TYPE_CHECKING or __package__:
     from .state import home, is_read_only, spare_dir, state_dir, usual_dir
 else:
     from endpoint import (
-        Endpoint,
-        engine_folder,
-        host_folder,
-        is_elsewhere,
-        is_other_start,
-        proof,
-        read_endpoint,
-        read_token,
-        this_host,
-    )
+        Endpoint, engine_folder, host_folder, is_elsewhere, is_other_start,
+        proof, read_endpoint, read_token, this_host,
+    )  # fmt: skip
     from frames import (
         ERROR_STATUS,
         ITEM_BYTES,
