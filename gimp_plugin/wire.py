@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from .endpoint import (
-        Endpoint, engine_folder, host_folder, is_elsewhere, is_other_start,
-        proof, read_endpoint, read_token, this_host,
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
     )  # fmt: skip
     from .frames import (
         ERROR_STATUS,
@@ -42,8 +49,15 @@ if TYPE_CHECKING or __package__:
     from .state import home, is_read_only, spare_dir, state_dir, usual_dir
 else:
     from endpoint import (
-        Endpoint, engine_folder, host_folder, is_elsewhere, is_other_start,
-        proof, read_endpoint, read_token, this_host,
+        Endpoint,
+        engine_folder,
+        host_folder,
+        is_elsewhere,
+        is_other_start,
+        proof,
+        read_endpoint,
+        read_token,
+        this_host,
     )  # fmt: skip
     from frames import (
         ERROR_STATUS,
@@ -70,54 +84,14 @@ else:
     from state import home, is_read_only, spare_dir, state_dir, usual_dir
 
 __all__ = [
-    "BLENDS",
-    "COLOR_MAPS",
-    "COLOR_MODES",
-    "DEVICES",
-    "EDGES",
-    "ERROR_STATUS",
-    "ITEM_BYTES",
-    "MAX_HEADER_BYTES",
-    "MAX_PIXELS",
-    "MAX_SERIES",
-    "MAX_SIDE_PX",
-    "MAX_STYLES",
-    "PROTOCOL",
-    "QUALITIES",
-    "SEGMENT_REQUEST",
-    "Buffer",
-    "Endpoint",
-    "Plane",
-    "SegmentRequest",
-    "SegmentResult",
-    "StyleEntry",
-    "StylizeRequest",
-    "StylizeResult",
-    "WireError",
-    "brief",
-    "check_header",
-    "engine_folder",
-    "frame_bytes",
-    "home",
-    "host_folder",
-    "is_elsewhere",
-    "is_other_start",
-    "is_ours",
-    "is_read_only",
-    "kind_of",
-    "open_ours",
-    "outline_frame",
-    "pack_frame",
-    "plane_bytes",
-    "proof",
-    "read_endpoint",
-    "read_token",
-    "spare_dir",
-    "state_dir",
-    "this_host",
-    "unpack_frame",
-    "usual_dir",
-]
+    "BLENDS", "COLOR_MAPS", "COLOR_MODES", "DEVICES", "EDGES", "ERROR_STATUS", "ITEM_BYTES",
+    "MAX_HEADER_BYTES", "MAX_PIXELS", "MAX_SERIES", "MAX_SIDE_PX", "MAX_STYLES", "PROTOCOL", "QUALITIES",
+    "SEGMENT_REQUEST", "Buffer", "Endpoint", "Plane", "SegmentRequest", "SegmentResult", "StyleEntry",
+    "StylizeRequest", "StylizeResult", "WireError", "brief", "check_header", "engine_folder", "frame_bytes",
+    "home", "host_folder", "is_elsewhere", "is_other_start", "is_ours", "is_read_only", "kind_of",
+    "open_ours", "outline_frame", "pack_frame", "plane_bytes", "proof", "read_endpoint", "read_token",
+    "spare_dir", "state_dir", "this_host", "unpack_frame", "usual_dir",
+]  # fmt: skip
 
 MAX_STYLES, MAX_SERIES = 8, 16
 MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
