@@ -32,6 +32,7 @@ from gimp_plugin.client import Engine
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 30.0
 INTENDED = frozenset({503, 507})
+MAX_GROWN_BYTES, MAX_MORE_FILES = 20_000_000, 8
 PATH = re.compile(r"(?<![\w.:/\\])(?:[A-Za-z]:)?[\\/]\w[^\s'\"]*[\\/]")  # a folder in it is what makes it a path
 OWN_FAULT = ("fault of its own", "Traceback")
 
@@ -114,6 +115,8 @@ def run(target: Target, n: int, seed: int = 0, on_progress: Callable[[int], None
     report.n = n
     after = vitals(target.pid)
     report.grown_bytes, report.n_files = (b - a for a, b in zip(before, after, strict=True))
+    if report.grown_bytes > MAX_GROWN_BYTES or report.n_files > MAX_MORE_FILES:
+        report.blame(f"{report.grown_bytes / 1e6:.1f} MB and {report.n_files} descriptors more than at the beginning")
     return report
 
 

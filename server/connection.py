@@ -47,13 +47,19 @@ class Connection(H11Protocol):
     """
 
     silent_since = 0.0
+    timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}  # request.state.transport
         self.silent_since = self.loop.time()
         self.make_room()
-        self.loop.call_later(SILENCE_S, self.check, None)
+        self.timer = self.loop.call_later(SILENCE_S, self.check, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()  # it would keep each connection, and what it received, for all that time
+        super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         self.silent_since = self.loop.time()
@@ -85,7 +91,7 @@ class Connection(H11Protocol):
         if self.cycle is seen and (seen is None or seen.response_complete):
             self.transport.abort()
         else:
-            self.loop.call_later(SILENCE_S, self.check, self.cycle)
+            self.timer = self.loop.call_later(SILENCE_S, self.check, self.cycle)
 
 
 def silent_ones(connections: Collection[Any]) -> list[Connection]:

@@ -21,7 +21,6 @@ def test_no_request_causes_a_fault_or_names_a_path(start: Start, worker: str, n:
     )
     assert report.faults == []
     assert {202, 400, 401, 422} <= report.statuses.keys() and report.ends["done"] > 2
-    assert report.grown_bytes < 20e6 and report.n_files < 8
     assert "Traceback" not in engine.log and engine.spooled == []
 
 
