@@ -18,7 +18,11 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}  # request.state.transport
-        self.loop.call_later(SILENCE_S, self.check, None)
+        self.watch = self.loop.call_later(SILENCE_S, self.check, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.watch.cancel()  # else it keeps this connection, its buffers and what it has read for as long
+        super().connection_lost(exc)
 
     def check(self, seen: RequestResponseCycle | None) -> None:
         """Hang up if the last request is still the one that was seen one silence ago, and is answered."""
@@ -27,4 +31,4 @@ class Connection(H11Protocol):
         if self.cycle is seen and (seen is None or seen.response_complete):
             self.transport.abort()
         else:
-            self.loop.call_later(SILENCE_S, self.check, self.cycle)
+            self.watch = self.loop.call_later(SILENCE_S, self.check, self.cycle)
