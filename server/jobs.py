@@ -20,7 +20,7 @@ from server.spool import TEMPORARY, discard
 MAX_QUEUED = 8
 LEASE_S = 30.0
 GONE_S = 0.6  # what is left of the lease when an events stream breaks off: our client comes back at once, or never
-UNREAD_SHARE = 0.27  # of a lease: so late is it noticed that a client reads no more
+UNREAD_SHARE = 0.33  # of a lease: so late is it noticed that a client reads no more
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 FINAL = frozenset({DONE, FAILED, CANCELLED})

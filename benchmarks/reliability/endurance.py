@@ -95,7 +95,7 @@ def soak(scale: Scale) -> Row:
     measured = (
         f"{n_jobs} jobs: supervisor {slope(ours):+.2f} kB a job, worker {slope(theirs):+.2f} kB, {len(spooled)} files"
     )
-    bound = 5 if scale.level else 50  # a page or two of so few jobs is no slope
+    bound = 5 if scale.level else 15  # a page or two of so few jobs is no slope
     is_held = slope(ours) < bound and slope(theirs) < bound and not spooled
     return Row("soak", "memory slope < 5 kB a job, temp folder empty", measured, is_held)
 
