@@ -110,7 +110,8 @@ SCRIPT = """
     else if (event.target !== typedIn) take();
   }, true);
 
-  new MutationObserver(mend).observe(document, { childList: true, subtree: true, attributeFilter: ["disabled"] });
+  const watched = ["disabled", "name"]; // gradio names a radio anew when it is chosen
+  new MutationObserver(mend).observe(document, { childList: true, subtree: true, attributeFilter: watched });
 })();
 """
 

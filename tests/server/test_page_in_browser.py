@@ -90,13 +90,15 @@ class Visitor:
 
     def tab_to(self, where: str) -> None:
         """Tab on, and see at each step where the focus is."""
+        passed: list[str] = []
         for _ in range(40):
             self.press("Tab")
             name, is_drawn = self.look(FOCUS)
+            passed.append(name)
             assert is_drawn, f"nobody sees that {name} has the focus"
             if name == where:
                 return
-        raise AssertionError(f"the keyboard does not reach {where}")
+        raise AssertionError(f"the keyboard does not reach {where}, only {passed}")
 
     def click(self, what: str) -> None:
         self.look(f"document.getElementById({what!r}).click()")
