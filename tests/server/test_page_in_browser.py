@@ -288,7 +288,7 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
     visitor.look("document.querySelector('[aria-label=\"Remove Image\"]').click()")
     visitor.wait("!document.querySelector('#result img')", "the result has gone with its photo")
     wait_until(lambda: not visitor.is_enabled("save"), what="nothing is left to save")
-    assert visitor.status == "Choose a photo, then press Paint."
+    wait_until(lambda: visitor.status == "Choose a photo, then press Paint.", what="the page asks for one")
 
 
 def test_a_result_that_comes_after_its_photo_has_gone_says_so(visitor: Visitor, photo: Path, tmp_path: Path) -> None:
