@@ -95,7 +95,8 @@ SCRIPT = """
     fitting?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
     return !!fitting;
   };
-  document.addEventListener("focusin", (event) => isList(event.target) && setTimeout(() => event.target.select()));
+  document.addEventListener("focusin", ({ target }) =>
+    isList(target) && setTimeout(() => target === document.activeElement && target.select())); // select() takes the focus
   document.addEventListener("input", (event) => {
     if (!isList(event.target)) return;
     typedIn = event.target;
