@@ -95,8 +95,8 @@ SCRIPT = """
     fitting?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
     return !!fitting;
   };
-  document.addEventListener("focusin", ({ target }) =>
-    isList(target) && setTimeout(() => target === document.activeElement && target.select())); // select() takes the focus
+  document.addEventListener("focusin", ({ target }) => // and select() itself takes the focus
+    isList(target) && setTimeout(() => target === document.activeElement && target.select()));
   document.addEventListener("input", (event) => {
     if (!isList(event.target)) return;
     typedIn = event.target;
