@@ -130,10 +130,15 @@ class Page:
         self.source.change(show_source, self.source, [self.preset, self.sample_column, self.own_style], **at_once)
         areas = [self.brush_area, self.mask_area, self.strokes]
         self.area.change(self.show_area, [self.area, self.photo], areas, **at_once)
-        self.photo.change(self.show_area, [self.area, self.photo], areas, **at_once)
-        self.photo.change(self.forget_result, None, [self.result, self.download], **at_once)
-        for chosen in (self.photo, self.source, self.preset, self.style_picture, self.area, self.mask):
-            chosen.change(self.show_next_step, self.photo, self.status, **at_once)
+        # Not ``change``: gradio reports that for a picture again and again, whatever else on the page has changed.
+        for chosen in (self.photo.upload, self.photo.clear):
+            chosen(self.show_area, [self.area, self.photo], areas, **at_once)
+            chosen(self.forget_result, None, [self.result, self.download], **at_once)
+        for picture in (self.photo, self.style_picture, self.mask):
+            for chosen in (picture.upload, picture.clear):
+                chosen(self.show_next_step, self.photo, self.status, **at_once)
+        for control in (self.source, self.preset, self.area):
+            control.input(self.show_next_step, self.photo, self.status, **at_once)
         buttons = [self.paint_button, self.cancel_button]
         inputs = [
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,

@@ -95,7 +95,8 @@ SCRIPT = """
     fitting?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
     return !!fitting;
   };
-  document.addEventListener("focusin", (event) => isList(event.target) && setTimeout(() => event.target.select()));
+  document.addEventListener("focusin", ({ target }) => // and select() itself takes the focus
+    isList(target) && setTimeout(() => target === document.activeElement && target.select()));
   document.addEventListener("input", (event) => {
     if (!isList(event.target)) return;
     typedIn = event.target;
@@ -110,7 +111,8 @@ SCRIPT = """
     else if (event.target !== typedIn) take();
   }, true);
 
-  new MutationObserver(mend).observe(document, { childList: true, subtree: true, attributeFilter: ["disabled"] });
+  const watched = ["disabled", "name"]; // gradio names a radio anew when it is chosen
+  new MutationObserver(mend).observe(document, { childList: true, subtree: true, attributeFilter: watched });
 })();
 """
 

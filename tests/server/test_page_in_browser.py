@@ -90,13 +90,15 @@ class Visitor:
 
     def tab_to(self, where: str) -> None:
         """Tab on, and see at each step where the focus is."""
+        passed: list[str] = []
         for _ in range(40):
             self.press("Tab")
             name, is_drawn = self.look(FOCUS)
+            passed.append(name)
             assert is_drawn, f"nobody sees that {name} has the focus"
             if name == where:
                 return
-        raise AssertionError(f"the keyboard does not reach {where}")
+        raise AssertionError(f"the keyboard does not reach {where}, only {passed}")
 
     def click(self, what: str) -> None:
         self.look(f"document.getElementById({what!r}).click()")
@@ -276,8 +278,8 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
     visitor.click("paint")
     visitor.wait("document.querySelector('#result img') && !document.getElementById('save').disabled", "painted")
     visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
-    visitor.wait("document.querySelectorAll('input[type=file]').length === 1", "a style is asked for")
-    visitor.choose(style(tmp_path, "sleep 60"))
+    visitor.wait("document.querySelectorAll('input[type=file]').length === 2", "a style is asked for")
+    visitor.choose(style(tmp_path, "sleep 60"), 1)
     visitor.click("paint")
     visitor.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
     visitor.click("cancel")
@@ -286,14 +288,14 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
     visitor.look("document.querySelector('[aria-label=\"Remove Image\"]').click()")
     visitor.wait("!document.querySelector('#result img')", "the result has gone with its photo")
     wait_until(lambda: not visitor.is_enabled("save"), what="nothing is left to save")
-    assert visitor.status == "Choose a photo, then press Paint."
+    wait_until(lambda: visitor.status == "Choose a photo, then press Paint.", what="the page asks for one")
 
 
 def test_a_result_that_comes_after_its_photo_has_gone_says_so(visitor: Visitor, photo: Path, tmp_path: Path) -> None:
     visitor.choose(photo)
     visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
-    visitor.wait("document.querySelectorAll('input[type=file]').length === 1", "a style is asked for")
-    visitor.choose(style(tmp_path, "sleep 4"))
+    visitor.wait("document.querySelectorAll('input[type=file]').length === 2", "a style is asked for")
+    visitor.choose(style(tmp_path, "sleep 4"), 1)
     visitor.click("paint")
     visitor.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
     visitor.look("document.querySelector('[aria-label=\"Remove Image\"]').click()")
