@@ -55,10 +55,16 @@ def test_auto_is_reported_and_gives_the_picture_of_that_strength(cat: Picture) -
     chosen = stylize(cat, [style], Settings(auto_strength=True))
     assert chosen.report["strength_chosen"] is True
     plain = stylize(cat, [style], Settings(strength=chosen.report["strength"]))
-    assert plain.report["strength_chosen"] is False and plain.report["notes"] == []
-    assert chosen.report["strength"] < 1  # which the user is told
-    assert any(
-        note.startswith(f"held back to a strength of {chosen.report['strength']:.0%}")
-        for note in chosen.report["notes"]
-    )
+    assert plain.report["strength_chosen"] is False
     assert torch.equal(chosen.picture.rgb, plain.picture.rgb)
+
+
+def test_holding_back_is_told_and_a_strength_that_was_asked_for_is_not(
+    cat: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.stylize.choose_strength", lambda *_: 0.75)
+    style = load_preset("edtaonisl")
+    told = stylize(cat, [style], Settings(auto_strength=True)).report
+    assert told["strength"] == 0.75
+    assert told["notes"] == ["held back to a strength of 75%: at 100% the picture would be lost"]
+    assert stylize(cat, [style], Settings(strength=0.75)).report["notes"] == []
