@@ -51,6 +51,8 @@ SELECT_HELP = (
 # The menu's entry for it. GIMP's Repeat repeats the last entry whose second argument is an image: this one's is the
 # display, so that Repeat goes on to repeat the style.
 SELECT_MENU_PROCEDURE = "impasto-select-object-menu"
+# GIMP 3.0 (seen: 3.0.4) crashes when such an entry is chosen. There the menu has the procedure that scripts call.
+TAKES_DISPLAYS = Gimp.MINOR_VERSION > 0
 # Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
 _CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
 
@@ -83,14 +85,18 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
             procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
             procedure.set_documentation(SELECT_BLURB, SELECT_HELP, name)
             selection.declare(procedure)
+            if not TAKES_DISPLAYS:
+                procedure.set_menu_label("_Object in Selection (Neural Style)")
+                procedure.add_menu_path("<Image>/Select")
         return procedure
 
     def _create_menu_entry(self) -> Gimp.Procedure:
         procedure = Gimp.Procedure.new(self, SELECT_MENU_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_select_menu, None)
         procedure.set_image_types("*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
-        procedure.set_menu_label("_Object in Selection (Neural Style)")
-        procedure.add_menu_path("<Image>/Select")
+        if TAKES_DISPLAYS:
+            procedure.set_menu_label("_Object in Selection (Neural Style)")
+            procedure.add_menu_path("<Image>/Select")
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
         procedure.set_documentation(
             SELECT_BLURB, f"The menu's entry. Scripts call {SELECT_PROCEDURE}.", procedure.get_name()

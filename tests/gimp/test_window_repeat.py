@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scripts.desktop import GimpDesktop
+from tests.gimp import gimps
 from tests.gimp.test_window import DIALOG, User, desktop
 
 __all__ = ["desktop"]
@@ -29,7 +30,9 @@ def painter(desktop: tuple[GimpDesktop, Path]) -> Iterator[User]:
     user.forget_style_layer()
 
 
-def test_repeat_after_select_object_repeats_the_style(painter: User) -> None:
+def test_repeat_after_select_object_repeats_the_style(painter: User, gimp: gimps.Gimp) -> None:
+    if gimp.version == "3.0":
+        pytest.skip("GIMP 3.0 crashes on a menu entry that takes a display, so Repeat repeats the selection there")
     before = painter.selection()
     painter.press("alt+s", "o")  # Select > Object in Selection (Neural Style)
     painter.desktop.wait_for("an object", lambda: not np.array_equal(painter.selection(), before))
