@@ -13,7 +13,7 @@ KINDS = [
     *("u8 adobe", "u16 adobe", "half adobe", "float adobe", "float_linear adobe"),
     *("u8 p3", "u8_linear p3", "u16_linear p3", "float p3"),
 ]
-# GIMP mixes the layers of these through linear light, whatever the layers ask for, and rounds: by a step of 16 bits.
+# Merging the layers of these, GIMP rounds: at most by a step of 16 bits. The layers themselves are exact.
 MOVED_BY_GIMP, STEP = ("u16 adobe", "float adobe", "float p3"), 1.6e-5
 
 
