@@ -57,7 +57,8 @@ SELECT_HELP = (
 # The menu's entry for it. GIMP's Repeat repeats the last entry whose second argument is an image: this one's is the
 # display, so that Repeat goes on to repeat the style.
 SELECT_MENU_PROCEDURE = "impasto-select-object-menu"
-# GIMP 3.0 (seen: 3.0.4) crashes when such an entry is chosen. There the menu has the procedure that scripts call.
+# GIMP 3.0 (seen: 3.0.4) crashes when such an entry is chosen. There the menu has the procedure that scripts call, and
+# its Repeat hands the run on to the style.
 TAKES_DISPLAYS = Gimp.MINOR_VERSION > 0
 # Wrong input, as opposed to a failure on the way: scripts can tell them apart by the status.
 _CALLING_CODES = {"unprocessable", "bad_request", "too_large"}
@@ -150,17 +151,31 @@ def _run(
 
 def _run_select(
     procedure: Gimp.Procedure,
-    _run_mode: Gimp.RunMode,
+    run_mode: Gimp.RunMode,
     image: Gimp.Image,
-    _drawables: Sequence[Gimp.Drawable],
+    drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
     _data: Any,
 ) -> Gimp.ValueArray:
     def select() -> Gimp.ValueArray:
+        if run_mode == Gimp.RunMode.WITH_LAST_VALS and lastlayers.is_kept():
+            _repeat_style(image, drawables)
+            return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
         selection.select_object(image, config.get_property("model"), config.get_property("edge"))
         return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
     return _answered(procedure, select)
+
+
+def _repeat_style(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> None:
+    """Filters > Repeat, where the last entry chosen was ours for objects: what is to be repeated is the style."""
+    style = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+    config = style.create_config()
+    config.set_property("run-mode", Gimp.RunMode.WITH_LAST_VALS)
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", drawables)
+    if style.run(config).index(0) != Gimp.PDBStatusType.SUCCESS:
+        raise wire.WireError("failed", Gimp.get_pdb().get_last_error())
 
 
 def _run_select_menu(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, _data: Any) -> Gimp.ValueArray:

@@ -46,6 +46,11 @@ def keep(choices: Choices) -> None:
     Gimp.attach_parasite(Gimp.Parasite.new(PARASITE, _SESSION_ONLY, json.dumps(memory).encode()))
 
 
+def is_kept() -> bool:
+    """Whether the dialog was confirmed since GIMP was started, with a layer or without."""
+    return Gimp.get_parasite(PARASITE) is not None
+
+
 def recall(config: Gimp.ProcedureConfig, is_repeat: bool) -> None:
     """Put the remembered layers back into a configuration, where it has none.
 

@@ -108,6 +108,7 @@ def test_an_object_far_to_the_right_of_a_panorama_is_looked_for(started: Started
 def test_repeat_takes_the_layer_of_the_last_run_or_says_that_it_is_gone(started: Started) -> None:
     facts = started.starts["3"].facts("remembered")
     assert facts["there"]["status"] == "SUCCESS" and facts["there"]["style"] == "Coffee", facts["there"]["message"]
+    assert (facts["repeated"], facts["repeated_style"]) == ("SUCCESS", "Coffee")
     assert facts["gone"]["status"] == "CALLING_ERROR"
     assert re.search('style layer "Coffee" of .+ is gone: open the filter again', facts["gone"]["message"])
     assert facts["jobs_sent"] == 0

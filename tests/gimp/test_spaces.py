@@ -13,8 +13,6 @@ KINDS = [
     *("u8 adobe", "u16 adobe", "half adobe", "float adobe", "float_linear adobe"),
     *("u8 p3", "u8_linear p3", "u16_linear p3", "float p3"),
 ]
-# GIMP mixes the layers of these through linear light, whatever the layers ask for, and rounds: by a step of 16 bits.
-MOVED_BY_GIMP, STEP = ("u16 adobe", "float adobe", "float p3"), 1.6e-5
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -31,9 +29,9 @@ def test_a_painting_that_is_changed_to_strength_0_is_the_source_to_the_bit(start
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_outside_the_selection_no_bit_changes(started: Started, kind: str) -> None:
+    """Beside what GIMP changes itself when it merges the source alone, in deep images of a wide space."""
     facts = started.starts["3"].facts(kind)
-    assert facts["is_painted_inside"]
-    assert facts["worst_outside"] <= STEP if kind in MOVED_BY_GIMP else facts["is_kept_outside"], facts["worst_outside"]
+    assert facts["is_painted_inside"] and facts["is_kept_outside"]
 
 
 @pytest.mark.parametrize("kind", ["group", "text"])

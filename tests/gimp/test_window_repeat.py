@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from scripts.desktop import GimpDesktop
-from tests.gimp import gimps
 from tests.gimp.test_window import DIALOG, User, desktop
 
 __all__ = ["desktop"]
@@ -30,9 +29,7 @@ def painter(desktop: tuple[GimpDesktop, Path]) -> Iterator[User]:
     user.forget_style_layer()
 
 
-def test_repeat_after_select_object_repeats_the_style(painter: User, gimp: gimps.Gimp) -> None:
-    if gimp.version == "3.0":
-        pytest.skip("GIMP 3.0 crashes on a menu entry that takes a display, so Repeat repeats the selection there")
+def test_repeat_after_select_object_repeats_the_style(painter: User) -> None:
     before = painter.selection()
     painter.press("alt+s", "o")  # Select > Object in Selection (Neural Style)
     painter.desktop.wait_for("an object", lambda: not np.array_equal(painter.selection(), before))

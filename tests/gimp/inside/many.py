@@ -117,7 +117,7 @@ def object_in_a_panorama(engine: Engine) -> Facts:
 
 
 def remembered(engine: Engine) -> Facts:
-    """Repeat with the layer that the dialog chose; once more when that layer is gone."""
+    """Repeat with the layer that the dialog chose; so does Repeat of an object; once more when that layer is gone."""
     image, other = stage.load("chelsea.jpg"), stage.load("coffee.jpg")
     style = other.get_layers()[0]
     style.set_name("Coffee")
@@ -127,11 +127,20 @@ def remembered(engine: Engine) -> Facts:
     mode = {"run_mode": Gimp.RunMode.WITH_LAST_VALS}
     _layer, there = stage.run_filter(image, image.get_layers()[-1:], **mode)
     style_there = engine.last_job()["style"]
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 50, 50)
+    objects = Gimp.get_pdb().lookup_procedure("impasto-select-object").create_config()
+    objects.set_property("run-mode", Gimp.RunMode.WITH_LAST_VALS)
+    objects.set_property("image", image)
+    objects.set_core_object_array("drawables", image.get_layers()[-1:])
+    repeated = stage.status_name(objects.get_procedure().run(objects).index(0))
+    repeated_style = engine.last_job().get("style")
+    Gimp.Selection.none(image)
     other.delete()
     n_jobs = engine.n_jobs()
     _layer, gone = stage.run_filter(image, image.get_layers()[-1:], **mode)
     Gimp.detach_parasite("impasto-last-layers")
-    return {"there": there | {"style": style_there}, "gone": gone, "jobs_sent": engine.n_jobs() - n_jobs}
+    facts = {"there": there | {"style": style_there}, "gone": gone, "jobs_sent": engine.n_jobs() - n_jobs}
+    return facts | {"repeated": repeated, "repeated_style": repeated_style}
 
 
 def blank(width: int, height: int) -> Gimp.Image:
