@@ -22,8 +22,7 @@ BLENDS = ("feather", "hard", "mrf")
 QUALITIES = ("fast", "better", "best")
 DEVICES = ("auto", "cpu", "cuda")
 AUTO_REGIONS = Path("auto")
-# Memory of a painting: PyTorch with a network, and the picture as floats, painted, and as it is written.
-PROCESS_BYTES, BYTES_PER_PIXEL, MUCH_BYTES = 850 << 20, 36, 2 << 30
+MUCH_BYTES = 2 << 30  # of memory: said before the work starts
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     check_size(options.output, work.content.size)
     read_s = time.perf_counter() - began
     if options.engine is None:
-        tell_need(options.content, *work.content.size)
+        tell_need(options, settings, work.content.size)
     with progress_bar() as on_progress:
         if options.engine is None:
             picture, report = painting.paint_here(work, settings, on_progress)
@@ -60,15 +59,13 @@ def inputs_of(options: argparse.Namespace) -> list[Path | str | None]:
     return [options.content, options.mask, maps, options.style_regions, *options.style]
 
 
-def tell_need(content: Path, height: int, width: int) -> None:
+def tell_need(options: argparse.Namespace, settings: Settings, size: tuple[int, int]) -> None:
     """Say before the work starts that it needs much memory."""
-    need = PROCESS_BYTES + BYTES_PER_PIXEL * height * width
-    if need >= MUCH_BYTES:
-        print(
-            f"Note: {content.name} has {height * width / 1e6:.0f} megapixels; painting it takes about"
-            f" {need / 1e9:.1f} GB of memory.",
-            file=sys.stderr,
-        )
+    from engine.need import estimate  # noqa: PLC0415
+
+    need = estimate(settings, size, size)
+    if need.n_bytes >= MUCH_BYTES or need.is_tight:
+        print(f"Note: {options.content.name}: {need.sentence}", file=sys.stderr)
 
 
 def tell(options: argparse.Namespace, settings: Settings, report: dict[str, Any]) -> None:
