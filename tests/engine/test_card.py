@@ -80,7 +80,7 @@ def test_a_card_whose_driver_is_too_old_is_told_of(monkeypatch: pytest.MonkeyPat
 
 def test_a_driver_that_hangs_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "PROOF_S", 0.1)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: time.sleep(1) or True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(time.sleep(1)))
     began = time.monotonic()
     assert choose_device("auto").type == "cpu"
     assert time.monotonic() - began < 0.8
