@@ -20,7 +20,9 @@ def test_every_odd_file_as_a_layer(started: Started) -> None:
             assert facts["jobs_sent"] == 0, file.key
         else:
             assert facts["status"] == "SUCCESS", f"{file.key}: {facts['message']}"
-            step = 0.03 if file.key == "linear.png" else 0.006  # eight bits of linear light are coarse in the dark
+            step = (
+                0.03 if file.key in ("linear.png", "display_p3.jpg") else 0.006
+            )  # coarse in the dark, as sRGB sees it
             assert facts["worst"] < step, f"{file.key}: {facts['worst']}"
         assert facts["n_images"] == 1, f"{file.key}: reading a style has left an image behind"
 
