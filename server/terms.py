@@ -13,10 +13,10 @@ import torch
 from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
 from engine.translation import models_folder
 from gimp_plugin.wire import WireError
+from server.wording import without_paths
 from server.worker import JobCancelled
 
 TAIL = r"(?:[/\\\\][^\s'\"`,;()]*)?"
-ANY_PATH = re.compile(r"(?<![\w/.\\:])(?:[A-Za-z]:[\\/]|\\\\|~?/|~\\)[^\s'\"`,;()]+")
 
 
 @contextmanager
@@ -27,24 +27,24 @@ def in_wire_terms() -> Iterator[None]:
     except Cancelled as outcome:
         raise JobCancelled from outcome
     except (InputError, SettingsError) as error:
-        raise WireError("unprocessable", without_paths(str(error))) from error
+        raise WireError("unprocessable", without_folders(str(error))) from error
     except ResourceError as error:
-        raise WireError("out_of_memory", without_paths(str(error))) from error
+        raise WireError("out_of_memory", without_folders(str(error))) from error
     except ImpastoError as error:
-        raise WireError("failed", without_paths(str(error))) from error
+        raise WireError("failed", without_folders(str(error))) from error
 
 
-def without_paths(text: str) -> str:
+def without_folders(text: str) -> str:
     """A sentence with the last name alone of every file in it, and a folder by what it is.
 
     The command line may say where something lies. An answer may not: whoever asks need not be the one who sits here.
     """
     for folder, words in _folders().items():
         text = re.sub(re.escape(folder) + TAIL, partial(_named, folder=folder, words=words), text)
-    return ANY_PATH.sub(_named, text)
+    return without_paths(text)
 
 
-def _named(found: re.Match[str], folder: str = "", words: str = "a folder") -> str:
+def _named(found: re.Match[str], folder: str, words: str) -> str:
     """The last name of a path, if it goes on below a folder; else words for the folder."""
     rest = found.group().removeprefix(folder).replace("\\", "/").strip("/")
     return rest.rpartition("/")[2] or words

@@ -14,11 +14,10 @@ import torch
 from engine import methods
 from engine.errors import InputError, ResourceError, SettingsError, WeightsError
 from engine.types import WEIGHTS
-from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
-from server import acceptance, convert
-from server.acceptance import check_request, check_spooled
+from gimp_plugin.wire import MAX_WEIGHT, MIN_WEIGHT, Plane, StyleEntry, StylizeRequest, WireError
+from server import convert, intake
 from server.painter import Painter, catalog
-from server.terms import in_wire_terms, without_paths
+from server.terms import in_wire_terms, without_folders
 
 PIXELS = Plane("U8", (40, 60, 4), bytes(range(240)) * 40)
 CATALOG = json.loads(json.dumps(catalog()))  # as it crosses the pipe
@@ -26,6 +25,12 @@ CATALOG = json.loads(json.dumps(catalog()))  # as it crosses the pipe
 
 def a_request(**changes: Any) -> StylizeRequest:
     return StylizeRequest(PIXELS, (StyleEntry("s", picture=PIXELS),), **changes)
+
+
+def check_request(request: StylizeRequest, catalog: dict[str, Any] | None) -> None:
+    """As the supervisor judges the frame."""
+    frame = b"".join(bytes(part) for part in request.pack())
+    intake.check(frame, len(frame), catalog)
 
 
 def answer_of(check: Callable[[], object]) -> str | None:
@@ -44,8 +49,6 @@ REFUSED: list[dict[str, Any]] = [
     {"options": {"nope": 1}},
     {"method": "gatys", "options": {"iterations": "many"}},
     {"method": "gatys", "options": {"iterations": -1}},
-    {"method": "gatys", "options": {"iterations": 1e300}},
-    {"method": "gatys", "options": {"iterations": 10**300}},
     {"method": "gatys", "options": {"iterations": 2.5}},
     {"method": "gatys", "options": {"optimizer": "sgd"}},
     {"method": "gatys", "options": {"optimizer": 5}},
@@ -82,12 +85,8 @@ def test_the_supervisor_takes_what_the_engine_takes(changes: dict[str, Any]) -> 
     convert.settings_of(a_request(**changes))
 
 
-@pytest.mark.parametrize("weight", [1e-320, 1e-7, 1e7, 1e300])
-def test_a_weight_is_judged_before_the_job_is_taken(weight: float) -> None:
-    request = a_request()
-    request = replace(request, styles=(replace(request.styles[0], weight=weight),))
-    assert answer_of(lambda: check_request(request, None)) == "unprocessable"
-    assert WEIGHTS == (acceptance.LIGHTEST, acceptance.HEAVIEST)
+def test_wire_and_engine_take_the_same_weights() -> None:
+    assert WEIGHTS == (MIN_WEIGHT, MAX_WEIGHT)
 
 
 def test_a_preset_that_there_is_not_is_refused() -> None:
@@ -95,24 +94,6 @@ def test_a_preset_that_there_is_not_is_refused() -> None:
     with pytest.raises(WireError, match="There is no style preset"):
         check_request(request, CATALOG)
     check_request(request, None)  # nothing is known yet: the worker will say so
-
-
-@pytest.mark.parametrize(
-    ("changes", "forged", "code"),
-    [
-        ({}, (b"", b""), None),
-        (REFUSED[0], (b"", b""), "unprocessable"),
-        ({}, (b'th\\": 1.0', b'th\\": 9.0'), "bad_request"),
-    ],
-)
-def test_a_frame_on_the_disk_is_judged_and_the_file_let_go(
-    tmp_path: Path, changes: dict[str, Any], forged: tuple[bytes, bytes], code: str | None
-) -> None:
-    path, frame = tmp_path / "x.request", b"".join(bytes(part) for part in a_request(**changes).pack())
-    assert frame.count(forged[0]) == 1 or not forged[0]
-    path.write_bytes(frame.replace(*forged) if forged[0] else frame)
-    assert answer_of(lambda: check_spooled(path, CATALOG)) == code
-    path.unlink()
 
 
 @pytest.fixture
@@ -165,16 +146,16 @@ def test_no_answer_of_the_worker_names_a_path(
     ],
 )  # fmt: skip
 def test_sentences_keep_the_names_of_files_and_lose_their_folders(text: str, expected: str | None) -> None:
-    found = without_paths(text)
+    found = without_folders(text)
     assert "anna" not in found and (expected is None or found == expected)
 
 
 def test_folders_are_named_by_what_they_are(models: Path) -> None:
     hub = Path(torch.hub.get_dir()) / "checkpoints"
-    assert without_paths(f"neither as a file nor in {models} (it is empty).") == (
+    assert without_folders(f"neither as a file nor in {models} (it is empty).") == (
         "neither as a file nor in the models folder (it is empty)."
     )
-    assert without_paths(f"{models}/mine.pth is damaged: put it into {hub} yourself") == (
+    assert without_folders(f"{models}/mine.pth is damaged: put it into {hub} yourself") == (
         "mine.pth is damaged: put it into PyTorch's folder of checkpoints yourself"
     )
 
