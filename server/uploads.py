@@ -87,12 +87,16 @@ def read_strokes(path: Path, opacity: float, size: tuple[int, int]) -> Plane | N
     Raises:
         WireError: see ``read_picture``.
     """
+    import numpy as np  # noqa: PLC0415
+
     from engine.files.source import read_source  # noqa: PLC0415
 
     with _sentences("brushed layer"):
         renew(path)
-        alpha = read_source(path, "The brushed layer").alpha
-        return None if alpha is None else _mask_of_alpha(Image.fromarray(alpha), opacity, size)
+        source = read_source(path, "The brushed layer")
+        alpha = source.opacity()  # (H, W) in [0, 1]; None: it is opaque
+        pixels = np.full(source.size, 255, np.uint8) if alpha is None else np.rint(alpha * 255).astype(np.uint8)
+        return _mask_of_alpha(Image.fromarray(pixels), opacity, size)
 
 
 def make_preview(path: Path, longest_px: int) -> Image.Image:

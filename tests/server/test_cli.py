@@ -262,7 +262,7 @@ def test_methods_and_catalog_are_the_engines(capsys: pytest.CaptureFixture[str])
     catalog = json.loads(capsys.readouterr().out)
     assert [method["name"] for method in catalog["methods"]] == [info.name for info in methods.catalog()]
     assert [style["name"] for style in catalog["styles"]] == [preset.name for preset in styles.presets()]
-    assert set(catalog) == {"version", "methods", "styles"}
+    assert set(catalog) == {"version", "methods", "styles", "segment_models"}
     assert main(["methods", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == catalog["methods"]
     assert main(["methods"]) == 0

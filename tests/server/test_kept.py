@@ -39,7 +39,8 @@ def test_a_cancelled_job_costs_no_finished_painting_even_if_the_worker_is_killed
     first = painted(real, a_request())
     assert not first.report["reused"]
     (pid,) = real.worker_pids()
-    doomed = real.submit(a_request(method="gatys", options={"iterations": 5000}))
+    picture = wire.StyleEntry("own", picture=picture_request("same", 60, 80).content)
+    doomed = real.submit(replace(a_request(method="gatys", options={"iterations": 2000}), styles=(picture,)))
     real.wait_running(doomed)
     real.forget(doomed)
     wait_until(lambda: real.spooled == [], 5)

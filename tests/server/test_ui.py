@@ -152,7 +152,7 @@ def test_a_broken_upload_is_a_sentence(client: Any, photo: Path, tmp_path: Path)
     broken.write_bytes(photo.read_bytes()[:60])
     with pytest.raises(gradio_client.exceptions.AppError) as caught:
         client.predict(**sent(broken))
-    assert "The photo is damaged or of an unusual kind: save it again as PNG." in str(caught.value)
+    assert "The photo is damaged or of an unusual kind; save it again as PNG." in str(caught.value)
     assert "Traceback" not in str(caught.value) and str(tmp_path) not in str(caught.value)
 
 
