@@ -59,7 +59,11 @@ class CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """Check where it goes first."""
-        check_address(newurl, self.hosts)
+        try:
+            check_address(newurl, self.hosts)
+        except WeightsError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -100,6 +104,7 @@ def fetch(
     try:
         receive(file, partial, opener, on_progress)
     except HTTPError as error:
+        error.close()  # it holds the connection
         raise WeightsError(
             f"{file.url} answered {error.code} ({printable(error.reason)}): try later, or put it there by hand."
         ) from error
@@ -133,6 +138,7 @@ def receive(file: Published, partial: Path, opener: Opener, on_progress: Callabl
     except HTTPError as error:
         if error.code != RANGE_REFUSED:
             raise
+        error.close()
         partial.unlink()  # nothing is left to send, or it has another length now: begin anew
         request.remove_header("Range")
         answer, have = opener.open(request, timeout=TIMEOUT_S), 0
