@@ -131,7 +131,8 @@ def answer(
             edge = convert.weight_plane_of(done.mask.weight, request.mask.dtype)
         seconds = converted - began + time.perf_counter() - painted
         done.report["seconds"]["convert"] = round(seconds, 4)
-        done.report["options"] |= request.options  # as they were asked for: a network by its name, not by its path
+        used = done.report["options"]  # a network is told by the name that was asked for, not by its path
+        used |= {name: asked for name, asked in request.options.items() if isinstance(used.get(name), str)}
         return StylizeResult(plane, done.report, edge)
 
 
