@@ -1,14 +1,14 @@
 """What the networks see in a picture: feature backbones behind one interface.
 
 Every backbone answers for the names of VGG-19's activations (``relu1_1`` ... ), so that a method written for one
-runs on any. ``embedded`` ships with the package; ``vgg19`` is torchvision's; a path names a safetensors file with
-torchvision's parameter names (the whole network or any prefix of it).
+runs on any. ``embedded`` and ``deep`` ship with the package; ``vgg19`` is torchvision's; a path names a safetensors
+file with torchvision's parameter names of VGG-19 or VGG-16 (the whole network or any prefix of it).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,8 +33,18 @@ VGG19_CONVS = {
     19: "relu4_1", 21: "relu4_2", 23: "relu4_3", 25: "relu4_4",
     28: "relu5_1", 30: "relu5_2", 32: "relu5_3", 34: "relu5_4",
 }  # fmt: skip
+# The same of VGG-16.
+VGG16_CONVS = {
+    0: "relu1_1", 2: "relu1_2",
+    5: "relu2_1", 7: "relu2_2",
+    10: "relu3_1", 12: "relu3_2", 14: "relu3_3",
+    17: "relu4_1", 19: "relu4_2", 21: "relu4_3",
+    24: "relu5_1", 26: "relu5_2", 28: "relu5_3",
+}  # fmt: skip
 VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 SUFFIXES = (".safetensors", ".pth", ".pt")
+BACKBONES = ("embedded", "deep", "vgg19")
+KINDS = f"The backbone is {', '.join(BACKBONES)} or a file of weights (.safetensors, .pth)"
 CPU = torch.device("cpu")
 VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
@@ -93,35 +103,37 @@ class Vgg19(Backbone):
     """
 
     poolings = ("max", "average")
+    title = "VGG-19"
+    names: Mapping[int, str] = VGG19_CONVS
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
         if "0.weight" in state:  # of the convolutions alone
             state = {f"features.{name}": value for name, value in state.items()}
         indices = []
-        for index in VGG19_CONVS:
+        for index in self.names:
             if f"features.{index}.weight" not in state:
                 break
             indices.append(index)
         if not indices:
-            raise WeightsError("These are no VGG-19 weights: features.0.weight is missing.")
+            raise WeightsError(f"These are no {self.title} weights: features.0.weight is missing.")
         self.convs = nn.ModuleDict()
         n_in = 3
         for index in indices:
-            n_out = VGG19_CHANNELS[block_of(VGG19_CONVS[index])]
-            self.convs[VGG19_CONVS[index]] = self._conv(state, index, n_in, n_out)
+            n_out = VGG19_CHANNELS[block_of(self.names[index])]
+            self.convs[self.names[index]] = self._conv(state, index, n_in, n_out)
             n_in = n_out
         self.layers = tuple(self.convs)
         self.requires_grad_(False)
         self.eval()
 
-    @staticmethod
-    def _conv(state: dict[str, Tensor], index: int, n_in: int, n_out: int) -> nn.Conv2d:
+    @classmethod
+    def _conv(cls, state: dict[str, Tensor], index: int, n_in: int, n_out: int) -> nn.Conv2d:
         conv = nn.Conv2d(n_in, n_out, 3, padding=1)
         weight, bias = state[f"features.{index}.weight"], state.get(f"features.{index}.bias")
         if weight.shape != conv.weight.shape or bias is None or bias.shape != (n_out,):
             raise WeightsError(
-                f"features.{index} has the shape {tuple(weight.shape)}; VGG-19 has {tuple(conv.weight.shape)}."
+                f"features.{index} has the shape {tuple(weight.shape)}; {cls.title} has {tuple(conv.weight.shape)}."
             )
         if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
             raise WeightsError(f"features.{index} holds values that are not numbers: the file is damaged.")
@@ -144,13 +156,21 @@ class Vgg19(Backbone):
         return found
 
 
+class Vgg16(Vgg19):
+    """VGG-16's convolutions, or a prefix of them, from a torchvision state dict."""
+
+    title = "VGG-16"
+    names = VGG16_CONVS
+
+
 def load_vgg19_file(path: Path) -> Vgg19:
-    """VGG-19 or a prefix of it from a user's file.
+    """VGG-19 or VGG-16, or a prefix of either, from a user's file; the fourth block's index tells which.
 
     Raises:
-        WeightsError: no such file, not weights, or not VGG-19.
+        WeightsError: no such file, not weights, or not VGG.
     """
-    return Vgg19(weights.read_state(path))
+    state = weights.read_state(path)
+    return Vgg16(state) if "features.17.weight" in state else Vgg19(state)
 
 
 def load_vgg19_torchvision() -> Vgg19:
@@ -208,7 +228,7 @@ def load_backbone(name: str, device: torch.device = CPU) -> Backbone:
     """The backbone that a setting names, on a device: there it stays, since others look through it too.
 
     Args:
-        name: "embedded", "vgg19", or the path of a file with VGG-19 weights.
+        name: one of ``BACKBONES``, or the path of a file with VGG-19 or VGG-16 weights.
         device: where it computes.
 
     Raises:
@@ -231,11 +251,17 @@ def _load(name: str) -> Backbone:
         network = Embedded()
         weights.fill(network, "embedded")
         return network.requires_grad_(False).eval()
+    if name == "deep":
+        from engine.networks.deep import Deep  # noqa: PLC0415  (as above)
+
+        deep = Deep()
+        weights.fill(deep, "deep")
+        return deep.requires_grad_(False).eval()
     if name == "vgg19":
         return load_vgg19_torchvision()
     if name.endswith(SUFFIXES):
         return load_vgg19_file(Path(name))
-    raise SettingsError(f'The backbone is "embedded", "vgg19" or a file of weights (.safetensors, .pth), not {name!r}.')
+    raise SettingsError(f"{KINDS}, not {name!r}.")
 
 
 def check_backbone(name: str) -> None:
@@ -244,9 +270,7 @@ def check_backbone(name: str) -> None:
     Raises:
         SettingsError: not a name of a backbone, nor a file that is there.
     """
-    if name in ("embedded", "vgg19") or (name.endswith(SUFFIXES) and Path(name).is_file()):
+    if name in BACKBONES or (name.endswith(SUFFIXES) and Path(name).is_file()):
         return
     what = "there is no such file" if name.endswith(SUFFIXES) else "that is none of them"
-    raise SettingsError(
-        f'The backbone is "embedded", "vgg19" or a file of weights (.safetensors, .pth), not {name!r}: {what}.'
-    )
+    raise SettingsError(f"{KINDS}, not {name!r}: {what}.")

@@ -102,13 +102,10 @@ def settings_of(options: argparse.Namespace) -> Settings:
     Raises:
         SettingsError: a value is out of range.
     """
-    from engine.errors import SettingsError  # noqa: PLC0415
+    from engine.features import check_backbone  # noqa: PLC0415
     from engine.types import Settings  # noqa: PLC0415
 
-    if options.backbone not in ("embedded", "vgg19") and not Path(options.backbone).is_file():
-        raise SettingsError(
-            f"There is no file {options.backbone}: --backbone takes embedded, vgg19 or a .safetensors file."
-        )
+    check_backbone(options.backbone)
     return Settings(
         method=options.method,
         strength=1.0 if options.strength == "auto" else options.strength,
@@ -178,7 +175,7 @@ def add_painting_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--style-size", type=int, metavar="PX", help="longest side of the style: size of the brush")
     parser.add_argument("--size", type=int, metavar="PX", help="longest side at which to compute; default: its own")
-    parser.add_argument("--backbone", default="embedded", metavar="embedded|vgg19|FILE.safetensors")
+    parser.add_argument("--backbone", default="embedded", metavar="embedded|deep|vgg19|FILE")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument(

@@ -391,4 +391,4 @@ def test_a_backbone_that_is_not_there_is_told_before_anything_is_painted(
 ) -> None:
     gone = tmp_path / "gone.safetensors"
     assert stylize(folder, tmp_path / "out.png", "--method", method, "--backbone", str(gone)) == 2
-    assert f"There is no file {gone}" in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+    assert f"{str(gone)!r}: there is no such file" in capsys.readouterr().err and not (tmp_path / "out.png").exists()
