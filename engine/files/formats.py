@@ -42,8 +42,7 @@ HEAD_BYTES = 4096  # tell the format, and mostly the depth
 DEEP = ("PNG", "TIFF")  # hold 16 bits a channel
 MAX_SIDE_PX = {"WEBP": 16383, "JPEG": 65500}  # of a file that is written
 EXTRAS = {
-    "HEIF": "is a HEIC picture: install pillow-heif (pip install pillow-heif, into Impasto's environment), or save it"
-    " as JPEG or PNG.",
+    "HEIF": "is a HEIC picture: install pillow-heif (`impasto doctor` says how), or save it as JPEG or PNG.",
     "JXL": "is a JPEG XL picture, which this Pillow does not read: save it as PNG or TIFF.",
     "AVIF": "is an AVIF picture, which this Pillow does not read: update Pillow, or save it as PNG.",
     "JPEG2000": "is a JPEG 2000 picture, which this Pillow does not read: save it as PNG or TIFF.",

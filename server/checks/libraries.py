@@ -129,7 +129,8 @@ def check_extras() -> Iterator[Finding]:
     """What may be installed beside the engine."""
     for module, extra, use in _EXTRAS:
         is_here = importlib.util.find_spec(module) is not None
-        how = f"`python3 install.py --ui` installs {use}." if extra == "ui" else f"`pip install {module}` adds {use}."
+        command = "python3 install.py --ui" if extra == "ui" else f"{sys.executable} -m pip install {module}"
+        how = f"`{command}` adds {use}."
         yield Finding(None, f"Extra {extra}", "installed" if is_here else "not installed", "", "" if is_here else how)
 
 
