@@ -133,7 +133,7 @@ def test_a_preset_has_no_picture_to_optimize_for(cat: Picture) -> None:
 def test_unknown_options_are_told(cat: Picture, coffee: Picture) -> None:
     for options, sentence in (
         ({"statistic": "wavelet"}, "statistic must be one of gram"),
-        ({"iterations": "many"}, "iterations must be a number"),
+        ({"iterations": "many"}, "iterations must be a whole number"),
         ({"iterations": 0}, "iterations must be from 1 to 5000"),
         ({"brush": 3}, "no option 'brush'; its options are statistic"),
         ({"pooling": "average"}, "no average pooling"),
