@@ -130,7 +130,7 @@ def correlations(student: Backbone, teacher: Backbone, pictures: Iterator[Tensor
     for rgb in pictures:
         ours, theirs = student(rgb, DEEP_LAYERS), teacher(rgb, DEEP_LAYERS)
         for name in DEEP_LAYERS:
-            a, b = (x[name][0].flatten(1) for x in (ours, theirs))  # (C, H*W)
+            a, b = (x[name][0].flatten(1).double() for x in (ours, theirs))  # (C, H*W)
             a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
             found[name].append(float((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-9)))
     return {name: round(float(np.median(values)), 4) for name, values in found.items()}

@@ -61,8 +61,9 @@ def test_it_is_near_vgg16_on_photos_that_it_has_not_seen(
 def test_a_file_of_vgg16_is_told_from_one_of_vgg19(tmp_path: Path, cat: Picture) -> None:
     from safetensors.torch import save_file
 
+    teacher = small_teacher()
     state = {
-        f"features.{index}.{kind}": getattr(small_teacher().convs[name], kind).contiguous()
+        f"features.{index}.{kind}": getattr(teacher.convs[name], kind).contiguous()
         for index, name in VGG16_CONVS.items()
         for kind in ("weight", "bias")
         if index <= 17
