@@ -245,18 +245,12 @@ def _kept(name: str, device: torch.device, _stamp: object) -> Backbone:
 
 
 def _load(name: str) -> Backbone:
-    if name == "embedded":
-        from engine.networks.embedded import Embedded  # noqa: PLC0415  (it builds on Backbone above)
+    if name in ("embedded", "deep"):
+        from engine.networks.embedded import Deep, Embedded  # noqa: PLC0415  (they build on Backbone above)
 
-        network = Embedded()
-        weights.fill(network, "embedded")
+        network = Embedded() if name == "embedded" else Deep()
+        weights.fill(network, name)
         return network.requires_grad_(False).eval()
-    if name == "deep":
-        from engine.networks.deep import Deep  # noqa: PLC0415  (as above)
-
-        deep = Deep()
-        weights.fill(deep, "deep")
-        return deep.requires_grad_(False).eval()
     if name == "vgg19":
         return load_vgg19_torchvision()
     if name.endswith(SUFFIXES):

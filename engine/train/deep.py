@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engine import weights
 from engine.features import Backbone, Vgg16
-from engine.networks.deep import DEEP_LAYERS, Deep
+from engine.networks.embedded import DEEP_LAYERS, Deep
 from engine.train.data import SUFFIXES, PictureFolder, is_held_out, read_upright
 from engine.train.loop import replacing
 from engine.train.objective import gram

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.features import Vgg16, block_of
-from engine.networks.deep import DEEP_CHANNELS, DEEP_LAYERS, SCALE, Deep
+from engine.networks.embedded import DEEP_CHANNELS, DEEP_LAYERS, SCALE, Deep
 
 DAMPING = 1e-4  # of the mean variance, on the diagonal
 
@@ -73,9 +73,9 @@ def start_from(teacher: Vgg16, student: Deep, rgb: Tensor) -> None:
         weight, bias = conv.weight[kept], conv.bias[kept]  # type: ignore[index]
         if name == DEEP_LAYERS[0]:
             weight = weight / SCALE
-        student.convs[name].weight.copy_(torch.einsum("oikl,ij->ojkl", weight, before))  # type: ignore[operator, union-attr]
-        student.convs[name].bias.copy_(bias / SCALE + torch.einsum("oikl,i->o", weight, constant))  # type: ignore[operator, union-attr]
+        student.convs[name].weight.copy_(torch.einsum("oikl,ij->ojkl", weight, before))  # type: ignore[operator]
+        student.convs[name].bias.copy_(bias / SCALE + torch.einsum("oikl,i->o", weight, constant))  # type: ignore[operator]
         found, rest = regression(values, kept)
         before, constant = found.float(), rest.float()
-        student.heads[name].weight.copy_(before[:, :, None, None])  # type: ignore[operator, union-attr]
-        student.heads[name].bias.copy_(constant)  # type: ignore[operator, union-attr]
+        student.heads[name].weight.copy_(before[:, :, None, None])  # type: ignore[operator]
+        student.heads[name].bias.copy_(constant)  # type: ignore[operator]

@@ -9,7 +9,7 @@ import torch
 
 from engine import weights
 from engine.features import VGG16_CONVS, VGG19_CHANNELS, Backbone, Vgg16, block_of, load_backbone, load_vgg19_file
-from engine.networks.deep import DEEP_LAYERS, Deep
+from engine.networks.embedded import DEEP_LAYERS, Deep
 from engine.train.deep import correlations, distances, rate_at
 from engine.train.pruning import chosen_channels, regression, start_from
 from engine.types import Picture
