@@ -7,6 +7,7 @@ PYTHONHOME would have the private Python load the modules of another.
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -37,10 +38,21 @@ def environment(environ: Mapping[str, str], listed: Callable[[Mapping[str, str]]
     asking = clean(environ) | {"_PIP_RUNNING_IN_SUBPROCESS": "1"}  # else a `python =` in a file is obeyed even here
     if "PIP_CONFIG_FILE" in environ:
         asking["PIP_CONFIG_FILE"] = environ["PIP_CONFIG_FILE"]
-    kept = {f"PIP_{option}": value for option, value in read_list(listed(asking)).items()}
+    found = read_list(told_by_file(environ.get("PIP_CONFIG_FILE"))) | read_list(listed(asking))
+    kept = {f"PIP_{option}": value for option, value in found.items()}
     kept |= {f"PIP_{option}": environ[f"PIP_{option}"] for option in REACHING if environ.get(f"PIP_{option}")}
     ours = {"PIP_CONFIG_FILE": _NO_FILE, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
     return clean(environ) | kept | ours
+
+
+def told_by_file(name: str | None) -> str:
+    """The lines that `pip config list` should print of PIP_CONFIG_FILE: pip 23 obeys that file and lists none of it."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(name or (), encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return ""  # pip refuses it, too
+    return "\n".join(f"{part}.{key}={value!r}" for part in parser.sections() for key, value in parser.items(part))
 
 
 def read_list(text: str) -> dict[str, str]:
