@@ -230,6 +230,7 @@ class Engine:
         connection = self.connect(timeout_s)
         try:
             self.send_head(connection, method, path)
-            return exchange.read_json(exchange.checked(connection.getresponse()))
+            with connection.getresponse() as response:  # one with "Connection: close" outlives its connection
+                return exchange.read_json(exchange.checked(response))
         finally:
             connection.close()

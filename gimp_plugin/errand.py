@@ -169,7 +169,8 @@ class Errand(Generic[R]):
                 response = connection.getresponse()
             except (ConnectionError, http.client.HTTPException) as error:
                 raise dropped or error from error
-            exchange.read_json(exchange.checked(response))
+            with response:
+                exchange.read_json(exchange.checked(response))
 
     def _follow(self) -> None:
         """Pass the engine's events on until the job is done; take a broken stream up again."""

@@ -59,12 +59,18 @@ class CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """Check where it goes first."""
+        check_address(newurl, self.hosts)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Close the connection of an answer that leads nowhere."""
         try:
-            check_address(newurl, self.hosts)
-        except WeightsError:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
             fp.close()
             raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def opener_for(hosts: Sequence[str]) -> Opener:

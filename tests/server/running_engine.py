@@ -164,8 +164,8 @@ class RunningEngine:
         connection = self.connect()
         try:
             send_request(connection, method, path, self.authorized if headers is None else headers, body)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            with connection.getresponse() as response:
+                return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
 
@@ -202,10 +202,10 @@ class RunningEngine:
         connection = self.connect()
         try:
             send_request(connection, "GET", f"/v1/jobs/{job_id}/events", self.authorized)
-            response = connection.getresponse()
-            assert response.status == 200
-            for line in response:
-                yield json.loads(line)
+            with connection.getresponse() as response:
+                assert response.status == 200
+                for line in response:
+                    yield json.loads(line)
         finally:
             connection.close()
 

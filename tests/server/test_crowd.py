@@ -89,7 +89,8 @@ def test_a_client_between_two_requests_outlasts_strangers(start: Start) -> None:
         seconds_to_answer(engine)
         connection.auto_open = 0
         send_request(connection, "GET", "/v1/catalog", engine.authorized)
-        assert connection.getresponse().status == 200
+        with connection.getresponse() as response:
+            assert response.status == 200
     connection.close()
 
 
