@@ -18,11 +18,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from benchmarks.scenes import Scene, scenes
-from engine.boundary import Boundary, refine
-from engine.smooth import box_mean
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import Picture, Settings
+from engine.core.types import Picture, Settings
+from engine.edges.object_edge import Boundary, refine
+from engine.edges.smoothing import box_mean
+from engine.files.presets import load_preset
+from engine.pipeline.stylize import stylize
 
 ENLARGE = 2
 FEATHER_PX = 4

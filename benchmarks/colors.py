@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.sheet import Sheet
-from engine.color import color_moments, rgb_to_lab
-from engine.recent import Recent
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.color.recolor import color_moments, rgb_to_lab
+from engine.core.types import Picture, Settings, Style
+from engine.files.presets import load_preset
+from engine.pipeline.cache import Recent
+from engine.pipeline.stylize import stylize
 
 SIDE_PX, CELL_PX = 384, 176
 MODES = {

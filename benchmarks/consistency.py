@@ -20,9 +20,9 @@ from benchmarks.metrics import turned
 from benchmarks.pairs import draw_pairs
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from engine.series import Series, sample_series
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.core.series import Series, sample_series
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 FIGURES = {"turned": "turned by 2 degrees", "crops": "two crops, where they overlap"}
 EDGE_PX = 24

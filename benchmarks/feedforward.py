@@ -26,10 +26,10 @@ from benchmarks.metrics import Looks, content_distance, grid_peak, look, patch_d
 from benchmarks.pairs import load_sized
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from engine.features import Backbone, load_backbone
+from engine.core.types import Picture, Settings, Style
+from engine.features.backbones import Backbone, load_backbone
 from engine.files import READABLE_SUFFIXES
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 ITERATIONS = 200
 N_PATCHES = 512

@@ -24,11 +24,11 @@ from benchmarks.metrics import gram, look, style_distance
 from benchmarks.pairs import load_sized
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from engine.features import Backbone, load_backbone
+from engine.compute.threads import wait_briefly
+from engine.core.types import Picture, Settings, Style
+from engine.features.backbones import Backbone, load_backbone
 from engine.methods.gatys import CONTENT_LAYERS, STYLE_LAYERS
-from engine.stylize import stylize
-from engine.threads import wait_briefly
-from engine.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 SIDE_PX, LARGE_PX, N_ITERATIONS, N_LARGE = 512, 1024, 200, 6
 QUESTIONS = ("quality", "plain", "memory")

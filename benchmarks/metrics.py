@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.features import Backbone
-from engine.tone import luma
+from engine.color.tone import luma
+from engine.features.backbones import Backbone
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 SCALES = (1.0, 0.5, 0.25)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from benchmarks.lengstrom import Lengstrom
 from benchmarks.microast import MicroAst
-from engine.errors import WeightsError
+from engine.core.errors import WeightsError
+from engine.core.types import Picture, Settings, Style
 from engine.files import read_picture, write_picture
 from engine.methods import anystyle
-from engine.networks.anystyle import AnyStyle
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
-from engine.weights import unpacked
+from engine.models.shipped import unpacked
+from engine.networks.anystyle_network import AnyStyle
+from engine.pipeline.stylize import stylize
 
 Painter = Callable[[Tensor, Tensor], Tensor]
 """(1, 3, H, W) content and (1, 3, h, w) style in [0, 1] -> (1, 3, H, W) in [0, 1]."""

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.files import READABLE_SUFFIXES, read_picture
-from engine.train.data import is_held_out
-from engine.train.textures import KINDS, Textures
+from engine.train.pictures.folders import is_held_out
+from engine.train.pictures.textures import KINDS, Textures
 
 OWN_STYLE_PX = 384
 WHOLE = slice(None)

@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.tone import luma
+from engine.color.tone import luma
 
 ENERGY_EPS = 1e-7
 N_DIRECTIONS, N_COLORS = 32, 20_000

@@ -23,12 +23,12 @@ from torch.nn import functional as F
 from benchmarks.photo_metrics import color_distance, edge_ssim, matting_energy
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from engine.color import recolor
-from engine.errors import ImpastoError, InputError
+from engine.color.recolor import recolor
+from engine.core.errors import ImpastoError, InputError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.edges.smoothing import guided_filter
 from engine.files import read_picture
-from engine.smooth import guided_filter
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine.pipeline.stylize import stylize
 
 LEGEND = [(r, g, b) for r in (0, 1) for g in (0, 1) for b in (0, 1)] + [(0.5, 0.5, 0.5)]
 MIN_REGION_SHARE = 0.002  # smaller regions are left out of the color distance

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.sheet import Sheet
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 PAIRS = (("coffee", "rocket"), ("chelsea", "coffee"), ("astronaut", "rocket"))
 SIDE_PX, CELL_PX = 512, 256

@@ -24,13 +24,13 @@ from benchmarks.pairs import Pair, draw_pairs
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from benchmarks.squeezenet import SqueezeNet
-from engine.errors import ImpastoError
-from engine.features import Backbone, load_vgg19_file
+from engine.color.tone import tone_distance
+from engine.core.errors import ImpastoError
+from engine.core.types import Quality, Settings
+from engine.features.backbones import Backbone, load_vgg19_file
 from engine.networks.moments import rgb_moments, transport_colors
-from engine.tone import tone_distance
-from engine.train.calm import halo, speckle
-from engine.train.objective import weave, worst_stripes
-from engine.types import Quality, Settings
+from engine.train.losses.artifact_losses import halo, speckle
+from engine.train.losses.objective import weave, worst_stripes
 
 FIGURES = {
     "closed": "style distance closed (more is better)",

@@ -20,9 +20,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from benchmarks.objects import Scene, composites, iou, photos
-from engine.errors import InputError
-from engine.segment import Prompt, find_object
-from engine.types import Picture
+from engine.core.errors import InputError
+from engine.core.types import Picture
+from engine.segmentation.segment import Prompt, find_object
 
 OPENCV_ROUNDS = 5
 CELL_PX, COLUMNS, GAP_PX = 150, 3, 4

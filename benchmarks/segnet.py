@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.networks.segnet import CLASSES, Answer, SegNet
-from engine.semantics import LOOK_PX, network
-from engine.train.segnet import IGNORED, Scenes
+from engine.regions.semantics import LOOK_PX, network
+from engine.train.recipes.train_segnet import IGNORED, Scenes
 
 RANK_EVERY = 7  # pixels that the ranking looks at: one of so many
 K = len(CLASSES)

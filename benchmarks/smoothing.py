@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.report import computer, save_report
 from benchmarks.speed import size_of, sizes_of
-from engine.threads import wait_briefly
+from engine.compute.threads import wait_briefly
 
 PHOTOS = ("astronaut", "coffee", "rocket")
 SIZES = "256x192,512x384"
@@ -87,7 +87,7 @@ def measure(solver: str, photo: str, size: tuple[int, int], answer: Path | None)
     import torch  # noqa: PLC0415  (loaded before memory is measured, by the process that needs it)
 
     from benchmarks import memory  # noqa: PLC0415
-    from engine.smooth import smooth_photoreal  # noqa: PLC0415
+    from engine.edges.smoothing import smooth_photoreal  # noqa: PLC0415
 
     content = load_photo(photo, size)
     painted = brushed(content)
@@ -137,7 +137,7 @@ def direct_solution(painted: Any, content: Any) -> Any:
     import scipy.sparse.linalg  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
-    from engine.matting import BETA, EPS, OFFSETS, laplacian  # noqa: PLC0415
+    from engine.edges.matting import BETA, EPS, OFFSETS, laplacian  # noqa: PLC0415
 
     height, width = content.shape[1:]
     weight = BETA / (9 * (1 - BETA))

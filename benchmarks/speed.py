@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import computer, save_report
-from engine import heap
-from engine.threads import wait_briefly
+from engine.compute import malloc
+from engine.compute.threads import wait_briefly
 
 SIZES = "512x512,1024x1024,2048x2048,4000x3000"
 STYLE_PX = 512
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         0 done, 1 a painter failed.
     """
     wait_briefly()  # as the product does, for all painters
-    heap.keep_freed()
+    malloc.keep_freed()
     options = _parser().parse_args(argv)
     if options.measure:
         print(json.dumps(measure(options.measure, options.size, options.repeats, options.peers)))
@@ -86,7 +86,7 @@ def measure(key: str, size: tuple[int, int], repeats: int, peers: Path | None) -
 
     from benchmarks import memory, painters  # noqa: PLC0415
     from benchmarks.landscape import make_landscape  # noqa: PLC0415
-    from engine.types import Settings  # noqa: PLC0415
+    from engine.core.types import Settings  # noqa: PLC0415
 
     if key == "microast":
         if peers is None:

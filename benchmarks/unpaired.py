@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.report import save_report
-from engine import tone
-from engine.networks.translation import Generator
+from engine.color import tone
+from engine.networks.translators import Generator
 from engine.train.preview import save_sheet
-from engine.train.unpaired import Recipe, Training
+from engine.train.recipes.train_unpaired import Recipe, Training
 
 SIZE_PX = 64
 RECIPES = {

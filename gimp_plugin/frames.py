@@ -16,7 +16,7 @@ from typing import Any, cast
 
 PROTOCOL = 1
 MAX_HEADER_BYTES = 64 * 1024
-MAX_PIXELS = 100_000_000  # of one picture, whatever its sides; as in engine/limits.py
+MAX_PIXELS = 100_000_000  # of one picture, whatever its sides; as in engine/core/limits.py
 MAX_SIDE_PX = 8192  # at which a picture or a style can be asked to be computed
 MAX_QUOTE = 60  # characters of a client's value that an error repeats
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}

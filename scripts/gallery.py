@@ -18,10 +18,9 @@ import torch
 from PIL import Image
 
 from benchmarks.sheet import Sheet
-from engine import styles
-from engine.files import read_picture
-from engine.stylize import stylize
-from engine.types import Picture, Quality, Settings, Style
+from engine.core.types import Picture, Quality, Settings, Style
+from engine.files import presets, read_picture
+from engine.pipeline.stylize import stylize
 from scripts.demo_sheet import Panel, draw_sheet
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -60,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     photo = load_photo()
-    save(out / "presets.jpg", draw_sheet(*presets(photo), n_columns=4))
+    save(out / "presets.jpg", draw_sheet(*preset_sheet(photo), n_columns=4))
     save(out / "modes.jpg", draw_sheet(*modes(photo), n_columns=4))
     contents = six_photos()
     for name, chosen in SHEETS.items():
@@ -98,7 +97,9 @@ def table(contents: Sequence[Picture], names: Sequence[str]) -> Image.Image:
     step = CELL_PX + GAP_PX
     sheet = Image.new("RGB", (GAP_PX + step * (1 + len(names)), GAP_PX + step * len(contents)), "white")
     for row, content in enumerate(contents):
-        painted = [stylize(content, [styles.load_preset(name)], Settings(auto_strength=True)).picture for name in names]
+        painted = [
+            stylize(content, [presets.load_preset(name)], Settings(auto_strength=True)).picture for name in names
+        ]
         for column, picture in enumerate([content, *painted]):
             cell = shown(picture).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
             sheet.paste(cell, (GAP_PX + step * column, GAP_PX + step * row))
@@ -116,11 +117,11 @@ def ladder(photo: Picture, style: Picture) -> Sheet:
     return sheet
 
 
-def presets(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
+def preset_sheet(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
     """The photo and what each preset makes of it, at default settings."""
     panels = [Panel(shown(photo), "Photo", "Chelsea, from scikit-image")]
-    for preset in styles.presets():
-        painted = stylize(photo, [styles.load_preset(preset.name)]).picture
+    for preset in presets.presets():
+        painted = stylize(photo, [presets.load_preset(preset.name)]).picture
         panels.append(Panel(shown(painted), preset.title, f"{preset.artist}, {preset.year}"))
     return "Styles that come with Impasto", "One forward pass each, at the default settings.", panels
 
@@ -136,7 +137,7 @@ def modes(photo: Picture) -> tuple[str, str, Sequence[Panel]]:
         "Photorealism 1": replace(plain, photoreal=1.0),
         "Luminance, photorealism 1": replace(plain, color="luminance", photoreal=1.0),
     }
-    style, other = styles.load_preset("starry-night"), styles.load_preset("great-wave")
+    style, other = presets.load_preset("starry-night"), presets.load_preset("great-wave")
     panels = [Panel(shown(photo), "Photo", "Chelsea, from scikit-image")]
     panels += [Panel(shown(stylize(photo, [style], s).picture), title, style.name) for title, s in variants.items()]
     blend = stylize(photo, [style, other]).picture

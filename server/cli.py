@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from engine import __version__, heap
-from engine.errors import ImpastoError, SettingsError
-from engine.threads import wait_briefly
+from engine import __version__
+from engine.compute import malloc
+from engine.compute.threads import wait_briefly
+from engine.core.errors import ImpastoError, SettingsError
 from gimp_plugin.wire import WireError
 from server.commands import batch, bench, catalog, doctor, models, segment, serve, stylize, train
 from server.commands.command import Command
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     show_any_name()
     wait_briefly()
     if words[:1] != ["serve"]:  # whose process computes nothing, and stays small
-        heap.keep_freed()
+        malloc.keep_freed()
     try:
         return _run(words)
     except SettingsError as error:

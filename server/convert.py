@@ -11,14 +11,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import methods
-from engine.errors import InputError, SettingsError
-from engine.labels import Color, pair_regions, split_labels
-from engine.options import resolve
-from engine.series import Series, sample_series
-from engine.styles import load_preset
-from engine.translation import models_folder
-from engine.types import BlendMode, ColorMap, ColorMode, DeviceName, Mask, Picture, Quality, Region, Settings, Style
-from engine.work import in_range, is_finite, range_of
+from engine.core.errors import InputError, SettingsError
+from engine.core.options import resolve
+from engine.core.series import Series, sample_series
+from engine.core.types import (
+    BlendMode,
+    ColorMap,
+    ColorMode,
+    DeviceName,
+    Mask,
+    Picture,
+    Quality,
+    Region,
+    Settings,
+    Style,
+)
+from engine.files.presets import load_preset
+from engine.painters.translate import models_folder
+from engine.pipeline.crop import in_range, is_finite, range_of
+from engine.regions.labels import Color, pair_regions, split_labels
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server import intake
 

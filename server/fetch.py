@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from engine.errors import ResourceError, WeightsError
-from engine.registry import Published, place
+from engine.core.errors import ResourceError, WeightsError
+from engine.models.published import Published, place
 from server.wording import printable
 
 TIMEOUT_S = 30.0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from server.app import Engine
     from server.page_files import PageFiles
 
-THUMBNAILS = Path(__file__).resolve().parent.parent / "engine" / "presets" / "thumbnails"  # engine.styles loads torch
+THUMBNAILS = Path(__file__).resolve().parent.parent / "engine" / "presets" / "thumbnails"  # files.presets loads torch
 STARTING_S = 120.0
 FIRST = "Choose a photo, then press Paint."
 READY = "Press Paint."

@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from engine import __version__, heap, methods, segment, styles
-from engine.device import memory_errors
-from engine.errors import Cancelled, SettingsError
-from engine.progress import heeded
-from engine.recent import Recent, digest_of_bytes
-from engine.shelf import Shelf
-from engine.stylize import stylize
-from engine.types import Picture, Progress
+from engine import __version__, methods
+from engine.compute import malloc
+from engine.compute.device import memory_errors
+from engine.core.errors import Cancelled, SettingsError
+from engine.core.progress import heeded
+from engine.core.types import Picture, Progress
+from engine.files import presets
+from engine.pipeline.cache import Recent, digest_of_bytes
+from engine.pipeline.shelf import Shelf
+from engine.pipeline.stylize import stylize
+from engine.segmentation import segment
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
     Plane,
@@ -35,7 +38,7 @@ from server.worker import JobCancelled
 
 def catalog() -> dict[str, Any]:
     """What the engine can do, as /v1/catalog and `impasto catalog` tell it."""
-    presets = [preset.name for preset in styles.presets()]
+    names = [preset.name for preset in presets.presets()]
     return {
         "version": __version__,
         "methods": [
@@ -45,7 +48,7 @@ def catalog() -> dict[str, Any]:
                 "paper": info.paper,
                 "kind": info.kind,
                 "takes": list(info.takes),
-                "presets": info.readable(presets),
+                "presets": info.readable(names),
                 "is_ready": info.is_ready,
                 "options": [
                     {
@@ -57,7 +60,7 @@ def catalog() -> dict[str, Any]:
             }
             for info in methods.catalog()
         ],
-        "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
+        "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in presets.presets()],
         "segment_models": list(segment.model_names()),
     }
 
@@ -99,7 +102,7 @@ class Painter:
 
     def rest(self) -> None:
         """Nothing has come for a while: what is free goes back to the system, what may be asked for again stays."""
-        heap.give_back()
+        malloc.give_back()
 
 
 def mapped(path: Path) -> memoryview:

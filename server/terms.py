@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from engine.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
-from engine.translation import models_folder
+from engine.core.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
+from engine.painters.translate import models_folder
 from gimp_plugin.wire import WireError
 from server.wording import without_paths
 from server.worker import JobCancelled

@@ -131,7 +131,7 @@ def write_png(path: Path, plane: Plane, like: Path | None = None) -> list[str]:
     """
     import numpy as np  # noqa: PLC0415
 
-    from engine.errors import ImpastoError  # noqa: PLC0415
+    from engine.core.errors import ImpastoError  # noqa: PLC0415
     from engine.files.icc import unit_planes  # noqa: PLC0415
     from engine.files.writing import write_planes  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def renew(path: Path) -> None:
 @contextmanager
 def _sentences(what: str) -> Iterator[None]:
     """The reader's errors as the wire's; none tells the path of a file."""
-    from engine.errors import InputError, ResourceError  # noqa: PLC0415
+    from engine.core.errors import InputError, ResourceError  # noqa: PLC0415
     from engine.files.opening import MissingError, TooLargeError  # noqa: PLC0415
 
     try:

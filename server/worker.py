@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine import heap
-from engine.memory import is_out_of_memory
+from engine.compute import malloc
+from engine.compute.memory import is_out_of_memory
 from gimp_plugin.wire import WireError
 
 PaintJob = Callable[[Path, Path, Callable[[float, str], None]], None]
@@ -143,10 +143,10 @@ def main() -> None:
     """The process: load torch and the default method, then serve. Its argument: the folder of finished paintings."""
     worker = Worker(sys.stdin, claim_stdout())
     shelf = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    heap.keep_freed()
+    malloc.keep_freed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    from engine.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
-    from engine.translation import models_folder  # noqa: PLC0415
+    from engine.painters.translate import models_folder  # noqa: PLC0415
+    from engine.pipeline.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
     from server.intake import MODELS_FOLDER  # noqa: PLC0415
     from server.painter import Painter, catalog  # noqa: PLC0415
 

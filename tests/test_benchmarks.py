@@ -16,9 +16,9 @@ from benchmarks.lengstrom import Lengstrom
 from benchmarks.pairs import draw_pairs
 from benchmarks.report import save_report
 from benchmarks.squeezenet import SqueezeNet
-from engine.errors import InputError
-from engine.train.data import is_held_out
-from engine.vision import import_torchvision
+from engine.compute.torchvision_compat import import_torchvision
+from engine.core.errors import InputError
+from engine.train.pictures.folders import is_held_out
 
 
 def test_frechet_distance_of_gaussians_that_share_axes_is_a_sum_over_axes() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import limits
+from engine.core import limits
 from gimp_plugin import wire
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,9 +167,9 @@ def _name(node: ast.AST) -> str:
 
 
 OFFENDERS = [
-    ("engine/color.py", "from server.jobs import Queue\n", "knows nothing of ours"),
-    ("engine/color.py", "import gimp_plugin.wire\n", "knows nothing of ours"),
-    ("engine/color.py", "def f():\n    from gimp_plugin import wire\n", "knows nothing of ours"),
+    ("engine/color/recolor.py", "from server.jobs import Queue\n", "knows nothing of ours"),
+    ("engine/color/recolor.py", "import gimp_plugin.wire\n", "knows nothing of ours"),
+    ("engine/color/recolor.py", "def f():\n    from gimp_plugin import wire\n", "knows nothing of ours"),
     ("engine/files.py", "from urllib.request import urlopen\n", "neither HTTP nor GIMP"),
     ("engine/files.py", "import http.client\n", "neither HTTP nor GIMP"),
     ("engine/files.py", "import gi\n", "neither HTTP nor GIMP"),
@@ -177,20 +177,20 @@ OFFENDERS = [
     ("server/routes.py", "from gimp_plugin.launch import ensure_engine\n", "wire and client only"),
     ("server/routes.py", "from scripts.demo import main\n", "not a room"),
     ("server/app.py", "import torch\n", "the supervisor starts without it"),
-    ("server/main.py", "from engine.stylize import stylize\n", "the supervisor starts without it"),
+    ("server/main.py", "from engine.pipeline.stylize import stylize\n", "the supervisor starts without it"),
     (
         "server/main.py",
         "try:\n    import gradio\nexcept ImportError:\n    pass\n",
         "the supervisor starts without it",
     ),
     ("gimp_plugin/canvas.py", "import numpy as np\n", "standard library and gi only"),
-    ("gimp_plugin/canvas.py", "from engine.types import Picture\n", "standard library and gi only"),
+    ("gimp_plugin/canvas.py", "from engine.core.types import Picture\n", "standard library and gi only"),
     ("gimp_plugin/canvas.py", "from ..engine import types\n", "standard library and gi only"),
     ("scripts/installer/places.py", "import platformdirs\n", "before anything is installed"),
     ("install.py", "import importlib\nimportlib.import_module('torch')\n", "before anything is installed"),
-    ("engine/weights.py", "import torch\nw = torch.load('a.pth')\n", "without weights_only=True"),
+    ("engine/models/shipped.py", "import torch\nw = torch.load('a.pth')\n", "without weights_only=True"),
     (
-        "engine/weights.py",
+        "engine/models/shipped.py",
         "import torch\nw = torch.load('a.pth', weights_only=False)\n",
         "without weights_only=True",
     ),
@@ -200,16 +200,16 @@ OFFENDERS = [
         "without weights_only=True",
     ),
     ("tests/test_x.py", "import pickle\n", "safetensors"),
-    ("engine/weights.py", "from pickle import UnpicklingError, loads\n", "safetensors"),
+    ("engine/models/shipped.py", "from pickle import UnpicklingError, loads\n", "safetensors"),
     ("server/utils.py", "", "says nothing"),
     ("server/jobs.py", "x = 1\n" * 401, "401 lines"),
 ]
 
 INNOCENTS = [
-    ("engine/color.py", "import torch\nfrom engine.types import Picture\n"),
+    ("engine/color/recolor.py", "import torch\nfrom engine.core.types import Picture\n"),
     (
         "server/convert.py",
-        "import torch\nfrom engine.types import Picture\nfrom gimp_plugin.wire import Plane\n",
+        "import torch\nfrom engine.core.types import Picture\nfrom gimp_plugin.wire import Plane\n",
     ),
     (
         "server/routes.py",
@@ -221,8 +221,8 @@ INNOCENTS = [
         "import gi\nimport json\nif __package__:\n    from . import wire\nelse:\n    import wire\n",
     ),
     ("install.py", "from scripts.installer import interpreter\nimport sys\n"),
-    ("engine/weights.py", "import torch\nw = torch.load('a.pth', weights_only=True)\n"),
-    ("engine/weights.py", "from pickle import UnpicklingError\n"),
+    ("engine/models/shipped.py", "import torch\nw = torch.load('a.pth', weights_only=True)\n"),
+    ("engine/models/shipped.py", "from pickle import UnpicklingError\n"),
     ("server/jobs.py", "x = 1\n" * 400),
 ]
 
@@ -260,7 +260,7 @@ def test_the_supervisors_modules_are_found_through_their_imports() -> None:
 
 
 def test_all_sources_are_seen() -> None:
-    assert {"install.py", "gimp_plugin/wire.py", "engine/types.py", "tests/test_house.py"} <= set(_sources())
+    assert {"install.py", "gimp_plugin/wire.py", "engine/core/types.py", "tests/test_house.py"} <= set(_sources())
 
 
 @pytest.mark.parametrize("path", _sources())

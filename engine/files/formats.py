@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 # Only formats on this list are opened, so that a hostile file cannot pick an obscure decoder.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "HEIF", "JXL")

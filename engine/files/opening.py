@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from engine.errors import ImpastoError, InputError, ResourceError
+from engine.core.errors import ImpastoError, InputError, ResourceError
+from engine.core.limits import MAX_PIXELS
 from engine.files import formats, opencv, png, tiff
 from engine.files.metadata import Metadata, metadata_of
-from engine.limits import MAX_PIXELS
 
 DEEP_GRAY = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # Pillow's modes
 MAX_STYLE_PIXELS = 300_000_000  # of a picture that is only looked at, small

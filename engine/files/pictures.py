@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.errors import ImpastoError, InputError
+from engine.core.errors import ImpastoError, InputError
+from engine.core.limits import MAX_PIXELS
+from engine.core.shapes import check_shapes
+from engine.core.types import Mask, Picture
 from engine.files import icc
 from engine.files.opening import MAX_STYLE_PIXELS
 from engine.files.places import keep_elsewhere
 from engine.files.source import Source, read_source, read_weight
 from engine.files.writing import write_planes
-from engine.labels import Color, split_labels
-from engine.limits import MAX_PIXELS
-from engine.shapes import check_shapes
-from engine.types import Mask, Picture
+from engine.regions.labels import Color, split_labels
 
 
 def read_picture(path: Path | str, max_pixels: int = MAX_PIXELS, small_px: int | None = None) -> Picture:
@@ -73,7 +73,7 @@ def read_mask(path: Path | str, size: tuple[int, int] | None = None) -> Mask:
 
 
 def read_labels(path: Path | str, size: tuple[int, int] | None = None) -> list[tuple[Color, Mask]]:
-    """The regions of a label map: flat colors, each a region; see ``engine.labels.split_labels``.
+    """The regions of a label map: flat colors, each a region; see ``engine.regions.labels.split_labels``.
 
     Args:
         path: as for ``read_picture``.

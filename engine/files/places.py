@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from engine.errors import ImpastoError, InputError, ResourceError
+from engine.core.errors import ImpastoError, InputError, ResourceError
 from engine.files import formats
 
 PROBE_BYTES = 1 << 16  # a full disk takes an empty file, but not this

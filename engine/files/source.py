@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from engine.errors import InputError
+from engine.core.errors import InputError
+from engine.core.limits import MAX_PIXELS
 from engine.files import icc, tiff
 from engine.files.icc import Floats, Profile
 from engine.files.opening import DEEP_GRAY, MAX_STYLE_PIXELS, Opened, opened
-from engine.limits import MAX_PIXELS
 
 ROWS = 256  # are converted at a time, so that no second copy of a large picture is made
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.errors import ImpastoError, InputError
+from engine.core.errors import ImpastoError, InputError
 from engine.files import formats, opencv, png, tiff
 from engine.files.icc import Floats, Profile
 from engine.files.metadata import Metadata, Tag

@@ -15,10 +15,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from engine.errors import SettingsError
-from engine.options import Option, Value
-from engine.series import Series
-from engine.types import Mask, Picture, Progress, Region, Settings, Style, silent
+from engine.core.errors import SettingsError
+from engine.core.options import Option, Value
+from engine.core.series import Series
+from engine.core.types import Mask, Picture, Progress, Region, Settings, Style, silent
 
 
 @dataclass(frozen=True, eq=False)

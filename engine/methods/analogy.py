@@ -21,22 +21,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.correspondence import Comparison, aligned, correspond, enlarged, response, warped
-from engine.descent import descend, resized
-from engine.device import memory_errors
-from engine.errors import InputError
-from engine.features import Backbone, block_of, load_backbone
+from engine.compute.device import memory_errors
+from engine.core.errors import InputError
+from engine.core.options import Option
+from engine.core.progress import part
+from engine.core.types import Progress, Style
+from engine.descent.descend import descend, resized
+from engine.edges.wls import smooth_by_guide
+from engine.features.backbones import Backbone, block_of, load_backbone
+from engine.features.extractor import Sight
 from engine.files import read_picture
+from engine.matching.correspondence import Comparison, aligned, correspond, enlarged, response, warped
+from engine.matching.patches import Preference
+from engine.matching.patchmatch import Search
 from engine.methods import Job, register
 from engine.methods.cnnmrf import grown
-from engine.options import Option
-from engine.pairing import Pairing, pair_up
-from engine.patches import Preference
-from engine.progress import part
-from engine.propagation import Search
-from engine.sight import Sight
-from engine.types import Progress, Style
-from engine.wls import smooth_by_guide
+from engine.regions.pairing import Pairing, pair_up
 
 WORK_PX = 640  # longest side at which correspondence is looked for; its field is enlarged for larger pictures
 N_ROUNDS, FINE_ROUNDS = 2, 1  # of propagation and search: at the coarsest level, and at the others

@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import weights
-from engine.arithmetic import USUAL, Arithmetic, fastest
-from engine.device import memory_errors
-from engine.errors import InputError
-from engine.grain import grained
+from engine.color.grain import grained
+from engine.compute.device import memory_errors
+from engine.compute.precision import USUAL, Arithmetic, fastest
+from engine.compute.tiles import Tile, pad_to_multiple, paint_tiles, spread_crops
+from engine.core.errors import InputError
+from engine.core.progress import part, watched
+from engine.core.series import Series, crops_of
+from engine.core.types import Mask, Picture, Region, Style
 from engine.methods import Job, register
-from engine.networks.anystyle import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
+from engine.models import shipped
+from engine.networks.anystyle_network import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
 from engine.networks.moments import Statistics, rgb_moments
-from engine.progress import part, watched
-from engine.series import Series, crops_of
-from engine.tiles import Tile, pad_to_multiple, paint_tiles, spread_crops
-from engine.types import Mask, Picture, Region, Style
 
 STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
@@ -44,7 +44,7 @@ MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarse
 def network(device: torch.device) -> AnyStyle:
     """The shipped network on a device, ready to paint."""
     net = AnyStyle()
-    weights.fill(net, "anystyle")
+    shipped.fill(net, "anystyle")
     return net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -65,7 +65,7 @@ def arithmetic(device: torch.device) -> Arithmetic:
     paper="",
     kind="feed-forward",
     takes=("blend", "pictures", "presets", "regions", "size", "quality"),
-    ready=lambda: weights.is_here("anystyle"),
+    ready=lambda: shipped.is_here("anystyle"),
     fades=True,
 )
 def paint(job: Job) -> Tensor:

@@ -2,7 +2,7 @@
 
 Source: Li & Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks for Image Synthesis".
 Departs: matches are looked up anew after some steps of the optimizer, not at each; the loss that holds between two
-look-ups is then a squared difference (``engine.markov``), and L-BFGS sees one function. What is matched at relu3_1 also
+look-ups is then a squared difference (``markov``), and L-BFGS sees one function. What is matched at relu3_1 also
 says what the finer layers and the pixels should be: features of block 3 alone leave color and contrast open. It starts
 from the content in the style's colors, painted over with the patches that are found first. Every term is relative to
 its own energy, so that one set of weights serves every network.
@@ -19,18 +19,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.descent import descend, resized, sizes_from_coarse
-from engine.device import memory_errors
-from engine.features import Backbone, block_of, load_backbone
-from engine.markov import SIZE, Source, Target, find
+from engine.compute.device import memory_errors
+from engine.core.options import Option
+from engine.core.progress import part
+from engine.core.types import Picture, Progress
+from engine.descent.descend import descend, resized, sizes_from_coarse
+from engine.features.backbones import Backbone, block_of, load_backbone
+from engine.features.extractor import Sight
+from engine.matching.markov import SIZE, Source, Target, find
 from engine.methods import Job, register
 from engine.methods.gatys import start_of, variation
-from engine.networks.translation import enlarged
-from engine.options import Option
-from engine.pairing import Pairing, allowed_positions, pair_up, pooled
-from engine.progress import part
-from engine.sight import Sight
-from engine.types import Picture, Progress
+from engine.networks.translators import enlarged
+from engine.regions.pairing import Pairing, allowed_positions, pair_up, pooled
 
 MATCHED_LAYERS = ("relu3_1", "relu4_1")  # as far as the network goes
 PAINTED_LAYERS = {"rgb": 2.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0}  # with their weights

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import weights
-from engine.device import memory_errors
+from engine.compute.device import memory_errors
+from engine.core.options import Option
 from engine.methods import Job, register
-from engine.options import Option
-from engine.translation import load, translate
+from engine.models import shipped
+from engine.painters.translate import load, translate
 
 OPTIONS = (Option("model", "", "the trained network: a file, or its name in the models folder", names="network"),)
 
@@ -26,7 +26,7 @@ OPTIONS = (Option("model", "", "the trained network: a file, or its name in the 
     takes=("size",),
     options=OPTIONS,
     fades=True,
-    ready=lambda: weights.is_here("discogan"),
+    ready=lambda: shipped.is_here("discogan"),
 )
 def paint(job: Job) -> Tensor:
     """Translate the picture."""

@@ -1,6 +1,6 @@
 """Painting by optimization: the pixels themselves are changed until their features fit content and style.
 
-Source: Gatys, Ecker & Bethge 2016; the style statistic can be any of ``engine.statistics`` (Li 2017 and others).
+Source: Gatys, Ecker & Bethge 2016; the style statistic can be any of ``features.statistics`` (Li 2017 and others).
 Departs: every style term is rooted and in units of the content's own distance, so that its gradient has one size near
 and far and one set of weights serves all pictures, layers and statistics; the statistics are compared
 at three scales of the picture, because a network's receptive field is smaller than a brush stroke of a large one;
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.color import recolor
-from engine.descent import descend, resized, sizes_from_coarse
-from engine.device import memory_errors
-from engine.features import Backbone, load_backbone
-from engine.levels import Part, parts_of
+from engine.color.recolor import recolor
+from engine.compute.device import memory_errors
+from engine.core.options import Option
+from engine.core.progress import part
+from engine.core.types import Style
+from engine.descent.descend import descend, resized, sizes_from_coarse
+from engine.features.backbones import Backbone, load_backbone
+from engine.features.extractor import Sight
+from engine.features.statistics import STATISTICS, Samples, Statistic, samples_of
 from engine.methods import Job, register
-from engine.networks.translation import enlarged
-from engine.options import Option
-from engine.progress import part
-from engine.sight import Sight
-from engine.statistics import STATISTICS, Samples, Statistic, samples_of
-from engine.types import Style
+from engine.networks.translators import enlarged
+from engine.painters.multilevel import Part, parts_of
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
 CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has

@@ -3,7 +3,7 @@
 Source: Johnson 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution". Its normalization uses the
 moments of the training, not of the picture: nothing has to be measured first, and all tiles and pictures are alike.
 The style is in the network, the style picture is not looked at: ``impasto train style --style FILE`` makes a network of
-any picture in minutes, and files of others load (see ``engine.networks.checkpoints``).
+any picture in minutes, and files of others load (see ``engine.networks.network_files``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import weights
-from engine.device import memory_errors
+from engine.compute.device import memory_errors
+from engine.core.options import Option
 from engine.methods import Job, register
-from engine.onestyle import load_one_style, paint_one_style
-from engine.options import Option
+from engine.models import shipped
+from engine.painters.single_style import load_one_style, paint_one_style
 
 OPTIONS = (
     Option(
@@ -35,7 +35,7 @@ OPTIONS = (
     takes=("size",),
     options=OPTIONS,
     fades=True,
-    ready=lambda: weights.is_here("johnson"),
+    ready=lambda: shipped.is_here("johnson"),
 )
 def paint(job: Job) -> Tensor:
     """Paint the picture in the network's style."""

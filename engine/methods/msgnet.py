@@ -1,7 +1,7 @@
 """Many styles in one network (MSG-Net): its features are matched to the second moments of a style's.
 
 Source: Zhang & Dana 2018, "Multi-style Generative Network for Real-time Transfer" (CoMatch layer, brush size by the
-style's size). Departs: see ``engine.networks.msgnet``.
+style's size). Departs: see ``engine.networks.msgnet_network``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine import weights
-from engine.device import memory_errors
-from engine.manystyles import ManyStyles, blended, check_trained, code_of, load_many_styles, paint_in, shipped_styles
+from engine.compute.device import memory_errors
+from engine.core.options import Option
+from engine.core.progress import part
+from engine.core.types import Region
 from engine.methods import Job, register
-from engine.networks.msgnet import StyleCode
-from engine.options import Option
-from engine.progress import part
-from engine.types import Region
+from engine.models import shipped
+from engine.networks.msgnet_network import StyleCode
+from engine.painters.multi_style import (
+    ManyStyles,
+    blended,
+    check_trained,
+    code_of,
+    load_many_styles,
+    paint_in,
+    shipped_styles,
+)
 
 OPTIONS = (
     Option(
@@ -40,7 +48,7 @@ OPTIONS = (
     options=OPTIONS,
     fades=True,
     known=shipped_styles,
-    ready=lambda: weights.is_here("msgnet"),
+    ready=lambda: shipped.is_here("msgnet"),
 )
 def paint(job: Job) -> Tensor:
     """Paint the content in the styles' blend; each region in its own part's style."""

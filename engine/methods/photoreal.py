@@ -1,7 +1,7 @@
 """A photo in the colors and the light of another, region by region: no network, nothing that no camera would make.
 
-In each region the colors are moved to the style's by optimal transport (``engine.transport``); the closed-form
-smoothing (``engine.smooth``) then makes that a map which changes slowly over the picture, so that every edge stays the
+In each region the colors are moved to the style's by optimal transport (``color.transport``); the closed-form
+smoothing (``edges.smoothing``) then makes that a map which changes slowly over the picture, so that every edge stays the
 photo's.
 
 Source: Li et al. 2018, "A Closed-form Solution to Photorealistic Image Stylization", for the two steps. Departs: colors
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.device import memory_errors
+from engine.color.tone import luma
+from engine.color.transport import refine, transport
+from engine.compute.device import memory_errors
+from engine.core.options import Option
+from engine.core.progress import part as part_of
+from engine.core.types import Mask, Progress, Region, Style, silent
+from engine.edges.smoothing import guided_filter, recolor_smoothly, shrunk, solved_size
 from engine.methods import Job, register
-from engine.options import Option
-from engine.progress import part as part_of
-from engine.regions import Part, parts_of
-from engine.smooth import guided_filter, recolor_smoothly, shrunk, solved_size
-from engine.tone import luma
-from engine.transport import refine, transport
-from engine.types import Mask, Progress, Region, Style, silent
+from engine.regions.parts import Part, parts_of
 
 APPROACH, N_APPROACHES = 0.2, 4  # share of each of some more moves toward the style's colors, after smoothing
 KEPT_DETAIL = 0.6  # of the photo's own fine contrast

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import weights
-from engine.device import memory_errors
-from engine.levels import transfer
+from engine.compute.device import memory_errors
+from engine.core.options import Option
+from engine.core.progress import part
+from engine.core.types import Mask, Picture
+from engine.edges.smoothing import smooth_photoreal
 from engine.methods import Job, register
+from engine.models import shipped
 from engine.networks.pairs import load_embedded
-from engine.options import Option
-from engine.progress import part
-from engine.regions import is_fit
-from engine.smooth import smooth_photoreal
-from engine.types import Mask, Picture
+from engine.painters.multilevel import transfer
+from engine.regions.parts import is_fit
 
 WORK_PX = 768
 
@@ -41,7 +41,7 @@ OPTIONS = (
     kind="photorealistic",
     takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
-    ready=lambda: weights.is_here("decoders"),
+    ready=lambda: shipped.is_here("decoders"),
 )
 def paint(job: Job) -> Tensor:
     """Recolor features with poolings kept, then give the photo's edges back."""

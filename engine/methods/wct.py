@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine import weights
-from engine.device import memory_errors
-from engine.errors import SettingsError
-from engine.levels import transfer
+from engine.compute.device import memory_errors
+from engine.core.errors import SettingsError
+from engine.core.options import Option
 from engine.methods import Job, register
+from engine.models import shipped
 from engine.networks.pairs import Pair, load_embedded, load_folder
-from engine.options import Option
+from engine.painters.multilevel import transfer
 
 OPTIONS = (
     Option(
@@ -43,7 +43,7 @@ OPTIONS = (
     kind="feed-forward",
     takes=("blend", "pictures", "regions", "size"),
     options=OPTIONS,
-    ready=lambda: weights.is_here("decoders"),
+    ready=lambda: shipped.is_here("decoders"),
 )
 def paint(job: Job) -> Tensor:
     """Recolor features level by level, coarse to fine."""

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.errors import SettingsError, WeightsError
-from engine.networks.anystyle import (
+from engine.core.errors import SettingsError, WeightsError
+from engine.networks.anystyle_network import (
     BEYOND_PX,
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import WeightsError
+from engine.core.errors import WeightsError
 
 MAX_BYTES = 512 * 2**20
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

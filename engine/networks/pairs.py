@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine import weights
-from engine.errors import WeightsError
-from engine.features import load_backbone
-from engine.networks import embedded
-from engine.networks.decoder import LEVELS, MARGINS_PX, Decoders, Encoded, encode
+from engine.core.errors import WeightsError
+from engine.features import embedded
+from engine.features.backbones import load_backbone
+from engine.models import shipped
+from engine.networks.decoders import LEVELS, MARGINS_PX, Decoders, Encoded, encode
 
 
 class Pair(nn.Module):
@@ -85,7 +85,7 @@ def load_embedded(*, is_unpooling: bool) -> Embedded:
     if not isinstance(encoder, embedded.Embedded):
         raise WeightsError("The weights of the embedded network are of another kind: run install.py again.")
     decoders = Decoders()
-    weights.fill(decoders, "decoders")
+    shipped.fill(decoders, "decoders")
     pair = Embedded(deepcopy(encoder), decoders, is_unpooling=is_unpooling)  # a copy: a pair moves to where it is used
     return pair.requires_grad_(False).eval()
 
@@ -215,13 +215,13 @@ def load_folder(folder: Path) -> NormalizedVgg:
             f"There is no WCT pair in {folder}: put {encoder_name(3)} and {decoder_name(3)} (.pth or .safetensors) "
             "there, and those of the other levels."
         )
-    return _of_files(tuple((level, *pair, *map(weights.stamp_of, pair)) for level, pair in files.items()))
+    return _of_files(tuple((level, *pair, *map(shipped.stamp_of, pair)) for level, pair in files.items()))
 
 
 @lru_cache(maxsize=2)
 def _of_files(files: tuple[tuple[Any, ...], ...]) -> NormalizedVgg:
     states = {
-        level: (weights.read_state(encoder), weights.read_state(decoder)) for level, encoder, decoder, *_stamps in files
+        level: (shipped.read_state(encoder), shipped.read_state(decoder)) for level, encoder, decoder, *_stamps in files
     }
     return NormalizedVgg(states).requires_grad_(False).eval()
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.types import Progress, silent
+from engine.core.types import Progress, silent
 
 CLASSES = (
     *("sky", "building", "pole", "road", "pavement", "tree"),

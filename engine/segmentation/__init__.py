@@ -1,1 +1,1 @@
-"""Ways of finding an object in a picture; ``engine.segment`` chooses among them."""
+"""Ways of finding an object in a picture; ``engine.segmentation.segment`` chooses among them."""

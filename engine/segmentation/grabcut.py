@@ -26,10 +26,10 @@ from scipy.sparse import csgraph
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.cuts import min_cut
-from engine.errors import InputError
+from engine.core.errors import InputError
+from engine.core.types import Progress, silent
+from engine.edges.min_cut import min_cut
 from engine.segmentation.prompt import Box, Point, Prompt
-from engine.types import Progress, silent
 
 SIDE_PX = 200  # longest side of the box where it is computed
 PICTURE_PX = 288  # longest side of the picture where there is no box

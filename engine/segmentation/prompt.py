@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 
 MIN_BOX_PX = 8
 Point = tuple[int, int]

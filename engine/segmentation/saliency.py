@@ -18,11 +18,11 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
-from engine.errors import InputError
+from engine.core.errors import InputError
+from engine.core.types import Progress, silent
 from engine.segmentation.grabcut import Floats, pairs, reduced
 from engine.segmentation.grabcut import find as cut_out
 from engine.segmentation.prompt import MIN_BOX_PX, Box, Prompt
-from engine.types import Progress, silent
 
 CELLS = 40  # along the longest side
 COLOR_SIGMA, BORDER_SIGMA, PLACE_SIGMA = 10.0, 1.0, 0.25  # published: Lab units, -, shares of the longest side

@@ -24,10 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engine.core.types import Progress, silent
+from engine.models.shipped import stamp_of
 from engine.segmentation import checkpoints
 from engine.segmentation.prompt import Prompt
-from engine.types import Progress, silent
-from engine.weights import stamp_of
 
 N_KEPT = 4  # pictures whose embedding is kept: 4 MB each
 GRID, N_AT_ONCE = 24, 32  # points along a side, and how many are asked in one pass

@@ -12,10 +12,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from engine.networks.anystyle import COLORING_CHANNELS, COLORING_SIZE, LATENT_SIZE, AnyStyle, Coloring, Modulation
+from engine.networks.anystyle_network import (
+    COLORING_CHANNELS,
+    COLORING_SIZE,
+    LATENT_SIZE,
+    AnyStyle,
+    Coloring,
+    Modulation,
+)
 from engine.networks.feedforward import Painter
 from engine.networks.moments import RGB_MOMENTS, Statistics, covariance, inverse_root, rgb_moments, transport_colors
-from engine.networks.msgnet import MsgNet
+from engine.networks.msgnet_network import MsgNet
 
 STYLE_COUNT = 20.0  # how many other pictures a style counts for
 RIDGE = 1e-3

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import weights
-from engine.features import Backbone
-from engine.networks.anystyle import AnyStyle
+from engine.features.backbones import Backbone
+from engine.models import shipped
+from engine.networks.anystyle_network import AnyStyle
 from engine.networks.moments import rgb_moments, transport_colors
-from engine.train import objective
-from engine.train.data import Pictures
-from engine.train.goal import Goal, patch_loss, targets_of
 from engine.train.loop import CPU, Card, Part, Run, Usual, size_of
+from engine.train.losses import objective
+from engine.train.losses.style_targets import Goal, patch_loss, targets_of
+from engine.train.pictures.folders import Pictures
 from engine.train.preview import save_sheet
 from engine.train.recipe import FLOAT32
 
@@ -206,5 +206,5 @@ def load_anystyle() -> AnyStyle:
         WeightsError: missing or damaged.
     """
     net = AnyStyle()
-    weights.fill(net, "anystyle")
+    shipped.fill(net, "anystyle")
     return net.requires_grad_(False).eval()

@@ -10,7 +10,7 @@ from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_args
 
-from engine.types import DeviceName
+from engine.core.types import DeviceName
 
 FLOAT32 = {"option": "--float32", "help": "no bfloat16"}  # metadata of a field ``is_bf16``
 

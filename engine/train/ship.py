@@ -19,11 +19,11 @@ from PIL import Image
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
-from engine import styles, weights
-from engine.files import read_picture
+from engine.core.types import Picture, Style
+from engine.files import presets, read_picture
 from engine.methods.anystyle import STYLE_SIZE_PX, encode_picture, network
-from engine.stylize import stylize
-from engine.types import Picture, Style
+from engine.models import shipped
+from engine.pipeline.stylize import stylize
 
 MAX_BYTES = 4_000_000
 THUMBNAIL_BOX = (60, 0, 420, 240)  # of the sample photo: the face
@@ -42,14 +42,14 @@ def ship_weights(name: str, source: Path, card: Path, *, is_packed: bool = False
     Raises:
         SystemExit: the file is larger than what may ship.
     """
-    data = save(weights.packed(weights.unpacked(load(source.read_bytes())))) if is_packed else source.read_bytes()
+    data = save(shipped.packed(shipped.unpacked(load(source.read_bytes())))) if is_packed else source.read_bytes()
     if len(data) > MAX_BYTES:
         raise SystemExit(f"{source} has {len(data)} bytes; at most {MAX_BYTES} ship.")
-    weights.FOLDER.mkdir(exist_ok=True)
-    (weights.FOLDER / f"{name}.safetensors").write_bytes(data)
-    if card.resolve() != (weights.FOLDER / f"{name}.md").resolve():
-        shutil.copy(card, weights.FOLDER / f"{name}.md")
-    path = weights.FOLDER / "manifest.json"
+    shipped.FOLDER.mkdir(exist_ok=True)
+    (shipped.FOLDER / f"{name}.safetensors").write_bytes(data)
+    if card.resolve() != (shipped.FOLDER / f"{name}.md").resolve():
+        shutil.copy(card, shipped.FOLDER / f"{name}.md")
+    path = shipped.FOLDER / "manifest.json"
     entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
     entries[name] = {
         "file": f"{name}.safetensors",
@@ -62,18 +62,18 @@ def ship_weights(name: str, source: Path, card: Path, *, is_packed: bool = False
 
 def ship_presets(art: Path) -> None:
     """Encode every work of ``presets/works.json`` (name, title, artist, year, file) from a folder of pictures."""
-    works = json.loads((styles.FOLDER / "works.json").read_text("utf-8"))
+    works = json.loads((presets.FOLDER / "works.json").read_text("utf-8"))
     net = network(torch.device("cpu"))
     codes = {}
     with torch.inference_mode():
         for work in works:
             picture = read_picture(art / work["file"])
             codes[work["name"]] = encode_picture(net, picture, None, STYLE_SIZE_PX, torch.device("cpu")).half()
-    save_file(codes, styles.FOLDER / "codes.safetensors")
-    (styles.FOLDER / "codes.safetensors").chmod(0o644)  # save_file makes it private
+    save_file(codes, presets.FOLDER / "codes.safetensors")
+    (presets.FOLDER / "codes.safetensors").chmod(0o644)  # save_file makes it private
     ship_thumbnails(codes)
     shown = [{key: work[key] for key in ("name", "title", "artist", "year")} for work in works]
-    (styles.FOLDER / "presets.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (presets.FOLDER / "presets.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def ship_thumbnails(codes: dict[str, Tensor]) -> None:
@@ -83,11 +83,11 @@ def ship_thumbnails(codes: dict[str, Tensor]) -> None:
     cat = Image.fromarray(data.chelsea()).crop(THUMBNAIL_BOX)
     cat = cat.resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
     photo = Picture(torch.from_numpy(np.asarray(cat, np.float32) / 255).permute(2, 0, 1).contiguous())
-    (styles.FOLDER / "thumbnails").mkdir(exist_ok=True)
+    (presets.FOLDER / "thumbnails").mkdir(exist_ok=True)
     for name, code in codes.items():
         painted = stylize(photo, [Style(name, code=code.float())]).picture.rgb
         pixels = (painted * 255).round().byte().permute(1, 2, 0).numpy()
-        Image.fromarray(pixels).save(styles.thumbnail(name), quality=85, optimize=True)
+        Image.fromarray(pixels).save(presets.thumbnail(name), quality=85, optimize=True)
 
 
 def main(argv: list[str] | None = None) -> int:

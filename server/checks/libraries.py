@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from engine.errors import WeightsError
+from engine.core.errors import WeightsError
 from server.checks.finding import AGAIN, Finding
 
 PROOF_S = 90.0
@@ -44,7 +44,7 @@ def check_torch() -> Iterator[Finding]:
         yield Finding(False, "PyTorch", f"{torch.__version__} computes wrongly", "It paints.", AGAIN)
     else:
         yield _of_right_version("PyTorch", "torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
-    from engine.vision import import_torchvision  # noqa: PLC0415
+    from engine.compute.torchvision_compat import import_torchvision  # noqa: PLC0415
 
     try:
         yield _of_right_version("torchvision", "torchvision", str(import_torchvision().__version__))
@@ -110,18 +110,20 @@ def check_device() -> Iterator[Finding]:
 
 def check_weights() -> Iterator[Finding]:
     """Shipped weights by their hashes; presets; which methods are ready."""
-    from engine import methods, styles, weights  # noqa: PLC0415
+    from engine import methods  # noqa: PLC0415
+    from engine.files import presets  # noqa: PLC0415
+    from engine.models import shipped  # noqa: PLC0415
 
     damaged = "Fetch Impasto again: its folder is damaged."
-    for name, entry in sorted(weights.manifest().items()):
+    for name, entry in sorted(shipped.manifest().items()):
         try:
-            weights.load_shipped(name)
+            shipped.load_shipped(name)
             yield Finding(True, f"Weights {name}", f"{entry.n_bytes / 1e6:.1f} MB, intact")
         except WeightsError as error:
             yield Finding(False, f"Weights {name}", str(error), "What paints with them cannot.", damaged)
     ready = [info.name for info in methods.catalog() if info.is_ready]
     yield Finding(bool(ready), "Methods", ", ".join(ready) or "none is ready", "", "" if ready else damaged)
-    n_presets = len(styles.presets())
+    n_presets = len(presets.presets())
     yield Finding(n_presets > 0, "Style presets", str(n_presets), "", "" if n_presets else damaged)
 
 

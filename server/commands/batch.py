@@ -17,9 +17,9 @@ from server.commands.stylize import add_painting_arguments, peak_bytes, settings
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from engine.errors import ImpastoError
-    from engine.series import Series
-    from engine.types import Progress, Settings, Style
+    from engine.core.errors import ImpastoError
+    from engine.core.series import Series
+    from engine.core.types import Progress, Settings, Style
 
 STYLE_PX = 2048  # the style is read once for all pictures, whatever their sizes
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
     What an earlier run painted in the same way is left as it is. A disk that takes no more stops the work.
     """
-    from engine.errors import SettingsError  # noqa: PLC0415  (torch: only when needed)
+    from engine.core.errors import SettingsError  # noqa: PLC0415  (torch: only when needed)
     from engine.methods import get  # noqa: PLC0415
     from server.commands.painting import read_styles  # noqa: PLC0415
 
@@ -91,8 +91,8 @@ def paint_all(
         PlaceError: no more results can be written.
         SettingsError: what would be wrong for all of them.
     """
-    from engine.errors import ImpastoError, SettingsError  # noqa: PLC0415
-    from engine.progress import part  # noqa: PLC0415
+    from engine.core.errors import ImpastoError, SettingsError  # noqa: PLC0415
+    from engine.core.progress import part  # noqa: PLC0415
 
     marks = Marks(options, settings, pictures if options.consistent else ())
     account.before = [p for p in pictures if not options.again and marks.is_done(p, _target(options, p))]
@@ -127,9 +127,9 @@ def measure(pictures: Sequence[Path], settings: Settings, on_progress: Progress)
     Raises:
         InputError: not one of them can be read.
     """
-    from engine.errors import ImpastoError, InputError  # noqa: PLC0415
+    from engine.core.errors import ImpastoError, InputError  # noqa: PLC0415
+    from engine.core.series import MAX_PICTURES, Series, sample  # noqa: PLC0415
     from engine.files import read_picture  # noqa: PLC0415
-    from engine.series import MAX_PICTURES, Series, sample  # noqa: PLC0415
 
     step = max(1, -(-len(pictures) // MAX_PICTURES))
     chosen = pictures[::step]
@@ -163,9 +163,9 @@ def paint(
         PlaceError: the result cannot be written.
         ImpastoError: it cannot be painted.
     """
-    from engine.errors import ImpastoError, ResourceError  # noqa: PLC0415
+    from engine.core.errors import ImpastoError, ResourceError  # noqa: PLC0415
     from engine.files import check_size, check_writable, read_with_notes, write_or_keep  # noqa: PLC0415
-    from engine.stylize import stylize  # noqa: PLC0415
+    from engine.pipeline.stylize import stylize  # noqa: PLC0415
 
     began = time.perf_counter()
     try:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from server.commands.command import Command
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
 
-    from engine.types import Settings
+    from engine.core.types import Settings
 
 
 @dataclass
@@ -37,7 +37,7 @@ def list_pictures(folder: Path, output: Path) -> Folder:
     Raises:
         InputError: no such folder, no picture in it, or the results would take the pictures' places.
     """
-    from engine.errors import InputError  # noqa: PLC0415  (numpy: only when needed)
+    from engine.core.errors import InputError  # noqa: PLC0415  (numpy: only when needed)
     from engine.files import READABLE_SUFFIXES  # noqa: PLC0415
 
     if not folder.is_dir():
@@ -72,7 +72,7 @@ def check_readable(folder: Path, found: Folder) -> None:
     Raises:
         InputError: no picture, or only such as need what is not installed.
     """
-    from engine.errors import InputError  # noqa: PLC0415
+    from engine.core.errors import InputError  # noqa: PLC0415
     from engine.files import formats  # noqa: PLC0415
 
     if not found.pictures:
@@ -91,7 +91,7 @@ def check_targets(folder: Path, output: Path, pictures: Sequence[Path]) -> None:
     Raises:
         InputError: they would.
     """
-    from engine.errors import InputError  # noqa: PLC0415
+    from engine.core.errors import InputError  # noqa: PLC0415
 
     sources = {path.resolve() for path in pictures}
     taken: dict[str, Path] = {}
@@ -110,7 +110,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         InputError, ResourceError: it cannot be made or written to.
     """
-    from engine.errors import InputError, ResourceError  # noqa: PLC0415
+    from engine.core.errors import InputError, ResourceError  # noqa: PLC0415
     from engine.files.places import probe, writing_error  # noqa: PLC0415
 
     try:
@@ -157,7 +157,7 @@ class Marks:
 
     def is_done(self, path: Path, target: Path) -> bool:
         """Whether a result is there, whole, newer than its picture and made as it would be made now."""
-        from engine.errors import ImpastoError  # noqa: PLC0415
+        from engine.core.errors import ImpastoError  # noqa: PLC0415
         from engine.files.opening import opened  # noqa: PLC0415
 
         try:

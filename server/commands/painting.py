@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 import torch
 from torch import Tensor
 
-from engine.errors import InputError, SettingsError
+from engine.compute.memory_need import estimate
+from engine.core.errors import InputError, SettingsError
+from engine.core.types import Mask, Picture, Progress, Region, Settings, Style
 from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_with_notes
-from engine.labels import pair_regions
-from engine.need import estimate
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Progress, Region, Settings, Style
+from engine.files.presets import load_preset, presets
+from engine.pipeline.stylize import stylize
+from engine.regions.labels import pair_regions
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import MAX_SIDE_PX, Plane, StyleEntry, StylizeRequest
 from server.commands.stylize import AUTO_REGIONS
@@ -157,7 +157,7 @@ def paint_there(url: str, work: Work, settings: Settings, on_progress: Progress)
     engine = Engine.find()
     if engine is None or (port is not None and engine.port != port):
         raise InputError(f"No engine of yours runs at {url}: start one with impasto serve, or leave --engine out.")
-    result = engine.stylize(request_of(work, settings), on_progress)
+    result = engine.pipeline.stylize(request_of(work, settings), on_progress)
     painted = picture_of(result.picture)
     return Picture(painted.rgb, work.content.alpha), dict(result.report)
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import SettingsError
+from engine.core.errors import SettingsError
 from server.commands.command import Command
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from engine.segment import Found
+    from engine.segmentation.segment import Found
 
 EDGES = ("auto", "soft", "hard")
 MAX_OBJECTS = 31  # and the rest: a label map has at most 32 colors
@@ -25,8 +25,8 @@ LEGEND = [(_LEVELS[i % 4], _LEVELS[(i // 4 + i) % 4], _LEVELS[(i // 16 + 2 * i) 
 
 def run(options: argparse.Namespace) -> int:
     """Read, look, write, and say what was found."""
-    from engine import segment  # noqa: PLC0415  (torch: only when needed)
     from engine.files import check_writable, read_with_notes  # noqa: PLC0415
+    from engine.segmentation import segment  # noqa: PLC0415  (torch: only when needed)
 
     began = time.perf_counter()
     check_usage(options)
@@ -61,8 +61,8 @@ def write(path: Path, found: list[Found], *, is_map: bool) -> None:
     """One object as a gray mask; several as a label map, a color for each on black."""
     import torch  # noqa: PLC0415
 
+    from engine.core.types import Picture  # noqa: PLC0415
     from engine.files import write_or_keep  # noqa: PLC0415
-    from engine.types import Picture  # noqa: PLC0415
 
     if not is_map:
         write_or_keep(path, Picture(found[0].mask.expand(3, *found[0].mask.shape)))

@@ -14,7 +14,7 @@ from server.commands.command import Command
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from engine.types import Settings
+    from engine.core.types import Settings
 
 COLOR_MODES = ("style", "luminance", "match")
 COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
@@ -61,7 +61,7 @@ def inputs_of(options: argparse.Namespace) -> list[Path | str | None]:
 
 def tell_need(options: argparse.Namespace, settings: Settings, size: tuple[int, int]) -> None:
     """Say before the work starts that it needs much memory."""
-    from engine.need import estimate  # noqa: PLC0415
+    from engine.compute.memory_need import estimate  # noqa: PLC0415
 
     need = estimate(settings, size, size)
     if need.n_bytes >= MUCH_BYTES or need.is_tight:
@@ -102,8 +102,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
     Raises:
         SettingsError: a value is out of range.
     """
-    from engine.features import check_backbone  # noqa: PLC0415
-    from engine.types import Settings  # noqa: PLC0415
+    from engine.core.types import Settings  # noqa: PLC0415
+    from engine.features.backbones import check_backbone  # noqa: PLC0415
 
     check_backbone(options.backbone)
     return Settings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from engine.errors import SettingsError
+from engine.core.errors import SettingsError
 from server.commands.command import Command
 
 TRAINERS = {
@@ -20,7 +20,7 @@ TRAINERS = {
 
 
 def run(options: argparse.Namespace) -> int:
-    """Hand over to ``engine.train.NAME.main``."""
+    """Hand over to ``engine.train.recipes.train_NAME.main``."""
     words = options.words
     if not words or words[0] in ("-h", "--help"):
         print("usage: impasto train NETWORK [options]\n\nnetworks:")
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         return 0 if words else 2
     if words[0] not in TRAINERS:
         raise SettingsError(f"There is no training for {words[0]!r}; there is one for {', '.join(TRAINERS)}.")
-    status: int = import_module(f"engine.train.{words[0]}").main(words[1:])
+    status: int = import_module(f"engine.train.recipes.train_{words[0]}").main(words[1:])
     return status
 
 

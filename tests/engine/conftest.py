@@ -10,8 +10,8 @@ import torch
 from skimage import data
 from torch.nn import functional as F
 
-from engine import arithmetic
-from engine.types import Mask, Picture
+from engine.compute import precision
+from engine.core.types import Mask, Picture
 
 
 def as_picture(pixels: np.ndarray, longest_px: int) -> Picture:
@@ -51,5 +51,5 @@ def disc() -> Mask:
 def usual_arithmetic() -> Iterator[None]:
     """float32 on every computer: promises about single values must not depend on which arithmetic is fastest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arithmetic, "recall", lambda: arithmetic.USUAL)
+        patch.setattr(precision, "recall", lambda: precision.USUAL)
         yield

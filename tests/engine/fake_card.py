@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine import card
+from engine.compute import gpu_check
 
 NO_KERNEL = "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might be late."
 
@@ -49,4 +49,4 @@ class FakeCard:
         patch.setattr(torch.cuda, "max_memory_allocated", lambda _device: 0)
         patch.setattr(torch.Tensor, "to", fake_to)
         patch.setattr(F, "conv2d", fake_convolve)
-        card.forget()
+        gpu_check.forget()

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.correspondence import Comparison, aligned, correspond, enlarged, places, response, warped
-from engine.errors import InputError
-from engine.features import load_backbone
+from engine.core.errors import InputError
+from engine.core.types import Picture, Settings, Style
+from engine.edges.wls import smooth_by_guide
+from engine.features.backbones import load_backbone
 from engine.files import write_picture
-from engine.propagation import Search
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
-from engine.wls import smooth_by_guide
+from engine.matching.correspondence import Comparison, aligned, correspond, enlarged, places, response, warped
+from engine.matching.patchmatch import Search
+from engine.pipeline.stylize import stylize
 
 
 def generator() -> torch.Generator:

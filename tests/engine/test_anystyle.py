@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.errors import InputError
+from engine.color.tone import luma, tone_distance
+from engine.core.errors import InputError
+from engine.core.types import Picture, Settings
+from engine.files.presets import load_preset, presets
 from engine.methods import Job, anystyle
-from engine.networks.anystyle import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
+from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.tone import luma, tone_distance
-from engine.train.objective import weave, worst_stripes
-from engine.train.textures import Textures
-from engine.types import Picture, Settings
+from engine.pipeline.stylize import stylize
+from engine.train.losses.objective import weave, worst_stripes
+from engine.train.pictures.textures import Textures
 from tests.engine.conftest import as_picture
 
 
@@ -92,7 +92,7 @@ def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see
     with torch.inference_mode():
         statistics = Statistics()
         whole = net(photo, code[None], statistics)
-        from engine.tiles import paint_tiles
+        from engine.compute.tiles import paint_tiles
 
         tiled = paint_tiles(
             photo,
@@ -110,7 +110,7 @@ def test_statistics_from_crops_are_near_those_of_the_whole(net: AnyStyle, monkey
     photo = torch.from_numpy(data.astronaut().copy()).permute(2, 0, 1).float() / 255
     code = load_preset("great-wave").code
     assert code is not None
-    job = Job(Picture(photo), [load_preset("great-wave")], __import__("engine.types").types.Settings())
+    job = Job(Picture(photo), [load_preset("great-wave")], __import__("engine.core.types").types.Settings())
     with torch.inference_mode():
         exact = net(photo[None], code[None])
         monkeypatch.setattr(anystyle, "WHOLE_PX", 0)

@@ -9,26 +9,26 @@ import pytest
 import torch
 from torch import nn
 
-from engine import arithmetic
-from engine.arithmetic import USUAL, Arithmetic
+from engine.compute import precision
+from engine.compute.precision import USUAL, Arithmetic
+from engine.core.types import Picture
+from engine.files.presets import load_preset
 from engine.methods import anystyle
-from engine.styles import load_preset
-from engine.types import Picture
 
-KEPT = arithmetic.recall  # before the fixture of these tests replaces it
+KEPT = precision.recall  # before the fixture of these tests replaces it
 
 
 @pytest.fixture
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(arithmetic, "recall", KEPT)
+    monkeypatch.setattr(precision, "recall", KEPT)
     monkeypatch.setenv("IMPASTO_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache" / "arithmetic.json"
 
 
 def test_the_usual_one_stays_unless_another_is_clearly_faster() -> None:
     planes, half = Arithmetic(is_channels_last=False), Arithmetic(is_half=True)
-    assert arithmetic.choose({USUAL: 1.0, planes: 0.95, half: 0.92}) == USUAL
-    assert arithmetic.choose({USUAL: 1.0, planes: 0.7, half: 0.6}) == half
+    assert precision.choose({USUAL: 1.0, planes: 0.95, half: 0.92}) == USUAL
+    assert precision.choose({USUAL: 1.0, planes: 0.7, half: 0.6}) == half
 
 
 def test_it_is_timed_once_and_remembered(notes: Path) -> None:
@@ -39,50 +39,50 @@ def test_it_is_timed_once_and_remembered(notes: Path) -> None:
         n_runs += 1
         return net(rgb)
 
-    first = arithmetic.fastest(net, run)
+    first = precision.fastest(net, run)
     n_timed = n_runs
-    assert n_timed == arithmetic.ROUNDS * len(arithmetic.choices())
-    assert arithmetic.fastest(net, run) == first
+    assert n_timed == precision.ROUNDS * len(precision.choices())
+    assert precision.fastest(net, run) == first
     assert n_runs == n_timed
-    assert list(json.loads(notes.read_text("utf-8"))) == [arithmetic.computer()]
+    assert list(json.loads(notes.read_text("utf-8"))) == [precision.computer()]
 
 
 def test_another_number_of_threads_does_not_void_what_was_found_before(
     notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planes, here = Arithmetic(is_channels_last=False), arithmetic.computer()
-    arithmetic.remember(planes)
-    for n in range(arithmetic.N_NOTES):
+    planes, here = Arithmetic(is_channels_last=False), precision.computer()
+    precision.remember(planes)
+    for n in range(precision.N_NOTES):
         assert len(json.loads(notes.read_text("utf-8"))) == n + 1
-        monkeypatch.setattr(arithmetic, "computer", lambda name=f"{n} threads": name)
-        assert arithmetic.recall() is None
-        monkeypatch.setattr(arithmetic, "computer", lambda: here)
-        assert arithmetic.recall() == planes
-        monkeypatch.setattr(arithmetic, "computer", lambda name=f"{n} threads": name)
-        arithmetic.remember(USUAL)
-    assert len(json.loads(notes.read_text("utf-8"))) == arithmetic.N_NOTES  # the oldest is gone
-    monkeypatch.setattr(arithmetic, "computer", lambda: here)
-    assert arithmetic.recall() is None
+        monkeypatch.setattr(precision, "computer", lambda name=f"{n} threads": name)
+        assert precision.recall() is None
+        monkeypatch.setattr(precision, "computer", lambda: here)
+        assert precision.recall() == planes
+        monkeypatch.setattr(precision, "computer", lambda name=f"{n} threads": name)
+        precision.remember(USUAL)
+    assert len(json.loads(notes.read_text("utf-8"))) == precision.N_NOTES  # the oldest is gone
+    monkeypatch.setattr(precision, "computer", lambda: here)
+    assert precision.recall() is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"another computer": {}}', '{"HERE": {"is_wrong": 1}}', "\x00"])
 def test_notes_of_another_computer_and_damaged_ones_count_for_nothing(notes: Path, text: str) -> None:
     notes.parent.mkdir()
-    notes.write_text(text.replace("HERE", arithmetic.computer()), "utf-8")
-    assert arithmetic.recall() is None
+    notes.write_text(text.replace("HERE", precision.computer()), "utf-8")
+    assert precision.recall() is None
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(notes: Path) -> None:
     notes.parent.write_text("a file where the folder should be", "utf-8")
-    arithmetic.remember(USUAL)
-    assert arithmetic.recall() is None
+    precision.remember(USUAL)
+    assert precision.recall() is None
 
 
 def test_half_precision_is_offered_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    assert not any(choice.is_half for choice in arithmetic.choices())
+    assert not any(choice.is_half for choice in precision.choices())
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert any(choice.is_half for choice in arithmetic.choices())
+    assert any(choice.is_half for choice in precision.choices())
 
 
 @pytest.mark.parametrize("how", [Arithmetic(False, False), Arithmetic(True, True), Arithmetic(False, True)])

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from benchmarks.blend import feathered, seam_ratio
 from benchmarks.scenes import Scene, foliage, scenes, strands
-from engine import boundary, methods
-from engine.boundary import Boundary, Labels, refine
-from engine.recent import Recent
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import BlendMode, Mask, Picture, Settings, Style
+from engine import methods
+from engine.core.types import BlendMode, Mask, Picture, Settings, Style
+from engine.edges import object_edge
+from engine.edges.object_edge import Boundary, Labels, refine
+from engine.files.presets import load_preset
+from engine.pipeline.cache import Recent
+from engine.pipeline.stylize import stylize
 from tests.engine.test_methods import quick
 
 
@@ -82,8 +83,8 @@ def test_the_band_is_narrow_and_lies_along_the_edge() -> None:
     found = refine(red_on_blue(disc(62, size=192)), given)
     y, x = torch.meshgrid(torch.arange(192.0) - 96, torch.arange(192.0) - 96, indexing="ij")
     from_edge = ((y**2 + x**2).sqrt() - 60).abs()
-    radius_px = boundary.band_radius_px(given)
-    assert radius_px == pytest.approx(boundary.BAND_SHARE * math.sqrt(math.pi) * 60, abs=1)
+    radius_px = object_edge.band_radius_px(given)
+    assert radius_px == pytest.approx(object_edge.BAND_SHARE * math.sqrt(math.pi) * 60, abs=1)
     assert float(from_edge[found.band].max()) < radius_px + 1
     assert float(from_edge[~found.band].min()) > radius_px - 2
 
@@ -138,7 +139,7 @@ def test_a_large_picture_gets_the_same_edge_as_a_small_one() -> None:
     mask, alpha = (large(x[None])[0] for x in (scene.mask, scene.alpha))
     mask = (mask > 0.5).float()
     found = refine(large(scene.content), mask)
-    assert boundary.band_radius_px(mask) > 2 * boundary.COARSE_BAND
+    assert object_edge.band_radius_px(mask) > 2 * object_edge.COARSE_BAND
     before, after = ((x - alpha).abs()[found.band].mean() for x in (mask, found.weight))
     assert after < 0.5 * before
 
@@ -159,8 +160,8 @@ def test_tiles_leave_no_seam(factor: int, monkeypatch: pytest.MonkeyPatch) -> No
     content, weight = torch.rand(3, height, width, generator=generator), torch.rand(height, width, generator=generator)
 
     def alpha(tile_px: int) -> Boundary:
-        monkeypatch.setattr(boundary, "TILE_PX", tile_px)
-        return boundary.matte(content, weight, labels)
+        monkeypatch.setattr(object_edge, "TILE_PX", tile_px)
+        return object_edge.matte(content, weight, labels)
 
     whole, tiled = alpha(1000), alpha(16)
     assert bool(whole.band.all()) and torch.equal(whole.band, tiled.band)

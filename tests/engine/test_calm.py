@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.train.calm import LEAST_ROUGH, color_detail, halo, is_plain, roughness, speckle, unrest
-from engine.types import Picture
+from engine.core.types import Picture
+from engine.train.losses.artifact_losses import LEAST_ROUGH, color_detail, halo, is_plain, roughness, speckle, unrest
 
 
 def ripples(size_px: int = 256, period_px: float = 18) -> torch.Tensor:

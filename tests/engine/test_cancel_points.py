@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import progress
-from engine.descent import descend
-from engine.errors import Cancelled
-from engine.progress import heeded, undisturbed
-from engine.recent import Recent
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.core import progress
+from engine.core.errors import Cancelled
+from engine.core.progress import heeded, undisturbed
+from engine.core.types import Picture, Settings, Style
+from engine.descent.descend import descend
+from engine.pipeline.cache import Recent
+from engine.pipeline.stylize import stylize
 
 N_LAYERS = 40
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from engine import card
-from engine.device import choose_device
-from engine.errors import SettingsError
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.compute import gpu_check
+from engine.compute.device import choose_device
+from engine.core.errors import SettingsError
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 from tests.engine.fake_card import NO_KERNEL, FakeCard
 
 DEVICES = ["auto", "cuda"]
@@ -22,9 +22,9 @@ DEVICES = ["auto", "cuda"]
 @pytest.fixture(autouse=True)
 def unknown_card() -> Iterator[None]:
     """Each test meets a process that has not looked yet."""
-    card.forget()
+    gpu_check.forget()
     yield
-    card.forget()
+    gpu_check.forget()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_asking_for_the_card_may_raise(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch.cuda, "is_available", fail)
     assert choose_device("auto").type == "cpu" and choose_device("cuda").type == "cpu"
-    assert card.trouble() == "unknown error"
+    assert gpu_check.trouble() == "unknown error"
 
 
 def test_a_card_whose_driver_is_too_old_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,16 +75,16 @@ def test_a_card_whose_driver_is_too_old_is_told_of(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(torch.cuda, "is_available", warn)
     assert choose_device("cuda").type == "cpu"
-    assert "too old" in str(card.trouble())
+    assert "too old" in str(gpu_check.trouble())
 
 
 def test_a_driver_that_hangs_is_waited_for_no_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card, "PROOF_S", 0.1)
+    monkeypatch.setattr(gpu_check, "PROOF_S", 0.1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(time.sleep(1)))
     began = time.monotonic()
     assert choose_device("auto").type == "cpu"
     assert time.monotonic() - began < 0.8
-    assert card.trouble() == "it does not answer"
+    assert gpu_check.trouble() == "it does not answer"
 
 
 def test_a_card_that_computes_wrong_numbers_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,12 +93,12 @@ def test_a_card_that_computes_wrong_numbers_is_no_card(monkeypatch: pytest.Monke
     monkeypatch.setattr(
         torch.nn.functional, "conv2d", lambda *args, **options: convolve(*args, **options) * torch.rand(1)
     )
-    assert choose_device("auto").type == "cpu" and card.trouble() == "it computes wrong numbers"
+    assert choose_device("auto").type == "cpu" and gpu_check.trouble() == "it computes wrong numbers"
 
 
 def test_no_card_is_no_trouble_but_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch, gray: Picture) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert card.trouble() is None and notes_of(paint(gray, "auto")[1]) == []
+    assert gpu_check.trouble() is None and notes_of(paint(gray, "auto")[1]) == []
     with pytest.raises(SettingsError, match="No CUDA device"):
         choose_device("cuda")
 
@@ -152,6 +152,6 @@ def test_a_picture_that_does_not_fit_on_the_card_is_painted_without_it(
 
 
 def test_a_reason_names_no_path() -> None:
-    assert card.reason_of(OSError("/home/anna/libcuda.so: cannot open")) == "its driver reports an error"
-    assert card.reason_of(RuntimeError("")) == "its driver reports an error"
-    assert card.reason_of(RuntimeError(NO_KERNEL)) == "no kernel image is available for execution on the device"
+    assert gpu_check.reason_of(OSError("/home/anna/libcuda.so: cannot open")) == "its driver reports an error"
+    assert gpu_check.reason_of(RuntimeError("")) == "its driver reports an error"
+    assert gpu_check.reason_of(RuntimeError(NO_KERNEL)) == "no kernel image is available for execution on the device"

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.errors import WeightsError
-from engine.networks.checkpoints import build_many_styles, build_one_style, read_file
+from engine.core.errors import WeightsError
+from engine.networks.network_files import build_many_styles, build_one_style, read_file
 from engine.networks.onnx import read_initializers
-from engine.networks.published import PublishedMsgNet, PublishedPainter
+from engine.networks.others_networks import PublishedMsgNet, PublishedPainter
 
 RESIDUAL = ("res1", "res2", "res3", "res4", "res5")
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.errors import Cancelled, InputError, SettingsError
-from engine.features import load_backbone
-from engine.markov import SIZE, Source, Target, find
+from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.features.backbones import load_backbone
+from engine.files.presets import load_preset, presets
+from engine.matching.markov import SIZE, Source, Target, find
 from engine.methods.cnnmrf import copies, turned
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine.pipeline.stylize import stylize
 
 
 def settings(**more: object) -> Settings:

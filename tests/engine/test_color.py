@@ -11,8 +11,9 @@ from skimage.color import rgb2lab
 from skimage.exposure import match_histograms as match_histograms_of_skimage
 from torch import Tensor
 
-from engine import lightness
-from engine.color import (
+from engine.color import lightness
+from engine.color.lightness import keep_chroma
+from engine.color.recolor import (
     color_moments,
     color_transport,
     lab_to_rgb,
@@ -22,9 +23,8 @@ from engine.color import (
     rgb_to_lab,
     srgb_to_linear,
 )
-from engine.errors import InputError, SettingsError
-from engine.lightness import keep_chroma
-from engine.types import Picture
+from engine.core.errors import InputError, SettingsError
+from engine.core.types import Picture
 
 MAPS = ("transport", "cholesky", "symmetric")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.composite import mask_box, paint_over
-from engine.errors import InputError
-from engine.types import Mask, Picture
+from engine.core.errors import InputError
+from engine.core.types import Mask, Picture
+from engine.pipeline.composite import mask_box, paint_over
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.cuts import min_cut
+from engine.edges.min_cut import min_cut
 
 
 @pytest.mark.parametrize("seed", range(20))

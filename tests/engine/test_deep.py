@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import weights
-from engine.features import VGG16_CONVS, VGG19_CHANNELS, Backbone, Vgg16, block_of, load_backbone, load_vgg19_file
-from engine.networks.embedded import DEEP_LAYERS, Deep
-from engine.train.deep import correlations, distances, rate_at
+from engine.core.types import Picture
+from engine.features.backbones import (
+    VGG16_CONVS,
+    VGG19_CHANNELS,
+    Backbone,
+    Vgg16,
+    block_of,
+    load_backbone,
+    load_vgg19_file,
+)
+from engine.features.embedded import DEEP_LAYERS, Deep
+from engine.models import shipped
 from engine.train.pruning import chosen_channels, regression, start_from
-from engine.types import Picture
+from engine.train.recipes.train_deep import correlations, distances, rate_at
 
 MAX_BYTES = 8_000_000
 
@@ -45,7 +53,7 @@ def test_it_answers_with_the_shapes_of_vgg16(deep: Backbone, cat: Picture) -> No
 
 
 def test_it_ships_in_8_bits_and_at_most_8_megabytes() -> None:
-    assert weights.manifest()["deep"].n_bytes <= MAX_BYTES
+    assert shipped.manifest()["deep"].n_bytes <= MAX_BYTES
 
 
 def test_it_is_near_vgg16_on_photos_that_it_has_not_seen(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.errors import SettingsError
-from engine.features import VGG19_CHANNELS, Backbone, block_of, load_backbone, load_vgg19_file
-from engine.train.objective import gram
-from engine.types import Picture
+from engine.core.errors import SettingsError
+from engine.core.types import Picture
+from engine.features.backbones import VGG19_CHANNELS, Backbone, block_of, load_backbone, load_vgg19_file
+from engine.train.losses.objective import gram
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 

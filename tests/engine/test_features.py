@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine import features
-from engine.errors import SettingsError, WeightsError
-from engine.features import IMAGENET_MEAN, IMAGENET_STD, VGG19_CONVS, Vgg19, load_backbone
+from engine.compute.torchvision_compat import import_torchvision
+from engine.core.errors import SettingsError, WeightsError
+from engine.core.types import Picture
+from engine.features import backbones
+from engine.features.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG19_CONVS, Vgg19, load_backbone
+from engine.features.extractor import Sight
 from engine.networks.pairs import load_embedded
-from engine.sight import Sight
-from engine.strength import choose_strength
-from engine.types import Picture
-from engine.vision import import_torchvision
+from engine.pipeline.strength import choose_strength
 
 
 @pytest.fixture(scope="module")
@@ -110,25 +110,25 @@ def test_wrong_files_are_refused_with_a_reason(state: dict[str, torch.Tensor], t
 def test_vgg19_that_was_not_fetched_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(WeightsError, match="impasto models get vgg19"):
-        features.load_vgg19_torchvision()
+        backbones.load_vgg19_torchvision()
 
 
 def test_a_damaged_vgg19_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    features.vgg19_path().parent.mkdir()
-    features.vgg19_path().write_bytes(b"half a file")
+    backbones.vgg19_path().parent.mkdir()
+    backbones.vgg19_path().write_bytes(b"half a file")
     with pytest.raises(WeightsError, match="damaged"):
-        features.load_vgg19_torchvision()
+        backbones.load_vgg19_torchvision()
 
 
 def test_vgg19_in_torchvisions_cache_is_verified_and_loaded(
     state: dict[str, torch.Tensor], cat: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    features.vgg19_path().parent.mkdir()
-    torch.save(state, features.vgg19_path())
-    monkeypatch.setattr(features, "VGG19_SHA256", features.file_sha256(features.vgg19_path()))
-    loaded = features.load_vgg19_torchvision()
+    backbones.vgg19_path().parent.mkdir()
+    torch.save(state, backbones.vgg19_path())
+    monkeypatch.setattr(backbones, "VGG19_SHA256", backbones.file_sha256(backbones.vgg19_path()))
+    loaded = backbones.load_vgg19_torchvision()
     torch.testing.assert_close(
         loaded(cat.rgb[None], ["relu2_1"])["relu2_1"], Vgg19(state)(cat.rgb[None], ["relu2_1"])["relu2_1"]
     )
@@ -145,17 +145,17 @@ def test_fetching_goes_through_torchvisions_loader_and_verifies(
 
     def deliver(url: str, **options: object) -> dict[str, torch.Tensor]:
         asked.append((url, options))
-        features.vgg19_path().parent.mkdir(exist_ok=True)
-        torch.save(state, features.vgg19_path())
+        backbones.vgg19_path().parent.mkdir(exist_ok=True)
+        torch.save(state, backbones.vgg19_path())
         return state
 
     monkeypatch.setattr(_api, "load_state_dict_from_url", deliver)
     with pytest.raises(WeightsError, match="not VGG-19"):
-        features.fetch_vgg19()
-    assert not features.vgg19_path().exists()
+        backbones.fetch_vgg19()
+    assert not backbones.vgg19_path().exists()
     deliver("")
-    monkeypatch.setattr(features, "VGG19_SHA256", features.file_sha256(features.vgg19_path()))
-    assert features.fetch_vgg19() == features.vgg19_path()
+    monkeypatch.setattr(backbones, "VGG19_SHA256", backbones.file_sha256(backbones.vgg19_path()))
+    assert backbones.fetch_vgg19() == backbones.vgg19_path()
     assert asked[-1][0].endswith("vgg19-dcbb9e9d.pth")
     assert asked[-1][1]["check_hash"] is True
     assert asked[-1][1]["weights_only"] is True

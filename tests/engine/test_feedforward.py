@@ -9,17 +9,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine import manystyles, onestyle, weights
-from engine.errors import InputError, SettingsError, WeightsError
-from engine.networks.anystyle import AnyStyle
+from engine.core.errors import InputError, SettingsError, WeightsError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.files.presets import load_preset
+from engine.models import shipped
+from engine.networks.anystyle_network import AnyStyle
 from engine.networks.feedforward import ClippedNorm, Painter, build_painter
 from engine.networks.measured import InstanceNorm
 from engine.networks.moments import rgb_moments, transport_colors
-from engine.networks.msgnet import CoMatch, MsgNet, StyleCode, gram
-from engine.styles import load_preset
-from engine.stylize import stylize
+from engine.networks.msgnet_network import CoMatch, MsgNet, StyleCode, gram
+from engine.painters import multi_style, single_style
+from engine.pipeline.stylize import stylize
 from engine.train.folding import fold, fold_many
-from engine.types import Mask, Picture, Region, Settings, Style
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:
@@ -29,7 +30,7 @@ def rand(*shape: int, seed: int = 0) -> Tensor:
 @pytest.fixture(scope="module")
 def anystyle() -> AnyStyle:
     network = AnyStyle()
-    weights.fill(network, "anystyle")
+    shipped.fill(network, "anystyle")
     return network.eval()
 
 
@@ -127,14 +128,14 @@ def test_a_network_is_read_off_its_weights() -> None:
 @pytest.mark.parametrize("name", ["johnson", "ulyanov", "msgnet"])
 def test_tiles_show_no_seam(name: str, monkeypatch: pytest.MonkeyPatch, cat: Picture, coffee: Picture) -> None:
     """Measured on crops and painted in tiles: where tiles meet, nothing jumps more than inside them."""
-    from engine import translation
+    from engine.painters import translate
 
     large = Picture(torch.nn.functional.interpolate(cat.rgb[None], (408, 616), mode="bicubic")[0].clamp(0, 1))
-    monkeypatch.setattr(translation, "WHOLE_PX", 0)
-    monkeypatch.setattr(translation, "TILE_PX", 256)
+    monkeypatch.setattr(translate, "WHOLE_PX", 0)
+    monkeypatch.setattr(translate, "TILE_PX", 256)
     settings, style = Settings(method=name), [Style("coffee", coffee)]
     tiled = stylize(large, style, settings).picture.rgb
-    monkeypatch.setattr(translation, "TILE_PX", 1024)
+    monkeypatch.setattr(translate, "TILE_PX", 1024)
     one = stylize(large, style, settings).picture.rgb
     assert (tiled - one).abs().max() <= 2 / 255
 
@@ -153,7 +154,7 @@ def test_each_region_is_painted_in_its_own_style(cat: Picture, coffee: Picture) 
 
 
 def test_trained_styles_are_found_by_preset_and_by_name_and_others_refused(cat: Picture, coffee: Picture) -> None:
-    names = sorted(manystyles.load_many_styles("").codes)
+    names = sorted(multi_style.load_many_styles("").codes)
     assert len(names) >= 8
     by_preset = stylize(cat, [load_preset(names[0])], Settings(method="msgnet")).picture.rgb
     options = {"trained": names[0]}
@@ -176,11 +177,11 @@ def test_trained_styles_are_found_by_preset_and_by_name_and_others_refused(cat: 
     ],
 )
 def test_codes_that_do_not_fit_are_told(key: str, value: Tensor | None) -> None:
-    state = weights.load_shipped("msgnet") | ({} if value is None else {key: value})
+    state = shipped.load_shipped("msgnet") | ({} if value is None else {key: value})
     if value is None:
         del state[key]
     with pytest.raises(WeightsError, match="is no code of a style"):
-        manystyles.of_state(state, "msgnet.safetensors")
+        multi_style.of_state(state, "msgnet.safetensors")
 
 
 def test_the_brush_follows_the_styles_size(cat: Picture, coffee: Picture) -> None:
@@ -193,7 +194,7 @@ def test_the_brush_follows_the_styles_size(cat: Picture, coffee: Picture) -> Non
 
 def test_a_blend_lies_between_its_styles() -> None:
     first, second = (StyleCode(rand(1, 12, seed=s), rand(1, 2, 32, 33, seed=s)) for s in (1, 2))
-    mixed = manystyles.blended([first, second], [3.0, 1.0])
+    mixed = multi_style.blended([first, second], [3.0, 1.0])
     torch.testing.assert_close(mixed.colors, 0.75 * first.colors + 0.25 * second.colors)
     torch.testing.assert_close(mixed.gram, 0.75 * first.gram + 0.25 * second.gram)
 
@@ -211,7 +212,7 @@ def test_a_network_of_the_other_kind_is_told(tmp_path: Path, cat: Picture) -> No
     with pytest.raises(WeightsError, match="is a network of johnson"):
         stylize(cat, [Style("cat", cat)], settings)
     with pytest.raises(SettingsError, match="There is no network 'nothing'"):
-        onestyle.load_one_style("nothing", "johnson")
+        single_style.load_one_style("nothing", "johnson")
 
 
 def test_clipped_normalization_is_torchs_but_for_outliers() -> None:

@@ -13,15 +13,17 @@ from safetensors.torch import load_file
 from skimage import data
 from torch import Tensor
 
-from engine import manystyles, onestyle
-from engine.errors import InputError, SettingsError
-from engine.features import Backbone, load_backbone
-from engine.train import loop, msgnet, objective, painting, style
-from engine.train.goal import goal_of, patch_loss, targets_of
-from engine.train.leaves import DeadLeaves
-from engine.types import Picture
+from engine.core.errors import InputError, SettingsError
+from engine.core.types import Picture
+from engine.features.backbones import Backbone, load_backbone
+from engine.painters import multi_style, single_style
+from engine.train import loop, painting
+from engine.train.losses import objective
+from engine.train.losses.style_targets import goal_of, patch_loss, targets_of
+from engine.train.pictures.synthetic_photos import DeadLeaves
+from engine.train.recipes import train_msgnet, train_style
 
-QUICK = style.Recipe(steps=6, batch=1, size_px=112, style_px=128, is_bf16=False, seed=5)
+QUICK = train_style.Recipe(steps=6, batch=1, size_px=112, style_px=128, is_bf16=False, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_total_variation_is_its_formula() -> None:
 def test_the_loss_is_the_weighted_sum_of_its_terms(backbone: Backbone, painted: Tensor) -> None:
     """The survey's equation (1): content, style, total variation, each with its weight; and ours beside them."""
     recipe = replace(QUICK, content=2.0, style=3.0, patch=0.5, variation=7.0)
-    training = style.Training(recipe, backbone, DeadLeaves(), painted)
+    training = train_style.Training(recipe, backbone, DeadLeaves(), painted)
     terms = {name: torch.tensor([1.0, 3.0]) * i for i, name in enumerate(recipe.weights, 1)}
     w = {"content": 2.0, "style": 3.0, "patch": 0.5, "variation": 7.0, "grid": 5.0, "peaks": 4.0, "range": 20.0}
     expected = sum(2.0 * i * w[name] for i, name in enumerate(recipe.weights, 1))
@@ -68,13 +70,13 @@ def test_a_goal_is_met_by_its_own_picture_alone(backbone: Backbone, painted: Ten
 @pytest.mark.parametrize("kind", ["johnson", "ulyanov"])
 def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backbone: Backbone, painted: Tensor) -> None:
     recipe = replace(QUICK, kind=kind, steps=4)
-    whole = style.Training(recipe, backbone, DeadLeaves(), painted)
+    whole = train_style.Training(recipe, backbone, DeadLeaves(), painted)
     loop.run(whole, tmp_path / "whole")
-    first = style.Training(recipe, backbone, DeadLeaves(), painted)
+    first = train_style.Training(recipe, backbone, DeadLeaves(), painted)
     for _ in range(2):
         first.advance()
     first.save(tmp_path)
-    second = style.Training(recipe, backbone, DeadLeaves(), painted)
+    second = train_style.Training(recipe, backbone, DeadLeaves(), painted)
     second.restore(tmp_path / "checkpoint.pt")
     while second.step < recipe.steps:
         second.advance()
@@ -83,11 +85,11 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backb
     card = (tmp_path / "whole" / "card.md").read_text("utf-8")
     assert f"kind {kind}" in card and "**Commit**" in card
     assert (tmp_path / "whole" / "preview-000004.png").is_file()
-    assert onestyle.load_one_style(str(tmp_path / "whole" / f"{kind}.safetensors"), kind).kind == kind
+    assert single_style.load_one_style(str(tmp_path / "whole" / f"{kind}.safetensors"), kind).kind == kind
 
 
 def test_the_loss_falls_in_a_shortened_run(backbone: Backbone, painted: Tensor) -> None:
-    training = style.Training(replace(QUICK, steps=60, rate=3e-3, batch=2), backbone, DeadLeaves(), painted)
+    training = train_style.Training(replace(QUICK, steps=60, rate=3e-3, batch=2), backbone, DeadLeaves(), painted)
     losses = [training.advance()["loss"] for _ in range(16)]
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
 
@@ -95,7 +97,7 @@ def test_the_loss_falls_in_a_shortened_run(backbone: Backbone, painted: Tensor) 
 def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone, painted: Tensor) -> None:
     seen = []
     for source in (None, painting.load_anystyle()):
-        training = style.Training(replace(QUICK, batch=2, steps=60), backbone, DeadLeaves(), painted)
+        training = train_style.Training(replace(QUICK, batch=2, steps=60), backbone, DeadLeaves(), painted)
         if source is not None:
             training.start_from(source)
         steps = [training.advance() for _ in range(6)]
@@ -111,15 +113,15 @@ def test_many_styles_are_saved_with_their_codes(
 ) -> None:
     styles = {"coffee": painted, "cat": cat.rgb[None]}
     recipe = painting.Recipe(steps=2, batch=2, size_px=112, style_px=128, is_bf16=False)
-    training = msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
+    training = train_msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
     training.start_from(painting.load_anystyle(), DeadLeaves(3))
     loop.run(training, tmp_path)
-    known = manystyles.of_state(load_file(tmp_path / "msgnet.safetensors"), "msgnet")
+    known = multi_style.of_state(load_file(tmp_path / "msgnet.safetensors"), "msgnet")
     assert {name: sorted(sizes) for name, sizes in known.codes.items()} == {
         "coffee": [64, 96, 128],
         "cat": [64, 96, 128],
     }
-    again = msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
+    again = train_msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
     again.restore(tmp_path / "checkpoint.pt")
     assert again.step == 2
     again.start_again(load_file(tmp_path / "msgnet.safetensors"))
@@ -137,7 +139,7 @@ def test_the_command_trains_without_photos_and_without_vgg(tmp_path: Path, capsy
     Image.fromarray(data.coffee()[:200, :200]).save(tmp_path / "style.png")
     words = ["--style", str(tmp_path / "style.png"), "-o", str(tmp_path / "run"), "--kind", "ulyanov"]
     words += ["--steps", "1", "--batch", "1", "--size-px", "112", "--style-px", "128", "--device", "cpu", "--float32"]
-    assert style.main(words) == 0
+    assert train_style.main(words) == 0
     assert "made-up scenes" in capsys.readouterr().out
     assert (tmp_path / "run" / "ulyanov.safetensors").is_file()
 
@@ -145,8 +147,8 @@ def test_the_command_trains_without_photos_and_without_vgg(tmp_path: Path, capsy
 def test_too_few_photos_and_unknown_kinds_are_told(tmp_path: Path) -> None:
     Image.fromarray(data.coffee()).save(tmp_path / "one.png")
     with pytest.raises(InputError, match="has 1 usable photos; at least 20"):
-        style.read_photos(tmp_path, 144)
+        train_style.read_photos(tmp_path, 144)
     with pytest.raises(SettingsError, match="kind must be one of"):
-        style.Recipe(kind="picasso")
+        train_style.Recipe(kind="picasso")
     with pytest.raises(InputError, match="one or more style pictures"):
-        msgnet.read_styles([])
+        train_msgnet.read_styles([])

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from engine import methods
-from engine.recent import Recent
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Settings, Style
+from engine.core.types import Mask, Picture, Settings, Style
+from engine.pipeline.cache import Recent
+from engine.pipeline.stylize import stylize
 
 METHODS = [info.name for info in methods.catalog()]
 

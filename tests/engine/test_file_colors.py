@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from engine.core.types import Picture
 from engine.files import read_picture, read_with_notes, write_picture
 from engine.files.source import read_source
-from engine.types import Picture
 from tests.odd_files import (
     ADOBE_ICC,
     ALPHA,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.errors import InputError
+from engine.core.errors import InputError
 from engine.files import formats, read_picture, read_with_notes
 from gimp_plugin.wire import WireError
 from server import uploads

@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from engine.errors import InputError, ResourceError
+from engine.core.errors import InputError, ResourceError
+from engine.core.types import Picture
 from engine.files import check_writable, depth_note, read_labels, read_mask, read_picture, write_picture
-from engine.types import Picture
 
 COLORS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]], [[200, 100, 50], [1, 2, 3]]], np.uint8)
 

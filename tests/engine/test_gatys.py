@@ -8,15 +8,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.descent import descend, sizes_from_coarse
-from engine.errors import Cancelled, InputError, SettingsError
-from engine.features import load_backbone
+from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.types import Mask, Picture, Region, Settings, Style, silent
+from engine.descent.descend import descend, sizes_from_coarse
+from engine.features.backbones import load_backbone
+from engine.features.statistics import STATISTICS
+from engine.files.presets import load_preset, presets
 from engine.methods.gatys import shared_out
-from engine.statistics import STATISTICS
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.train.objective import gram
-from engine.types import Mask, Picture, Region, Settings, Style, silent
+from engine.pipeline.stylize import stylize
+from engine.train.losses.objective import gram
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.grain import DEVIATION, PERIOD_PX, evenness, grained, pattern
-from engine.types import Picture
+from engine.color.grain import DEVIATION, PERIOD_PX, evenness, grained, pattern
+from engine.core.types import Picture
 
 
 def test_an_even_picture_gets_all_of_it_and_a_photo_next_to_none(cat: Picture) -> None:

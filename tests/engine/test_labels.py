@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.errors import InputError
-from engine.labels import Color, pair_regions, split_labels
-from engine.types import Mask, Picture
+from engine.core.errors import InputError
+from engine.core.types import Mask, Picture
+from engine.regions.labels import Color, pair_regions, split_labels
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from engine.train.leaves import before_plain
-from engine.types import Picture
+from engine.core.types import Picture
+from engine.train.pictures.synthetic_photos import before_plain
 
 
 def test_pieces_of_the_photo_stand_before_nothing(portrait: Picture) -> None:

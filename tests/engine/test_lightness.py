@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.color import lab_to_rgb, rgb_to_lab
-from engine.lightness import gamut_of_a_screen, keep_chroma
+from engine.color.lightness import gamut_of_a_screen, keep_chroma
+from engine.color.recolor import lab_to_rgb, rgb_to_lab
 
 N_COLORS = 2000
 

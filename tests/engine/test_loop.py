@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.train import anystyle, decoder, painting, segnet, style, unpaired
+from engine.train import painting
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, as_stored, follow, replacing, run
 from engine.train.recipe import FLOAT32, add_arguments, recipe_of
+from engine.train.recipes import train_anystyle, train_decoder, train_segnet, train_style, train_unpaired
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,9 @@ def test_what_no_recipe_has_is_refused(words: list[str]) -> None:
         parsed(Recipe, *words)
 
 
-@pytest.mark.parametrize("trainer", [anystyle, decoder, painting, segnet, style, unpaired])
+@pytest.mark.parametrize(
+    "trainer", [train_anystyle, train_decoder, painting, train_segnet, train_style, train_unpaired]
+)
 def test_the_options_of_every_trainer_give_its_own_recipe(trainer: Any) -> None:
     assert parsed(trainer.Recipe) == trainer.Recipe()
     assert parsed(trainer.Recipe, "--steps", "9", "--seed", "2") == trainer.Recipe(steps=9, seed=2)
@@ -215,5 +218,7 @@ def test_the_options_of_every_trainer_give_its_own_recipe(trainer: Any) -> None:
 
 def test_trainers_keep_the_names_of_their_options() -> None:
     words = ["--kind", "ulyanov", "--style-weight", "3", "--variation-weight", "0.5", "--float32"]
-    assert parsed(style.Recipe, *words) == style.Recipe(kind="ulyanov", style=3.0, variation=0.5, is_bf16=False)
-    assert parsed(unpaired.Recipe, "--kind", "discogan") == unpaired.Recipe(kind="discogan")
+    assert parsed(train_style.Recipe, *words) == train_style.Recipe(
+        kind="ulyanov", style=3.0, variation=0.5, is_bf16=False
+    )
+    assert parsed(train_unpaired.Recipe, "--kind", "discogan") == train_unpaired.Recipe(kind="discogan")

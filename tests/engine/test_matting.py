@@ -11,8 +11,8 @@ from skimage import data
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.errors import Cancelled
-from engine.matting import BETA, EPS, OFFSETS, Hats, System, laplacian, smooth_exactly
+from engine.core.errors import Cancelled
+from engine.edges.matting import BETA, EPS, OFFSETS, Hats, System, laplacian, smooth_exactly
 from tests.engine.conftest import as_picture
 
 WEIGHT = BETA / (9 * (1 - BETA))

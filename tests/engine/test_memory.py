@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine import heap, memory
-from engine.device import memory_errors
-from engine.errors import InputError, ResourceError, WeightsError
-from engine.memory import Room, free_room, is_out_of_memory
-from engine.tiles import paint_tiles
+from engine.compute import malloc, memory
+from engine.compute.device import memory_errors
+from engine.compute.memory import Room, free_room, is_out_of_memory
+from engine.compute.tiles import paint_tiles
+from engine.core.errors import InputError, ResourceError, WeightsError
 
 SHORT = [
     MemoryError(),
@@ -104,7 +104,7 @@ def test_the_limits_of_this_process_count(monkeypatch: pytest.MonkeyPatch) -> No
     assert free_room() is not None
     if sys.platform.startswith("linux"):
         monkeypatch.setattr(memory, "_left_of_limits", lambda: 5 << 20)
-        monkeypatch.setattr(heap, "kept_bytes", lambda: 0)
+        monkeypatch.setattr(malloc, "kept_bytes", lambda: 0)
         assert free_room() == Room(5 << 20, 5 << 20)
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from engine.core.types import Picture
 from engine.files import read_picture, write_picture
-from engine.types import Picture
 
 Tag, GPS, IFD = ExifTags.Base, ExifTags.GPS, ExifTags.IFD
 

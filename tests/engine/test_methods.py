@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine import methods
-from engine.errors import SettingsError
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Settings, Style
+from engine.core.errors import SettingsError
+from engine.core.types import Mask, Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 READY = [info.name for info in methods.catalog() if info.is_ready]
 

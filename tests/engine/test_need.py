@@ -5,20 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine import methods, need
-from engine.errors import ResourceError
-from engine.memory import Room
-from engine.need import MEMORY, check_room
-from engine.recent import Recent
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine import methods
+from engine.compute import memory_need
+from engine.compute.memory import Room
+from engine.compute.memory_need import MEMORY, check_room
+from engine.core.errors import ResourceError
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline.cache import Recent
+from engine.pipeline.stylize import stylize
 
 NIKON = (5504, 8256)  # 45 megapixels
 GIGABYTE = 10**9
 
 
 def with_room(patch: pytest.MonkeyPatch, n_free: int, n_possible: int | None = None) -> None:
-    patch.setattr(need, "free_room", lambda: Room(n_free, n_free if n_possible is None else n_possible))
+    patch.setattr(memory_need, "free_room", lambda: Room(n_free, n_free if n_possible is None else n_possible))
 
 
 @pytest.mark.parametrize("changes", [{}, {"color": "luminance"}, {"photoreal": 1.0}, {"method": "photoreal"}])
@@ -56,7 +57,7 @@ def test_only_the_part_that_is_painted_counts(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_system_that_does_not_tell_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(need, "free_room", lambda: None)
+    monkeypatch.setattr(memory_need, "free_room", lambda: None)
     assert check_room(Settings(method="gatys"), NIKON, NIKON).note is None
 
 
@@ -66,8 +67,8 @@ def test_the_table_names_methods_that_there_are() -> None:
 
 def test_a_job_says_it_first_and_last(monkeypatch: pytest.MonkeyPatch, cat: Picture) -> None:
     with_room(monkeypatch, 1 << 20, 20 * GIGABYTE)
-    monkeypatch.setattr(need, "LARGE_BYTES", 0)
-    monkeypatch.setattr(need, "SMALL_BYTES", 0)
+    monkeypatch.setattr(memory_need, "LARGE_BYTES", 0)
+    monkeypatch.setattr(memory_need, "SMALL_BYTES", 0)
     told: list[str] = []
     recent = Recent()
     recent.keep(b"of another job", torch.zeros(10))

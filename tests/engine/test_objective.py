@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.tone import luma
-from engine.train import objective
-from engine.types import Picture
+from engine.color.tone import luma
+from engine.core.types import Picture
+from engine.train.losses import objective
 
 
 def test_the_gram_distance_is_zero_for_itself_and_one_for_nothing() -> None:

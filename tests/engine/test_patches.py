@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import propagation
-from engine.errors import InputError
-from engine.features import load_backbone
-from engine.patches import Preference, compress, lengths, match_exactly, vote
-from engine.propagation import Search, match_by_propagation
-from engine.types import Picture
+from engine.core.errors import InputError
+from engine.core.types import Picture
+from engine.features.backbones import load_backbone
+from engine.matching import patchmatch
+from engine.matching.patches import Preference, compress, lengths, match_exactly, vote
+from engine.matching.patchmatch import Search, match_by_propagation
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -102,7 +102,7 @@ def test_propagation_comes_within_three_percent_of_the_exact_energy(real_maps: t
 def test_where_only_some_patches_are_compared_first_propagation_finds_the_others(
     real_maps: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propagation, "GUESS_PRODUCTS", 1 << 20)  # every second patch of both
+    monkeypatch.setattr(patchmatch, "GUESS_PRODUCTS", 1 << 20)  # every second patch of both
     found = match_by_propagation(*real_maps, generator(), search=Search(4))
     assert found.energy <= 1.06 * match_exactly(*real_maps).energy
 

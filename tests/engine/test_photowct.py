@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine import levels
-from engine.errors import Cancelled
+from engine.core.errors import Cancelled
+from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.methods.photowct import WORK_PX
-from engine.networks.decoder import LEVELS
+from engine.networks.decoders import LEVELS
 from engine.networks.pairs import load_embedded
-from engine.regions import is_fit
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine.painters import multilevel
+from engine.pipeline.stylize import stylize
+from engine.regions.parts import is_fit
 
 
 def photowct(**options: float | int) -> Settings:
@@ -123,9 +123,9 @@ def test_large_photos_are_moved_at_a_bounded_size(
     cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
-    transfer = levels.transfer
+    transfer = multilevel.transfer
 
-    def spy(pair: object, job: levels.Job, **more: object) -> Tensor:
+    def spy(pair: object, job: multilevel.Job, **more: object) -> Tensor:
         seen.append(job.content.size)
         assert job.regions[0].content.weight.shape == job.content.size
         return transfer(pair, job, **more)  # type: ignore[arg-type]

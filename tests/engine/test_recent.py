@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from engine import methods
-from engine.lightness import lightness_of
+from engine.color.lightness import lightness_of
+from engine.core.options import Option
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.files.presets import load_preset
 from engine.methods import Job, MethodInfo
-from engine.options import Option
-from engine.recent import AFTERWARDS, CONTENT_BYTES, Recent, digest_of
-from engine.styles import load_preset
-from engine.stylize import Stylized, stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine.pipeline.cache import AFTERWARDS, CONTENT_BYTES, Recent, digest_of
+from engine.pipeline.stylize import Stylized, stylize
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_right_strength_is_looked_for_once(
     counted: list[Job], cat: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("engine.stylize.choose_strength", lambda *_: asked.append(1) or 0.75)
+    monkeypatch.setattr("engine.pipeline.stylize.choose_strength", lambda *_: asked.append(1) or 0.75)
     style, recent = Style("code", code=torch.zeros(3)), Recent()
     for color in ("style", "luminance"):
         done = stylize(cat, [style], inverse(auto_strength=True, color=color), recent=recent)

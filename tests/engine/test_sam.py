@@ -14,12 +14,12 @@ import torch
 from skimage import data
 from torch import nn
 
-from engine import registry, segment
-from engine.errors import Cancelled, InputError, WeightsError
-from engine.segment import Prompt, find_all, find_object
-from engine.segmentation import checkpoints, sam
-from engine.types import Picture
-from engine.vision import import_torchvision
+from engine.compute.torchvision_compat import import_torchvision
+from engine.core.errors import Cancelled, InputError, WeightsError
+from engine.core.types import Picture
+from engine.models import published
+from engine.segmentation import checkpoints, sam, segment
+from engine.segmentation.segment import Prompt, find_all, find_object
 
 import_torchvision()
 from segment_anything import SamPredictor  # noqa: E402
@@ -261,7 +261,7 @@ def test_a_published_file_that_was_changed_is_refused(
 
 def test_what_models_get_fetches_is_what_is_looked_for() -> None:
     for name, entry in checkpoints.PUBLISHED.items():
-        (file,) = registry.model_of(name).files
+        (file,) = published.model_of(name).files
         assert (file.path, file.sha256, file.url) == (checkpoints.path_of(name), entry.sha256, entry.url)
 
 

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from benchmarks.objects import Scene, composites, iou, photos
-from engine import segment
-from engine.errors import Cancelled, InputError, SettingsError, WeightsError
-from engine.segment import Prompt, find_all, find_object
-from engine.segmentation import grabcut
-from engine.types import Picture
+from engine.core.errors import Cancelled, InputError, SettingsError, WeightsError
+from engine.core.types import Picture
+from engine.segmentation import grabcut, segment
+from engine.segmentation.segment import Prompt, find_all, find_object
 
 HELD_PHOTOS = ("rocket", "name tag", "patch", "left eye", "right eye")  # the quick ones; the benchmark has all
 HELD_CUT_OUTS = ("saucer on a meadow", "horse of brick on gravel", "rocket at a wall", "eye on a beach")

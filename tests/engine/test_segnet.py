@@ -12,12 +12,13 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from engine import semantics, weights
-from engine.errors import InputError, SettingsError
+from engine.core.errors import InputError, SettingsError
+from engine.core.types import Picture, Settings, Style
+from engine.models import shipped
 from engine.networks.segnet import CLASSES, STRIDE_PX, SegNet, take_over
-from engine.stylize import stylize
-from engine.train import segnet as training
-from engine.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
+from engine.regions import semantics
+from engine.train.recipes import train_segnet as training
 
 TINY = training.Recipe(steps=40, batch=2, crop_h_px=64, crop_w_px=96, low=0.9, high=1.1, is_bf16=False)
 SKY, BUILDING, ROAD, CAR = (CLASSES.index(name) for name in ("sky", "building", "road", "car"))
@@ -122,7 +123,7 @@ def test_mean_and_variance_are_those_of_the_samples(mirrors: bool) -> None:
 
 
 def test_the_first_stages_begin_as_the_embedded_network() -> None:
-    net, embedded = SegNet(), weights.load_shipped("embedded")
+    net, embedded = SegNet(), shipped.load_shipped("embedded")
     n_copied = take_over(net, embedded)
     found = [unit.conv.weight for stage in net.encoder for unit in stage][:n_copied]  # type: ignore[union-attr]
     names = sorted(name for name in embedded if name.startswith("convs.") and name.endswith(".weight"))

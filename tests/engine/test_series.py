@@ -7,12 +7,12 @@ import pytest
 import torch
 from skimage import data
 
+from engine.core.series import SAMPLE_PX, sample, sample_series
+from engine.core.types import Picture, Settings
+from engine.files.presets import load_preset
 from engine.methods.anystyle import pooled
 from engine.networks.moments import rgb_moments
-from engine.series import SAMPLE_PX, sample, sample_series
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import Picture, Settings
+from engine.pipeline.stylize import stylize
 
 
 @pytest.fixture(scope="module")

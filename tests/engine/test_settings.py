@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import InputError, SettingsError
-from engine.options import Option
-from engine.series import sample_series
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.core.errors import InputError, SettingsError
+from engine.core.options import Option
+from engine.core.series import sample_series
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 
 NAN, INF = math.nan, math.inf
 

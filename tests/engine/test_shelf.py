@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import shelf as shelf_module
-from engine.recent import Recent
-from engine.shelf import Shelf
-from engine.stylize import stylize
-from engine.types import Picture, Settings, Style
+from engine.core.types import Picture, Settings, Style
+from engine.pipeline import shelf as shelf_module
+from engine.pipeline.cache import Recent
+from engine.pipeline.shelf import Shelf
+from engine.pipeline.stylize import stylize
 
 LAYOUTS = {
     "planes": torch.rand(3, 20, 30),

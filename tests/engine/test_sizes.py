@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from engine import methods
-from engine.limits import MAX_PIXELS
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Settings, Style
+from engine.core.limits import MAX_PIXELS
+from engine.core.types import Mask, Picture, Settings, Style
+from engine.pipeline.stylize import stylize
 from gimp_plugin.wire import ITEM_BYTES, plane_bytes
 from server.app import MAX_BODY_BYTES, too_large
 

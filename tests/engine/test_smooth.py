@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.errors import Cancelled, SettingsError
-from engine.smooth import SOLVE_PX, apply_affine, box_mean, fit_affine, guided_filter, smooth_photoreal
-from engine.types import Picture
+from engine.core.errors import Cancelled, SettingsError
+from engine.core.types import Picture
+from engine.edges.smoothing import SOLVE_PX, apply_affine, box_mean, fit_affine, guided_filter, smooth_photoreal
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -67,7 +67,7 @@ def test_box_mean_counts_what_a_window_has() -> None:
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     guide, target = noise(3, 60, 20), noise(1, 60, 20, seed=1)
     whole = guided_filter(guide, target, 4, 1e-3)
-    monkeypatch.setattr("engine.smooth.BLOCK_PIXELS", 20 * 7)
+    monkeypatch.setattr("engine.edges.smoothing.BLOCK_PIXELS", 20 * 7)
     torch.testing.assert_close(guided_filter(guide, target, 4, 1e-3), whole, atol=1e-6, rtol=0)
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine.networks.anystyle import AnyStyle, Modulation
-from engine.train.spikes import REACH, SpikeWatch, spike_share
+from engine.networks.anystyle_network import AnyStyle, Modulation
+from engine.train.losses.spikes import REACH, SpikeWatch, spike_share
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.statistics import STATISTICS, Discrepancy, Samples, Wasserstein, gaussian, polynomial, samples_of
+from engine.features.statistics import STATISTICS, Discrepancy, Samples, Wasserstein, gaussian, polynomial, samples_of
 
 
 def features(seed: int, n_channels: int = 5, n: int = 40) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.train.steepest import Steepest
+from engine.train.muon import Steepest
 
 
 def small_network(seed: int = 0) -> nn.Sequential:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import strength
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Settings
+from engine.core.types import Mask, Picture, Settings
+from engine.files.presets import load_preset
+from engine.pipeline import strength
+from engine.pipeline.stylize import stylize
 
 
 def toward_noise(content: Picture, _mask: Mask | None, share: float) -> Tensor:
@@ -62,7 +62,7 @@ def test_auto_is_reported_and_gives_the_picture_of_that_strength(cat: Picture) -
 def test_holding_back_is_told_and_a_strength_that_was_asked_for_is_not(
     cat: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.stylize.choose_strength", lambda *_: 0.75)
+    monkeypatch.setattr("engine.pipeline.stylize.choose_strength", lambda *_: 0.75)
     style = load_preset("edtaonisl")
     told = stylize(cat, [style], Settings(auto_strength=True)).report
     assert told["strength"] == 0.75

@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine import features, strokes
-from engine.descent import descend_in_bands
-from engine.errors import Cancelled, SettingsError
-from engine.features import load_backbone
+from engine.core.errors import Cancelled, SettingsError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.descent.descend import descend_in_bands
+from engine.features import backbones
+from engine.features.backbones import load_backbone
+from engine.files.presets import load_preset
 from engine.methods import Job
-from engine.strokes import Look, at_work_size, refine
-from engine.styles import load_preset
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine.painters import strokes
+from engine.painters.strokes import Look, at_work_size, refine
+from engine.pipeline.stylize import stylize
 
 BETTER = Settings(quality="better")
 
@@ -124,7 +125,7 @@ def test_no_strength_no_strokes(cat: Picture, style: Style) -> None:
 
 def test_strokes_are_laid_whoever_loaded_the_feature_network_first(portrait: Picture, style: Style) -> None:
     """Choosing a strength loads it where no gradients are kept; the descent needs them."""
-    features._kept.cache_clear()
+    backbones._kept.cache_clear()
     small = Picture(portrait.rgb[:, 64:192, 64:192].contiguous())
     settings = Settings(quality="better", auto_strength=True)
     assert stylize(small, [style], settings).report["quality"] == "better"

@@ -8,11 +8,12 @@ import torch
 from skimage import color
 from torch.nn import functional as F
 
-from engine import methods, work
-from engine.errors import Cancelled, InputError, SettingsError
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
+from engine import methods
+from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.files.presets import load_preset, presets
+from engine.pipeline import crop
+from engine.pipeline.stylize import stylize
 
 READY = [info for info in methods.catalog() if info.is_ready]
 
@@ -224,7 +225,7 @@ def test_only_the_surroundings_of_a_selection_are_computed(style: Style, monkeyp
     weight = torch.zeros(600, 600)
     weight[200:240, 300:350] = 1
     report = stylize(Picture(rgb), [style], mask=Mask(weight)).report
-    assert max(report["size"]) <= 50 + 2 * work.PAD_PX + 16
+    assert max(report["size"]) <= 50 + 2 * crop.PAD_PX + 16
 
 
 def test_a_style_size_that_changes_nothing_is_told(cat: Picture, coffee: Picture) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.train.textures import KINDS, Textures, palette, ranked
+from engine.train.pictures.textures import KINDS, Textures, palette, ranked
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=list(KINDS))

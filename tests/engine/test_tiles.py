@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.errors import ResourceError
-from engine.tiles import Tile, lay_tiles, paint_tiles, spread_crops
+from engine.compute.tiles import Tile, lay_tiles, paint_tiles, spread_crops
+from engine.core.errors import ResourceError
 
 
 def blur(rgb: torch.Tensor) -> torch.Tensor:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.tone import luma, stain_distance, tone_distance
-from engine.types import Picture
+from engine.color.tone import luma, stain_distance, tone_distance
+from engine.core.types import Picture
 
 
 def test_luma_is_the_weighted_sum() -> None:

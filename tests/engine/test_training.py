@@ -12,13 +12,13 @@ from PIL import ExifTags, Image
 from safetensors.torch import save_file
 from skimage import data
 
-from engine.errors import InputError, SettingsError, WeightsError
-from engine.features import Vgg19
-from engine.networks.anystyle import N_BLOCKS, N_QUARTER_BLOCKS
-from engine.train.anystyle import Recipe, Training
-from engine.train.batches import Batches
-from engine.train.data import PictureFolder, is_held_out, portraits, preset_works
+from engine.core.errors import InputError, SettingsError, WeightsError
+from engine.features.backbones import Vgg19
+from engine.networks.anystyle_network import N_BLOCKS, N_QUARTER_BLOCKS
 from engine.train.loop import run
+from engine.train.pictures.batches import Batches
+from engine.train.pictures.folders import PictureFolder, is_held_out, portraits, preset_works
+from engine.train.recipes.train_anystyle import Recipe, Training
 
 RECIPE = Recipe(looked_at=200, steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
 

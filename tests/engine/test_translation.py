@@ -12,18 +12,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmarks.unpaired import RECIPES, Shapes, draw, luma, train_classifier
-from engine import translation
-from engine.errors import Cancelled, SettingsError, WeightsError
-from engine.networks.translation import (
+from engine.core.errors import Cancelled, SettingsError, WeightsError
+from engine.core.types import Picture, Settings, Style
+from engine.networks.translators import (
     HourglassGenerator,
     PatchDiscriminator,
     ResnetGenerator,
     build,
     init_weights,
 )
-from engine.stylize import stylize
-from engine.train.unpaired import Pool, Recipe, Training, generator_of, main
-from engine.types import Picture, Settings, Style
+from engine.painters import translate
+from engine.pipeline.stylize import stylize
+from engine.train.recipes.train_unpaired import Pool, Recipe, Training, generator_of, main
 
 
 def official_shapes(n_blocks: int, width: int = 64) -> dict[str, tuple[int, ...]]:
@@ -98,7 +98,7 @@ def test_files_of_parallel_training_and_of_old_releases_load_too(tmp_path: Path)
     extra = {"model.2.running_mean": torch.zeros(8), "model.2.num_batches_tracked": torch.tensor(3)}
     old = {f"module.{name}": value for name, value in (state | extra).items()}
     torch.save(old, tmp_path / "horse2zebra.pth")
-    network = translation.load(str(tmp_path / "horse2zebra.pth"), "cyclegan")
+    network = translate.load(str(tmp_path / "horse2zebra.pth"), "cyclegan")
     assert torch.equal(network.state_dict()["model.1.weight"], state["model.1.weight"])
 
 
@@ -134,10 +134,10 @@ def test_wrong_files_are_told(tmp_path: Path) -> None:
         build({name: value for name, value in good.items() if name != "model.7.bias"})
     (tmp_path / "text.pth").write_text("no pickle")
     with pytest.raises(WeightsError, match="not a readable file"):
-        translation.load(str(tmp_path / "text.pth"), "cyclegan")
+        translate.load(str(tmp_path / "text.pth"), "cyclegan")
     save_file(good, tmp_path / "cycle.safetensors")
     with pytest.raises(WeightsError, match="a network of cyclegan: choose that method"):
-        translation.load(str(tmp_path / "cycle.safetensors"), "discogan")
+        translate.load(str(tmp_path / "cycle.safetensors"), "discogan")
 
 
 @pytest.fixture
@@ -188,10 +188,10 @@ def test_tiles_of_a_measured_picture_have_no_seams(
 ) -> None:
     del models
     settings = Settings(method=kind, options={"model": f"{kind}1"})
-    monkeypatch.setattr(translation, "WHOLE_PX", 0)  # measured in crops, painted in tiles
+    monkeypatch.setattr(translate, "WHOLE_PX", 0)  # measured in crops, painted in tiles
     found = []
     for tile_px in (1024, 64):
-        monkeypatch.setattr(translation, "TILE_PX", tile_px)
+        monkeypatch.setattr(translate, "TILE_PX", tile_px)
         found.append(stylize(cat, [Style("c", cat)], settings).picture.rgb)
     assert float((found[0] - found[1]).abs().max()) <= 2 / 255
 
@@ -304,7 +304,7 @@ def test_the_command_trains_from_folders_and_writes_what_the_method_reads(tmp_pa
     words += ["--judge-width", "4", "--judge-layers", "2"]
     assert main(words) == 0
     card = (tmp_path / "run" / "card.md").read_text("utf-8")
-    assert "Trained on" in card and "python -m engine.train.unpaired" in card
+    assert "Trained on" in card and "python -m engine.train.recipes.train_unpaired" in card
     model = tmp_path / "run" / "a_to_b.safetensors"
     painted = stylize(cat, [Style("c", cat)], Settings(method="cyclegan", options={"model": str(model)})).picture
     assert painted.size == cat.size

@@ -7,11 +7,11 @@ import sys
 
 import torch
 
-from engine.vision import import_torchvision
+from engine.compute.torchvision_compat import import_torchvision
 
 SCRIPT = """
 import sys
-from engine.vision import import_torchvision
+from engine.compute.torchvision_compat import import_torchvision
 vision = import_torchvision()
 assert vision is sys.modules["torchvision"]
 import torch, torchvision.models

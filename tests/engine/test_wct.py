@@ -10,14 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine import levels, weights
-from engine.errors import Cancelled, InputError, SettingsError, WeightsError
-from engine.networks.decoder import CHANNELS, LEVELS, Encoded
+from engine.core.errors import Cancelled, InputError, SettingsError, WeightsError
+from engine.core.types import Mask, Picture, Region, Settings, Style
+from engine.features.whitening import measure, recoloring
+from engine.files.presets import load_preset, presets
+from engine.models import shipped
+from engine.networks.decoders import CHANNELS, LEVELS, Encoded
 from engine.networks.pairs import Embedded, NormalizedVgg, load_embedded, load_folder, stride_px
-from engine.styles import load_preset, presets
-from engine.stylize import stylize
-from engine.types import Mask, Picture, Region, Settings, Style
-from engine.whitening import measure, recoloring
+from engine.painters import multilevel
+from engine.pipeline.stylize import stylize
 
 # Names and shapes of the published files (deep-transfer, models/autoencoder_vgg19), levels 1 to 3 read from the
 # files, 4 and 5 by the same rule; biases have the length of their weight's first side.
@@ -98,8 +99,8 @@ def test_the_painting_has_the_colors_of_the_style(cat: Picture, coffee: Picture)
 
 def test_tiles_change_nothing(cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = stylize(cat, [Style("coffee", coffee)], wct()).picture.rgb
-    monkeypatch.setattr(levels, "WHOLE_PX", 0)
-    monkeypatch.setattr(levels, "TILE_PX", 96)
+    monkeypatch.setattr(multilevel, "WHOLE_PX", 0)
+    monkeypatch.setattr(multilevel, "TILE_PX", 96)
     tiled = stylize(cat, [Style("coffee", coffee)], wct()).picture.rgb
     assert float((tiled - whole).abs().max()) <= 2 / 255
 
@@ -287,7 +288,7 @@ def test_the_published_weights_give_pictures_back(shared_data: Path, cat: Pictur
 
 
 def test_what_ships_is_small_and_has_a_card() -> None:
-    entry = weights.manifest()["decoders"]
+    entry = shipped.manifest()["decoders"]
     assert entry.n_bytes <= 3_000_000
-    card = (weights.FOLDER / entry.card).read_text("utf-8")
-    assert "Trained on" in card and "python -m engine.train.decoder" in card
+    card = (shipped.FOLDER / entry.card).read_text("utf-8")
+    assert "Trained on" in card and "python -m engine.train.recipes.train_decoder" in card

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.errors import InputError
-from engine.whitening import MAX_GAIN, Affine, Moments, blend, measure, power, recoloring, spread
+from engine.core.errors import InputError
+from engine.features.whitening import MAX_GAIN, Affine, Moments, blend, measure, power, recoloring, spread
 
 
 def features_like(seed: int, n_channels: int, side: int, *, decay: float = 1.0) -> Tensor:

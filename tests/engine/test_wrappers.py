@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.errors import SettingsError, WeightsError
-from engine.features import VGG19_CHANNELS, VGG19_CONVS, block_of, check_backbone, load_backbone
-from engine.networks.checkpoints import build_one_style, read_file
+from engine.core.errors import SettingsError, WeightsError
+from engine.features.backbones import VGG19_CHANNELS, VGG19_CONVS, block_of, check_backbone, load_backbone
+from engine.models.shipped import read_state
+from engine.networks.network_files import build_one_style, read_file
 from engine.networks.pairs import load_folder
-from engine.networks.translation import HourglassGenerator, load_generator
-from engine.weights import read_state
+from engine.networks.translators import HourglassGenerator, load_generator
 
 State = dict[str, Tensor]
 Wrap = Callable[[State], dict[str, Any]]

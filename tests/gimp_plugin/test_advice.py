@@ -97,10 +97,11 @@ def test_nothing_is_said_of_what_works_as_it_looks(catalog: Catalog, plan: Plan)
 
 def test_the_catalog_says_of_each_method_what_the_engine_does(catalog: Catalog) -> None:
     """Where the plug-in lets a painting through, the engine reads it; what it refuses, the engine refuses."""
-    from engine import methods, styles
-    from engine.errors import ImpastoError
-    from engine.stylize import stylize
-    from engine.types import Picture, Settings
+    from engine import methods
+    from engine.core.errors import ImpastoError
+    from engine.core.types import Picture, Settings
+    from engine.files import presets
+    from engine.pipeline.stylize import stylize
 
     torch = pytest.importorskip("torch")
     picture = Picture(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)))
@@ -108,7 +109,7 @@ def test_the_catalog_says_of_each_method_what_the_engine_does(catalog: Catalog) 
         options = {"iterations": 1} if "iterations" in {o.name for o in methods.get(method.name).options} else {}
         plan = dataclasses.replace(PRESET, preset=preset, method=method.name)
         try:
-            stylize(picture, [styles.load_preset(preset)], Settings(method=method.name, options=options))
+            stylize(picture, [presets.load_preset(preset)], Settings(method=method.name, options=options))
             is_painted = True
         except ImpastoError:
             is_painted = False

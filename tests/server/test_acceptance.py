@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from engine import methods
-from engine.errors import InputError, ResourceError, SettingsError, WeightsError
-from engine.types import WEIGHTS
+from engine.core.errors import InputError, ResourceError, SettingsError, WeightsError
+from engine.core.types import WEIGHTS
 from gimp_plugin.wire import MAX_WEIGHT, MIN_WEIGHT, Plane, StyleEntry, StylizeRequest, WireError
 from server import convert, intake
 from server.painter import Painter, catalog

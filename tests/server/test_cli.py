@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_file(folder: Path, tmp_path: Path) -> None
 
 def test_presets_and_pictures_blend_by_weight(folder: Path, tmp_path: Path) -> None:
     """A blend that is nearly all picture is near the picture's own result, and one that is nearly all preset is not."""
-    from engine.styles import presets
+    from engine.files.presets import presets
 
     assert stylize(folder, tmp_path / "alone.png") == 0
     distances = []
@@ -256,12 +256,13 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_methods_and_catalog_are_the_engines(capsys: pytest.CaptureFixture[str]) -> None:
-    from engine import methods, styles
+    from engine import methods
+    from engine.files import presets
 
     assert main(["catalog"]) == 0
     catalog = json.loads(capsys.readouterr().out)
     assert [method["name"] for method in catalog["methods"]] == [info.name for info in methods.catalog()]
-    assert [style["name"] for style in catalog["styles"]] == [preset.name for preset in styles.presets()]
+    assert [style["name"] for style in catalog["styles"]] == [preset.name for preset in presets.presets()]
     assert set(catalog) == {"version", "methods", "styles", "segment_models"}
     assert main(["methods", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == catalog["methods"]
@@ -273,18 +274,18 @@ def test_methods_and_catalog_are_the_engines(capsys: pytest.CaptureFixture[str])
 def test_damaged_weights_are_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine import weights
+    from engine.models import shipped
 
     assert main(["models", "list"]) == 0
     assert "anystyle" in capsys.readouterr().out
     assert main(["models", "verify"]) == 0
     capsys.readouterr()
-    shutil.copytree(weights.FOLDER, tmp_path / "weights")
+    shutil.copytree(shipped.FOLDER, tmp_path / "weights")
     path = tmp_path / "weights" / "anystyle.safetensors"
     damaged = bytearray(path.read_bytes())
     damaged[-100] ^= 1
     path.write_bytes(damaged)
-    monkeypatch.setattr(weights, "FOLDER", tmp_path / "weights")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "weights")
     assert main(["models", "verify"]) == 1
     assert "anystyle.safetensors are damaged" in capsys.readouterr().err
 

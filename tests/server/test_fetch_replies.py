@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import ImpastoError, WeightsError
-from engine.registry import Published
+from engine.core.errors import ImpastoError, WeightsError
+from engine.models.published import Published
 from server import fetch as fetching
 from server.fetch import check_address, fetch
 from tests.server.test_models import DATA, HOSTS, SHA256, published

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.home import NOWHERE, home, torch_folder
+from engine.core.user_folders import NOWHERE, home, torch_folder
 from gimp_plugin import wire
 from gimp_plugin.client import Engine
 from server.cli import main

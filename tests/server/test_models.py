@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from engine import registry
-from engine.errors import ResourceError, SettingsError, WeightsError
-from engine.registry import Model, Published
+from engine.core.errors import ResourceError, SettingsError, WeightsError
+from engine.models import published
+from engine.models.published import Model, Published
 from engine.segmentation import checkpoints
 from server import fetch as fetching
 from server.commands.models import get_models, list_models, verify_models
@@ -93,7 +93,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def published(path: str = "/file.pth", **more: Any) -> Published:
+def file_at(path: str = "/file.pth", **more: Any) -> Published:
     values = {"n_bytes": len(DATA), "sha256": SHA256, "place": "models"} | more
     return Published("file.pth", f"https://weights.example{path}", **values)
 
@@ -104,14 +104,14 @@ def one(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def register(file: Published) -> None:
         known = {"thing": Model("thing", "A thing", "nothing", "MIT", (file,))}
-        monkeypatch.setattr(registry, "_data", lambda: (HOSTS, known))
+        monkeypatch.setattr(published, "_data", lambda: (HOSTS, known))
 
     return register
 
 
 def test_a_file_is_fetched_checked_and_put_in_its_place(local: Local, folder: Path) -> None:
     shares: list[float] = []
-    assert fetch(published(), HOSTS, local, lambda share, _: shares.append(share)) == SHA256
+    assert fetch(file_at(), HOSTS, local, lambda share, _: shares.append(share)) == SHA256
     assert (folder / "file.pth").read_bytes() == DATA
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -120,10 +120,10 @@ def test_a_file_is_fetched_checked_and_put_in_its_place(local: Local, folder: Pa
 
 def test_a_cut_download_goes_on_where_it_was(local: Local, folder: Path) -> None:
     with pytest.raises(WeightsError, match="goes on\\s+where it was"):
-        fetch(published("/cut"), HOSTS, local)
+        fetch(file_at("/cut"), HOSTS, local)
     assert not (folder / "file.pth").exists()
     assert (folder / "file.pth.download").stat().st_size == len(DATA) // 2
-    fetch(published(), HOSTS, local)
+    fetch(file_at(), HOSTS, local)
     assert Server.asked == [None, f"bytes={len(DATA) // 2}-"]
     assert (folder / "file.pth").read_bytes() == DATA
 
@@ -131,31 +131,31 @@ def test_a_cut_download_goes_on_where_it_was(local: Local, folder: Path) -> None
 def test_a_server_that_ignores_ranges_is_read_from_the_start(local: Local, folder: Path) -> None:
     folder.mkdir()
     (folder / "file.pth.download").write_bytes(DATA[:1000])
-    fetch(published("/whole"), HOSTS, local)
+    fetch(file_at("/whole"), HOSTS, local)
     assert (folder / "file.pth").read_bytes() == DATA
 
 
 def test_what_is_not_the_published_file_is_deleted(local: Local, folder: Path) -> None:
     with pytest.raises(WeightsError, match="checksum differs"):
-        fetch(published("/other"), HOSTS, local)
+        fetch(file_at("/other"), HOSTS, local)
     assert list(folder.iterdir()) == []
 
 
 def test_a_longer_file_than_the_published_one_is_refused(local: Local, folder: Path) -> None:
     with pytest.raises(WeightsError, match="longer than"):
-        fetch(published(n_bytes=1000), HOSTS, local)
+        fetch(file_at(n_bytes=1000), HOSTS, local)
     assert not (folder / "file.pth").exists()
 
 
 def test_an_error_of_the_host_is_told(local: Local, folder: Path) -> None:
     with pytest.raises(WeightsError, match="answered 404"):
-        fetch(published("/gone"), HOSTS, local)
+        fetch(file_at("/gone"), HOSTS, local)
     assert not (folder / "file.pth").exists()
 
 
 def test_redirections_elsewhere_are_refused(local: Local, folder: Path) -> None:
     with pytest.raises(WeightsError, match="no listed host"):
-        fetch(published("/away"), HOSTS, local)
+        fetch(file_at("/away"), HOSTS, local)
     assert not (folder / "file.pth").exists()
 
 
@@ -180,12 +180,12 @@ def test_a_full_disk_is_noticed_before(local: Local, folder: Path, monkeypatch: 
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _path: usage)
     with pytest.raises(ResourceError, match="Make room"):
-        fetch(published(), HOSTS, local)
+        fetch(file_at(), HOSTS, local)
     assert not (folder / "file.pth").exists()
 
 
 def test_a_file_dropped_in_by_hand_is_found_checked_and_moved(folder: Path, one: Any) -> None:
-    file = published(place="torch")
+    file = file_at(place="torch")
     one(file)
     folder.mkdir()
     (folder / "file.pth").write_bytes(DATA)
@@ -199,7 +199,7 @@ def test_a_file_dropped_in_by_hand_is_found_checked_and_moved(folder: Path, one:
 
 
 def test_verify_tells_intact_from_damaged(folder: Path, one: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    one(published())
+    one(file_at())
     assert verify_models(["thing"]) == 1
     assert "is not here" in capsys.readouterr().err
     folder.mkdir()
@@ -213,7 +213,7 @@ def test_verify_tells_intact_from_damaged(folder: Path, one: Any, capsys: pytest
 def test_a_file_without_checksum_needs_consent_and_is_pinned(
     local: Local, folder: Path, one: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one(published(n_bytes=None, sha256=None))
+    one(file_at(n_bytes=None, sha256=None))
     with pytest.raises(SettingsError, match="states no checksum"):
         get_models(["thing"], is_accepted=False, opener=local)
     assert get_models(["thing"], is_accepted=True, opener=local) == 0
@@ -227,7 +227,7 @@ def test_a_file_without_checksum_needs_consent_and_is_pinned(
 def test_the_list_names_every_model_and_unknown_ones_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list_models() == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in registry.models())
+    assert all(name in said for name in published.models())
     assert str(folder) in said
     with pytest.raises(SettingsError, match="no published weights called 'nothing'"):
         get_models(["nothing"], is_accepted=False)
@@ -236,16 +236,16 @@ def test_the_list_names_every_model_and_unknown_ones_are_told(folder: Path, caps
 
 
 def test_every_address_of_the_registry_is_allowed_and_every_checksum_one() -> None:
-    for model in registry.models().values():
+    for model in published.models().values():
         for file in model.files:
-            check_address(file.url, registry.hosts())
+            check_address(file.url, published.hosts())
             assert file.sha256 is None or (len(file.sha256) == 64 and int(file.sha256, 16) >= 0)
             assert file.place == "torch" or file.place.split("/")[0] == "models"
-    opener_for(registry.hosts())
+    opener_for(published.hosts())
 
 
 def test_the_registry_and_segmentation_know_the_same_files() -> None:
     for name, entry in checkpoints.PUBLISHED.items():
-        (file,) = registry.model_of(name).files
+        (file,) = published.model_of(name).files
         assert (file.file, file.url, file.sha256) == (entry.file, entry.url, entry.sha256)
         assert file.folder == checkpoints.folder()

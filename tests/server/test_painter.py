@@ -9,9 +9,9 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from engine.errors import ResourceError
-from engine.recent import Recent
-from engine.types import BlendMode, ColorMap, ColorMode
+from engine.core.errors import ResourceError
+from engine.core.types import BlendMode, ColorMap, ColorMode
+from engine.pipeline.cache import Recent
 from gimp_plugin import wire
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, StylizeResult, WireError
 from server import convert, painter

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.core.types import Picture
 from engine.files import read_picture
-from engine.stylize import Stylized
-from engine.types import Picture
+from engine.pipeline.stylize import Stylized
 from server.cli import COMMANDS, main
 from tests.odd_files import ADOBE_ICC, BYTES, DEEP, chunk, png, saved
 
@@ -47,7 +47,7 @@ def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Picture]:
         return Stylized(done[-1], {"method": "anystyle", "strength": 1.0, "notes": [], "seconds": {}})
 
     monkeypatch.setattr("server.commands.painting.stylize", paint)
-    monkeypatch.setattr("engine.stylize.stylize", paint)
+    monkeypatch.setattr("engine.pipeline.stylize.stylize", paint)
     return done
 
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from skimage import data
 
-from engine import stylize as pipeline
-from engine.types import Mask, Picture, Region
+from engine.core.types import Mask, Picture, Region
+from engine.pipeline import stylize as pipeline
 from gimp_plugin import wire
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server.cli import main

@@ -1,0 +1,1 @@
+"""How this computer computes: device, precision, memory, threads, tiles, sizes."""

@@ -1,0 +1,1 @@
+"""What everything stands on: types, errors, settings, progress. No model, no file, no computing."""

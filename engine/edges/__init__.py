@@ -1,0 +1,1 @@
+"""Edges of the content and of the selection: smoothing, matting, minimum cuts."""

@@ -1,0 +1,1 @@
+"""Feature networks behind one interface, and statistics of what they see."""

@@ -1,0 +1,1 @@
+"""Patches of feature maps, and where their like is in another map."""

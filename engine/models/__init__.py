@@ -1,0 +1,1 @@
+"""Weights: those that ship, those that others publish, and where they lie."""

@@ -1,0 +1,171 @@
+"""Find a thing in a picture: a mask from a rough box, from points, or of everything that there is.
+
+``grabcut`` needs nothing but the picture and is always there; the networks of the Segment Anything family know what
+things are, and are taken wherever their weights lie. Whatever finds it, the mask's edge can be drawn anew at full size
+(``engine.edges.object_edge``), so that cost does not grow with the picture and hair and fur get soft values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from engine.compute.device import memory_errors
+from engine.core.errors import InputError, SettingsError
+from engine.core.progress import part
+from engine.core.shapes import check_shapes
+from engine.core.types import Picture, Progress, silent
+from engine.edges import object_edge
+from engine.segmentation import checkpoints
+from engine.segmentation.prompt import Box, Point, Prompt
+
+if TYPE_CHECKING:
+    from engine.segmentation import sam
+
+__all__ = ["Box", "Edge", "Found", "Point", "Prompt", "find_all", "find_object", "model_names", "resolve"]
+
+Edge = Literal["auto", "soft", "hard"]
+GRABCUT = "grabcut"
+MIN_SHARE = 1e-3  # of the picture: what is smaller is no object of its own when all are looked for
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A thing in a picture.
+
+    Args:
+        mask: (H, W) in [0, 1].
+        box: the tightest (x0, y0, x1, y1) around what is at least half selected.
+        model: what found it.
+        quality: the overlap with the true mask that the model expects; None = it cannot tell.
+    """
+
+    mask: Tensor
+    box: Box
+    model: str
+    quality: float | None = None
+
+    @property
+    def area(self) -> float:
+        """The share of the picture that it takes."""
+        return float(self.mask.mean())
+
+
+def model_names() -> tuple[str, ...]:
+    """What a model may be called; the path of a file is one too."""
+    return ("auto", GRABCUT, *checkpoints.PUBLISHED)
+
+
+def resolve(model: str) -> str:
+    """The model that a name means: "auto" is the smallest network whose weights are here, else grabcut.
+
+    Raises:
+        SettingsError: no such model.
+    """
+    if model == "auto":
+        return next((name for name in checkpoints.PUBLISHED if checkpoints.is_here(name)), GRABCUT)
+    if model in model_names() or model.endswith((".pth", ".pt")):
+        return model
+    raise SettingsError(f"The model is one of {', '.join(model_names())} or a .pth file, not {model!r}.")
+
+
+def find_object(
+    picture: Picture, prompt: Prompt, model: str = "auto", edge: Edge = "auto", on_progress: Progress = silent
+) -> Found:
+    """The thing that a prompt means.
+
+    Args:
+        picture: (3, H, W); what is transparent is never part of a thing.
+        prompt: where it is, in pixels.
+        model: one of ``model_names()``, or the path of a checkpoint.
+        edge: "soft": found anew at full size, with soft values; "hard": 0 or 1, as the model has it; "auto": soft for
+            grabcut, which is coarse, hard for the networks, so that their mask is the published one to the bit.
+        on_progress: told the share done; may raise ``Cancelled``.
+
+    Raises:
+        InputError: nothing is there, or the prompt does not fit the picture.
+        SettingsError: no such model or edge.
+        WeightsError: the model's weights are not here, or damaged.
+        ResourceError: not enough memory.
+    """
+    model, is_soft = resolve(model), _is_soft(edge, model)
+    prompt = prompt.within(picture.size)
+    with memory_errors("finding an object in this picture"), torch.inference_mode():
+        if model == GRABCUT:
+            from engine.segmentation import grabcut  # noqa: PLC0415  (OpenCV: only when it is needed)
+
+            weight, quality = grabcut.find(_visible(picture), prompt, part(on_progress, 0.0, 0.8)), None
+        else:
+            guess = _looking(picture, model, part(on_progress, 0.0, 0.8)).guess(prompt)
+            weight, quality = guess.mask.float(), guess.quality
+        on_progress(0.8, "Drawing the edge")
+        return _finished(picture, weight, model, quality, is_soft)
+
+
+def find_all(picture: Picture, model: str = "auto", edge: Edge = "auto", on_progress: Progress = silent) -> list[Found]:
+    """Everything that can be told apart, largest first; networks also find parts of things.
+
+    Args, Raises: as ``find_object``.
+    """
+    model, is_soft = resolve(model), _is_soft(edge, model)
+    with memory_errors("finding the objects of this picture"), torch.inference_mode():
+        if model == GRABCUT:
+            from engine.segmentation import saliency  # noqa: PLC0415
+
+            masks: list[tuple[Tensor, float | None]] = [
+                (mask, None) for mask in saliency.find(_visible(picture), part(on_progress, 0.0, 0.9))
+            ]
+        else:
+            segmenter = _looking(picture, model, part(on_progress, 0.0, 0.3))
+            masks = [(g.mask.float(), g.quality) for g in segmenter.guess_all(part(on_progress, 0.3, 0.9))]
+        found = [
+            _finished(picture, mask, model, quality, is_soft)
+            for mask, quality in masks
+            if float(mask.mean()) >= MIN_SHARE
+        ]
+    if not found:
+        raise InputError("No object stands out in this picture: draw a box around the one you want.")
+    return sorted(found, key=lambda one: -one.area)
+
+
+def _is_soft(edge: str, model: str) -> bool:
+    if edge not in get_args(Edge):
+        raise SettingsError(f"The edge is one of {', '.join(get_args(Edge))}, not {edge!r}.")
+    return edge == "soft" or (edge == "auto" and model == GRABCUT)
+
+
+def _looking(picture: Picture, model: str, on_progress: Progress) -> sam.Segmenter:
+    """A network that has looked at the picture."""
+    from engine.segmentation import sam  # noqa: PLC0415  (it brings torchvision: a second)
+
+    segmenter = sam.segmenter(model)
+    segmenter.look_at(_visible(picture), on_progress)
+    return segmenter
+
+
+def _visible(picture: Picture) -> Tensor:
+    """(3, H, W) as it looks on gray: colors that nobody sees say nothing."""
+    if picture.alpha is None:
+        return picture.rgb
+    return torch.lerp(torch.full_like(picture.rgb, 0.5), picture.rgb, picture.alpha)
+
+
+def _finished(picture: Picture, weight: Tensor, model: str, quality: float | None, is_soft: bool) -> Found:
+    """A mask with its edge drawn, in what is visible.
+
+    Raises:
+        InputError: nothing is left of it.
+    """
+    mask = object_edge.refine(picture.rgb, weight).weight if is_soft else (weight >= 0.5).float()
+    if picture.alpha is not None:
+        mask = mask * picture.alpha
+    check_shapes(mask=(mask, "H W"))
+    inside = mask >= 0.5
+    if not bool(inside.any()):
+        raise InputError("No object stands out there: draw the box closer around it, or give a point on it.")
+    rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
+    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return Found(mask, box, model, quality)

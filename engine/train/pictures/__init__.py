@@ -1,0 +1,1 @@
+"""What a training sees: folders of pictures, synthetic photos and styles."""

@@ -1,0 +1,1 @@
+"""One file a network: what ``impasto train`` runs."""
