@@ -20,8 +20,8 @@ from benchmarks.metrics import turned
 from benchmarks.pairs import draw_pairs
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
-from engine.core.series import Series, sample_series
-from engine.core.types import Picture, Settings, Style
+from engine.core.types import Picture, Series, Settings, Style
+from engine.pipeline.series import sample_series
 from engine.pipeline.stylize import stylize
 
 FIGURES = {"turned": "turned by 2 degrees", "crops": "two crops, where they overlap"}

@@ -27,7 +27,8 @@ from benchmarks.pairs import load_sized
 from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from engine.core.types import Picture, Settings, Style
-from engine.features.backbones import Backbone, load_backbone
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_backbone
 from engine.files import READABLE_SUFFIXES
 from engine.pipeline.stylize import stylize
 

@@ -26,8 +26,9 @@ from benchmarks.report import save_report
 from benchmarks.sheet import Sheet
 from engine.compute.threads import wait_briefly
 from engine.core.types import Picture, Settings, Style
-from engine.features.backbones import Backbone, load_backbone
-from engine.methods.gatys import CONTENT_LAYERS, STYLE_LAYERS
+from engine.descent.style_loss import CONTENT_LAYERS, STYLE_LAYERS
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_backbone
 from engine.pipeline.stylize import stylize
 
 SIDE_PX, LARGE_PX, N_ITERATIONS, N_LARGE = 512, 1024, 200, 6

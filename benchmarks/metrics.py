@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.color.tone import luma
-from engine.features.backbones import Backbone
+from engine.features.backbone import Backbone
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 SCALES = (1.0, 0.5, 0.25)

@@ -27,7 +27,8 @@ from benchmarks.squeezenet import SqueezeNet
 from engine.color.tone import tone_distance
 from engine.core.errors import ImpastoError
 from engine.core.types import Quality, Settings
-from engine.features.backbones import Backbone, load_vgg19_file
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_vgg19_file
 from engine.networks.moments import rgb_moments, transport_colors
 from engine.train.losses.artifact_losses import halo, speckle
 from engine.train.losses.objective import weave, worst_stripes

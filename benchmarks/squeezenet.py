@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.features.backbones import IMAGENET_MEAN, IMAGENET_STD
+from engine.features.backbone import IMAGENET_MEAN, IMAGENET_STD
 
 POOLS = (2, 5, 8)  # indices of torchvision's 3x3 max pools of stride 2
 LAST = 7  # fire5: 256 channels at 1/8 of the size: enough positions for a covariance

@@ -223,7 +223,7 @@ def _compute(request: wire.StylizeRequest, stretch: tuple[float, float], watch: 
 
     engine = launch.ensure_engine(on_progress=lambda share, message: show(_START_SHARE * share, message))
     show(_START_SHARE, "Neural Style: sending the picture")
-    return engine.pipeline.stylize(
+    return engine.stylize(
         request,
         on_progress=lambda share, message: show(_START_SHARE + (1 - _START_SHARE) * share, message),
         should_cancel=watch.look,

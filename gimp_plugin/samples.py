@@ -16,7 +16,7 @@ else:
     from frames import ITEM_BYTES, Plane
     from wire import MAX_SERIES
 
-SAMPLE_PX, CROP_PX = 768, 256  # as in engine/core/series.py, which would take the same crops
+SAMPLE_PX, CROP_PX = 768, 256  # as in engine/pipeline/series.py, which would take the same crops
 
 
 def series_of(planes: Sequence[Plane]) -> tuple[Plane, ...]:

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from engine import methods
 from engine.core.errors import InputError, SettingsError
 from engine.core.options import resolve
-from engine.core.series import Series, sample_series
 from engine.core.types import (
     BlendMode,
     ColorMap,
@@ -23,12 +22,14 @@ from engine.core.types import (
     Picture,
     Quality,
     Region,
+    Series,
     Settings,
     Style,
 )
 from engine.files.presets import load_preset
-from engine.painters.translate import models_folder
+from engine.models.user_models import models_folder
 from engine.pipeline.crop import in_range, is_finite, range_of
+from engine.pipeline.series import sample_series
 from engine.regions.labels import Color, pair_regions, split_labels
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server import intake

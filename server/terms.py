@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from engine.core.errors import Cancelled, ImpastoError, InputError, ResourceError, SettingsError
-from engine.painters.translate import models_folder
+from engine.models.user_models import models_folder
 from gimp_plugin.wire import WireError
 from server.wording import without_paths
 from server.worker import JobCancelled

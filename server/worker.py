@@ -145,7 +145,7 @@ def main() -> None:
     shelf = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     malloc.keep_freed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    from engine.painters.translate import models_folder  # noqa: PLC0415
+    from engine.models.user_models import models_folder  # noqa: PLC0415
     from engine.pipeline.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
     from server.intake import MODELS_FOLDER  # noqa: PLC0415
     from server.painter import Painter, catalog  # noqa: PLC0415

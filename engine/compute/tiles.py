@@ -184,3 +184,21 @@ def _spread(last: int, n: int) -> list[int]:
     """n places from 0 to the last; one is in the middle."""
     places: list[int] = torch.linspace(0, last, n).round().int().tolist()
     return places if n > 1 else [last // 2]
+
+
+def crops_of(rgbs: list[Tensor], side_px: int, stride_px: int, n_crops: int) -> Tensor:
+    """Crops of all pictures as one batch, as many of each.
+
+    Args:
+        rgbs: (1, 3, h, w) each, no side below ``stride_px``.
+        side_px: of a crop, at most; a smaller picture makes all of them smaller.
+        stride_px: what divides it.
+        n_crops: about how many in all.
+
+    Returns:
+        (K, 3, side, side).
+    """
+    smallest = min(min(rgb.shape[2:]) for rgb in rgbs)
+    side = min(side_px, smallest // stride_px * stride_px)
+    each = max(1, round(n_crops / len(rgbs)))
+    return torch.cat([spread_crops(rgb, side, each) for rgb in rgbs])

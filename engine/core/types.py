@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeGuard, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from torch import Tensor
 
@@ -211,3 +211,16 @@ def _check_name(name: str, value: object, allowed: tuple[str, ...]) -> None:
 def _quoted(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAX_WORD else f"{text[:MAX_WORD]}..."
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Samples of pictures.
+
+    Args:
+        pictures: (3, h, w) each, at the size at which they are painted.
+        known: what was measured of them, by whoever measures; kept so that it is done once.
+    """
+
+    pictures: tuple[Picture, ...]
+    known: dict[Any, Any] = field(default_factory=dict, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -29,13 +29,6 @@ def sizes_from_coarse(size: tuple[int, int], n_scales: int) -> list[tuple[int, i
             break
         sizes.append((height, width))
     return sizes[::-1]
-
-
-def resized(picture: Tensor, size: Sequence[int]) -> Tensor:
-    """(1, C, H, W) at another size, without aliasing."""
-    if tuple(picture.shape[2:]) == tuple(size):
-        return picture
-    return F.interpolate(picture, tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def descend(start: Tensor, loss: Loss, n_steps: int, optimizer: str, on_progress: Progress) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize
 from engine.core.errors import SettingsError
 from engine.core.progress import part
 from engine.core.shapes import check_shapes
@@ -77,7 +78,7 @@ def shrunk(rgb: Tensor) -> Tensor:
     size = solved_size((rgb.shape[1], rgb.shape[2]))
     if size == tuple(rgb.shape[1:]):
         return rgb
-    return F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+    return resize(rgb, size)
 
 
 def smooth_photoreal(

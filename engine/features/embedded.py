@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.features.backbones import VGG19_CHANNELS, Backbone, block_of
+from engine.features.backbone import VGG19_CHANNELS, Backbone, block_of
 
 SLIM_CHANNELS = {1: 24, 2: 48, 3: 96}
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu3_4")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.precision import Arithmetic, has_native_bfloat16
-from engine.features.backbones import Backbone, block_of
+from engine.features.backbone import Backbone, block_of
 
 FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
 

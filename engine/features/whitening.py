@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from engine.compute.resize import resize_weight
 from engine.core.errors import InputError
 from engine.core.shapes import check_shapes
 
@@ -174,4 +174,4 @@ def at_size(weight: Tensor, size: Sequence[int]) -> Tensor:
     """A mask (h, w) at a feature map's size, each value the mean of what it covers."""
     if tuple(weight.shape) == tuple(size):
         return weight
-    return F.interpolate(weight[None, None], tuple(size), mode="area")[0, 0]
+    return resize_weight(weight, tuple(size))

@@ -22,24 +22,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.device import memory_errors
+from engine.compute.resize import pad_sides, resize
 from engine.core.errors import InputError
+from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
 from engine.core.types import Progress, Style
-from engine.descent.descend import descend, resized
+from engine.descent.descend import descend
 from engine.edges.wls import smooth_by_guide
-from engine.features.backbones import Backbone, block_of, load_backbone
+from engine.features.backbone import Backbone, block_of
+from engine.features.backbones import load_backbone
 from engine.features.extractor import Sight
 from engine.files import read_picture
 from engine.matching.correspondence import Comparison, aligned, correspond, enlarged, response, warped
 from engine.matching.patches import Preference
 from engine.matching.patchmatch import Search
-from engine.methods import Job, register
-from engine.methods.cnnmrf import grown
 from engine.regions.pairing import Pairing, pair_up
 
 WORK_PX = 640  # longest side at which correspondence is looked for; its field is enlarged for larger pictures
 N_ROUNDS, FINE_ROUNDS = 2, 1  # of propagation and search: at the coarsest level, and at the others
+MIN_SIDE_PX = 32  # of what the networks look at
 MIN_POSITIONS = 6  # of a level's shorter side
 PAINT_SIZE = 5  # of the patches of pixels that the result is made of
 
@@ -142,11 +144,12 @@ class Analogy:
         height, width = job.content.size
         factor = min(1.0, WORK_PX / max(height, width))
         self.size = max(1, round(height * factor)), max(1, round(width * factor))
-        self.content = grown(resized(job.content.rgb[None].clone(), self.size)).to(job.device)
+        self.content = pad_sides(resize(job.content.rgb[None].clone(), self.size), MIN_SIDE_PX).to(job.device)
         longest = (job.settings.style_size_px or max(height, width)) * factor
         own = max(self.style.size)
         style_size = [max(1, round(side * longest / own)) for side in self.style.size]
-        self.target = grown(resized(self.style.rgb[None].clone().clamp(0, 1), style_size)).to(job.device)
+        target = resize(self.style.rgb[None].clone().clamp(0, 1), style_size)
+        self.target = pad_sides(target, MIN_SIDE_PX).to(job.device)
         self.pair = read_pair(str(job.options["pair"]), self.target)
         pairing = pair_up(job.content.size, style, self.style, job.regions)
         self.pairing = Pairing(pairing.content.to(job.device), pairing.style.to(job.device))
@@ -242,7 +245,7 @@ class Analogy:
         side = shrunk(like, level.shrink).shape[2:]
         return descend(
             pixels,
-            lambda x: (self.look(resized(x, side), level) - wanted).square().sum() / energy,
+            lambda x: (self.look(resize(x, side), level) - wanted).square().sum() / energy,
             n_steps,
             "lbfgs",
             on_progress,
@@ -254,13 +257,13 @@ class Analogy:
         rows, columns = self.size
         field = field[:, :rows, :columns]  # less what was added to very small pictures
         size = [max(1, round(side * height / rows)) for side in self.target.shape[2:]]
-        full = resized(self.target if max(height, width) <= WORK_PX else self.style.rgb[None].clamp(0, 1), size)
+        full = resize(self.target if max(height, width) <= WORK_PX else self.style.rgb[None].clamp(0, 1), size)
         fine = enlarged(field, self.target.shape[2:], (height, width), size)
         return warped(full[0].to(field.device), fine, PAINT_SIZE).cpu()
 
     def see(self, rgb: Tensor, like: Tensor, level: Level) -> Tensor:
         """Features (C, h, w) of a picture at a level, as large as those of another."""
-        return self.look(resized(rgb, shrunk(like, level.shrink).shape[2:]), level)
+        return self.look(resize(rgb, shrunk(like, level.shrink).shape[2:]), level)
 
     def look(self, rgb: Tensor, level: Level) -> Tensor:
         """Features (C, h, w) of (1, 3, H, W), as if the picture went on beyond its borders."""
@@ -284,12 +287,12 @@ def read_pair(path: str, styled: Tensor) -> Tensor | None:
     if not path:
         return None
     plain = read_picture(path).rgb[None].clamp(0, 1)
-    return resized(plain, styled.shape[2:]).to(styled.device)
+    return resize(plain, styled.shape[2:]).to(styled.device)
 
 
 def shrunk(rgb: Tensor, factor: int) -> Tensor:
     """(1, 3, H, W) with sides divided by a factor."""
-    return resized(rgb, [max(1, round(side / factor)) for side in rgb.shape[2:]])
+    return resize(rgb, [max(1, round(side / factor)) for side in rgb.shape[2:]])
 
 
 def stride_of(level: Level) -> int:

@@ -17,15 +17,15 @@ from torch.nn import functional as F
 from engine.color.grain import grained
 from engine.compute.device import memory_errors
 from engine.compute.precision import USUAL, Arithmetic, fastest
-from engine.compute.tiles import Tile, pad_to_multiple, paint_tiles, spread_crops
-from engine.core.errors import InputError
+from engine.compute.resize import rescale, resize, resize_weight, scaled_size
+from engine.compute.tiles import Tile, crops_of, pad_to_multiple, paint_tiles, spread_crops
+from engine.core.method import Job, register
 from engine.core.progress import part, watched
-from engine.core.series import Series, crops_of
-from engine.core.types import Mask, Picture, Region, Style
-from engine.methods import Job, register
+from engine.core.types import Mask, Picture, Region, Series, Style
 from engine.models import shipped
 from engine.networks.anystyle_network import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
 from engine.networks.moments import Statistics, rgb_moments
+from engine.regions.parts import counted_in
 
 STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
@@ -147,21 +147,12 @@ def encode_picture(
 def _style_input(picture: Picture, weight: Tensor | None, size_px: int) -> tuple[Tensor, Tensor | None]:
     """A style picture at the size at which it is looked at, (1, 3, h, w), and its weights, (1, 1, h, w)."""
     rgb = picture.rgb[None].clamp(0, 1)
-    if weight is not None:
-        if weight.shape != rgb.shape[2:]:
-            raise InputError(
-                f"The style regions are {tuple(weight.shape)}, the style {tuple(rgb.shape[2:])}: same size, please."
-            )
-        weight = weight[None, None]
-    if picture.alpha is not None and bool((picture.alpha < 1).any()):
-        alpha = picture.alpha[None, None]
-        weight = alpha if weight is None else weight * alpha
-    if weight is not None and not bool((weight > 0).any()):
-        raise InputError("Nothing of the style is visible in a region: give it at least one pixel.")
+    weight = counted_in(picture, weight)
+    weight = None if weight is None else weight[None, None]
     factor = size_px / max(rgb.shape[2:])
     if factor < 1 or max(rgb.shape[2:]) < MIN_SIDE_PX:
-        size = [max(STRIDE_PX, round(side * factor)) for side in rgb.shape[2:]]
-        rgb = F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
+        size = scaled_size(rgb.shape[2:], factor, STRIDE_PX)
+        rgb = resize(rgb, size)
         weight = None if weight is None else F.interpolate(weight, size, mode="area")
     if min(rgb.shape[2:]) < MIN_SIDE_PX:
         rgb, weight = _enlarge(rgb), None if weight is None else _enlarge(weight)
@@ -200,11 +191,11 @@ def _paint_part(
     if scale == 1:
         return fine
     size = [max(1, round(side / scale)) for side in content.shape[2:]]
-    small = F.interpolate(content, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-    weight = None if mask is None else F.interpolate(mask.weight[None, None], size, mode="area")[0, 0]
+    small = resize(content, size).clamp(0, 1)
+    weight = None if mask is None else resize_weight(mask.weight, size)
     small_mask = None if mask is None or weight is None else Mask(weight, mask.label)
     coarse = _paint_at_size(net, small, code, small_mask, job, (start + 0.85 * (end - start), end))
-    coarse -= F.interpolate(fine, size, mode="bilinear", antialias=True, align_corners=False)
+    coarse -= resize(fine, size)
     add_enlarged(fine, coarse)
     return fine.clamp_(0, 1)
 
@@ -312,12 +303,17 @@ def measure_series(net: AnyStyle, series: Series, code: Tensor, factor: float, j
     """The same of a whole series, once for each code and size: the same for all of its pictures."""
     key = (str(job.device), round(factor, 3), code.cpu().numpy().tobytes())
     if key not in series.known:
-        rgbs = [_enlarge(rgb) if min(rgb.shape[2:]) < MIN_SIDE_PX else rgb for rgb in series.scaled(factor)]
+        rgbs = [_enlarge(rgb) if min(rgb.shape[2:]) < MIN_SIDE_PX else rgb for rgb in at_factor(series, factor)]
         moments = torch.stack([rgb_moments(rgb)[0] for rgb in rgbs])  # (N, 12)
         statistics = Statistics(table={"rgb": (pooled(moments)[None].to(job.device),)})
         crops = crops_of(rgbs, CROP_PX, STRIDE_PX, max(N_CROPS, len(rgbs))).to(job.device)
         series.known[key] = measure_crops(net, crops, code, statistics, job)
     return Statistics(table=dict(series.known[key].table))
+
+
+def at_factor(series: Series, factor: float) -> list[Tensor]:
+    """(1, 3, h, w) of each picture of a series, at a factor of its size."""
+    return [rescale(picture.rgb[None].clamp(0, 1), factor) for picture in series.pictures]
 
 
 def pooled(moments: Tensor) -> Tensor:

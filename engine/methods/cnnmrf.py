@@ -20,16 +20,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.device import memory_errors
+from engine.compute.resize import enlarge_smoothly, pad_sides, resize, scaled_size
+from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
 from engine.core.types import Picture, Progress
-from engine.descent.descend import descend, resized, sizes_from_coarse
-from engine.features.backbones import Backbone, block_of, load_backbone
+from engine.descent.descend import descend, sizes_from_coarse
+from engine.descent.start import start_of
+from engine.descent.style_loss import variation
+from engine.features.backbone import Backbone, block_of
+from engine.features.backbones import load_backbone
 from engine.features.extractor import Sight
 from engine.matching.markov import SIZE, Source, Target, find
-from engine.methods import Job, register
-from engine.methods.gatys import start_of, variation
-from engine.networks.translators import enlarged
 from engine.regions.pairing import Pairing, allowed_positions, pair_up, pooled
 
 MATCHED_LAYERS = ("relu3_1", "relu4_1")  # as far as the network goes
@@ -72,27 +74,22 @@ def paint(job: Job) -> Tensor:
         pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
         factor = min(1.0, WORK_PX / max(height, width))
         work_size = max(1, round(height * factor)), max(1, round(width * factor))
-        content = grown(resized(job.content.rgb[None].clone(), work_size)).to(job.device)  # (1, 3, h, w)
+        content = pad_sides(resize(job.content.rgb[None].clone(), work_size), MIN_SIDE_PX).to(job.device)
         eye = Eye(job.settings.backbone, job.device)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
-        start = grown(resized(start_of(job), work_size)).to(job.device)
+        start = pad_sides(resize(start_of(job), work_size), MIN_SIDE_PX).to(job.device)
         pixels: Tensor | None = None
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             done, then = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, done, then, f"Painting at {size[1]} x {size[0]}")
-            scale = Scale(job, eye, pairings, resized(content, size), resized(start, size))
-            first = scale.painted_over(resized(start, size), report) if pixels is None else resized(pixels, size)
+            scale = Scale(job, eye, pairings, resize(content, size), resize(start, size))
+            first = scale.painted_over(resize(start, size), report) if pixels is None else resize(pixels, size)
             pixels = scale.paint(first, n_steps, report)
         painted = (start if pixels is None else pixels)[..., : work_size[0], : work_size[1]].cpu()
         if factor < 1:
-            painted = F.interpolate(painted, (height, width), mode="bicubic", align_corners=False).clamp_(0, 1)
+            painted = enlarge_smoothly(painted, (height, width)).clamp_(0, 1)
         return painted[0]
-
-
-def grown(rgb: Tensor) -> Tensor:
-    """(1, 3, H, W), sides that are too short for a patch continued by repeating the border."""
-    return enlarged(rgb, MIN_SIDE_PX)
 
 
 def shared_out(n_steps: int, n_sizes: int) -> list[int]:
@@ -146,7 +143,7 @@ class Scale:
             sources_of(job, style.require_picture(), pairing.style.to(job.device), eye, longest)
             for style, pairing in zip(job.styles, pairings, strict=True)
         ]
-        self.parts = grown(pairings[0].content[None])[0].to(job.device)  # (P, H, W)
+        self.parts = pad_sides(pairings[0].content[None], MIN_SIDE_PX)[0].to(job.device)  # (P, H, W)
 
     def paint(self, pixels: Tensor, n_steps: int, on_progress: Progress) -> Tensor:
         """Follow the loss from (1, 3, h, w)."""
@@ -212,8 +209,8 @@ def sources_of(job: Job, picture: Picture, parts: Tensor, eye: Eye, longest: flo
     found = []
     for turn, zoom in copies(int(job.options["copies"])):
         factor = longest * zoom / max(picture.size)
-        size = [max(MIN_SIDE_PX, round(side * factor)) for side in picture.size]
-        seen = eye.see(turned(resized(rgb, size), turn), eye.painted)
+        size = scaled_size(picture.size, factor, MIN_SIDE_PX)
+        seen = eye.see(turned(resize(rgb, size), turn), eye.painted)
         weights = turned(parts[None], turn)[0]
         allowed = {layer: allowed_positions(weights, seen[layer].shape[1:], SIZE // 2) for layer in eye.matched}
         found.append(Source(seen, allowed))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.compute.device import memory_errors
+from engine.core.method import Job, register
 from engine.core.options import Option
-from engine.methods import Job, register
 from engine.models import shipped
 from engine.painters.translate import load, translate
 

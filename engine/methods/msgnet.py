@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.compute.device import memory_errors
+from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
 from engine.core.types import Region
-from engine.methods import Job, register
 from engine.models import shipped
 from engine.networks.msgnet_network import StyleCode
 from engine.painters.multi_style import (

@@ -1,8 +1,8 @@
 """A photo in the colors and the light of another, region by region: no network, nothing that no camera would make.
 
 In each region the colors are moved to the style's by optimal transport (``color.transport``); the closed-form
-smoothing (``edges.smoothing``) then makes that a map which changes slowly over the picture, so that every edge stays the
-photo's.
+smoothing (``edges.smoothing``) then makes that a map which changes slowly over the picture, so that every edge stays
+the photo's.
 
 Source: Li et al. 2018, "A Closed-form Solution to Photorealistic Image Stylization", for the two steps. Departs: colors
 are moved, not the features of a network, whose textures the smoothing would have to take away again.
@@ -20,12 +20,13 @@ from torch.nn import functional as F
 from engine.color.tone import luma
 from engine.color.transport import refine, transport
 from engine.compute.device import memory_errors
+from engine.compute.resize import resize_weight
+from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part as part_of
 from engine.core.types import Mask, Progress, Region, Style, silent
 from engine.edges.smoothing import guided_filter, recolor_smoothly, shrunk, solved_size
-from engine.methods import Job, register
-from engine.regions.parts import Part, parts_of
+from engine.regions.soft_parts import SoftPart, soft_parts_of
 
 APPROACH, N_APPROACHES = 0.2, 4  # share of each of some more moves toward the style's colors, after smoothing
 KEPT_DETAIL = 0.6  # of the photo's own fine contrast
@@ -38,7 +39,7 @@ class Feed:
 
     rgb: Tensor
     weight: float
-    parts: Sequence[Part]
+    parts: Sequence[SoftPart]
 
 
 OPTIONS = (
@@ -83,7 +84,7 @@ def move_colors(small: Tensor, feeds: Sequence[Feed], job: Job) -> Tensor:
     """
     detail = float(job.options["detail"])
 
-    def move(rgb: Tensor, part: Part) -> Tensor:
+    def move(rgb: Tensor, part: SoftPart) -> Tensor:
         return transport(small, rgb, part.counted, part.style, detail, job.settings.seed)
 
     return by_parts(feeds, move, part_of(job.on_progress, 0.0, 0.3, "Moving colors"))
@@ -104,7 +105,7 @@ def finish(solved: Tensor, small: Tensor, feeds: Sequence[Feed], job: Job) -> Te
     amount = APPROACH * float(job.options["detail"])
     solved = solved.clamp(0, 1)
 
-    def approach(rgb: Tensor, part: Part) -> Tensor:
+    def approach(rgb: Tensor, part: SoftPart) -> Tensor:
         ours, theirs = (None if x is None else x.flatten() for x in (part.counted, part.style))
         flat = refine(solved.flatten(1), rgb.flatten(1), ours, theirs, amount, job.settings.seed, N_APPROACHES)
         return flat.view_as(solved)
@@ -115,7 +116,9 @@ def finish(solved: Tensor, small: Tensor, feeds: Sequence[Feed], job: Job) -> Te
     return near + KEPT_DETAIL * (missing - coarse)
 
 
-def by_parts(feeds: Sequence[Feed], move: Callable[[Tensor, Part], Tensor], on_progress: Progress = silent) -> Tensor:
+def by_parts(
+    feeds: Sequence[Feed], move: Callable[[Tensor, SoftPart], Tensor], on_progress: Progress = silent
+) -> Tensor:
     """What a function of style and part makes of each part of the picture, styles by their weights: (3, h, w)."""
     moved = torch.zeros(())
     for i, feed in enumerate(feeds):
@@ -133,7 +136,7 @@ def feeds_of(small: Tensor, job: Job) -> list[Feed]:
     feeds = []
     for style in job.styles:
         rgb, alpha = seen(style)
-        feeds.append(Feed(rgb, style.weight / total, parts_of(small, regions, mask, alpha)))
+        feeds.append(Feed(rgb, style.weight / total, soft_parts_of(small, regions, mask, alpha)))
     return feeds
 
 
@@ -153,7 +156,7 @@ def fit(weight: Tensor) -> Tensor:
     size = solved_size((height, width))
     if size == (height, width):
         return weight
-    return F.interpolate(weight[None, None], size, mode="area")[0, 0]
+    return resize_weight(weight, size)
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,18 +13,18 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from engine.compute.device import memory_errors
+from engine.compute.resize import resize, resize_weight, scaled_size
+from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
 from engine.core.types import Mask, Picture
 from engine.edges.smoothing import smooth_photoreal
-from engine.methods import Job, register
 from engine.models import shipped
 from engine.networks.pairs import load_embedded
 from engine.painters.multilevel import transfer
-from engine.regions.parts import is_fit
+from engine.regions.soft_parts import is_fit
 
 WORK_PX = 768
 
@@ -63,10 +63,10 @@ def shrunk(job: Job) -> Job:
     factor = WORK_PX / max(job.content.size)
     if factor >= 1:
         return job
-    size = [max(1, round(side * factor)) for side in job.content.size]
+    size = scaled_size(job.content.size, factor)
 
     def small(mask: Mask) -> Mask:
-        return replace(mask, weight=F.interpolate(mask.weight[None, None], size, mode="area")[0, 0])
+        return replace(mask, weight=resize_weight(mask.weight, size))
 
     return replace(
         job,
@@ -80,4 +80,4 @@ def resized(rgb: Tensor, size: Sequence[int]) -> Tensor:
     """(3, H, W) at another size."""
     if tuple(rgb.shape[1:]) == tuple(size):
         return rgb
-    return F.interpolate(rgb[None], tuple(size), mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
+    return resize(rgb, tuple(size)).clamp(0, 1)

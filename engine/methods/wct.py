@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engine.compute.device import memory_errors
 from engine.core.errors import SettingsError
+from engine.core.method import Job, register
 from engine.core.options import Option
-from engine.methods import Job, register
 from engine.models import shipped
 from engine.networks.pairs import Pair, load_embedded, load_folder
 from engine.painters.multilevel import transfer

@@ -18,8 +18,7 @@ from typing import Literal
 
 from engine.core.errors import SettingsError, WeightsError
 from engine.core.user_folders import torch_folder
-from engine.features.backbones import file_sha256
-from engine.painters.translate import models_folder
+from engine.models.user_models import file_sha256, models_folder
 
 FILE = Path(__file__).with_name("published.json")
 PINS = "pins.json"

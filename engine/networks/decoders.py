@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.features.backbones import IMAGENET_MEAN, IMAGENET_STD, block_of
+from engine.features.backbone import IMAGENET_MEAN, IMAGENET_STD, block_of
 from engine.features.embedded import SLIM_CHANNELS, Embedded
 
 LEVELS = (1, 2, 3, 4)

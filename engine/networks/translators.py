@@ -254,9 +254,3 @@ def load_generator(path: Path, _stamp: object) -> Generator:
         WeightsError: no such file, not readable, or no generator.
     """
     return build(read_state(path), path.name)
-
-
-def enlarged(rgb: Tensor, min_side_px: int) -> Tensor:
-    """(1, 3, H, W) with its last row and column repeated until no side is shorter."""
-    down, right = (max(0, min_side_px - side) for side in rgb.shape[2:])
-    return F.pad(rgb, (0, right, 0, down), mode="replicate")

@@ -11,22 +11,23 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from engine.compute.precision import USUAL, fastest
+from engine.compute.resize import pad_sides, resize, scaled_size
 from engine.compute.tiles import pad_to_multiple
 from engine.core.errors import InputError, SettingsError, WeightsError
+from engine.core.method import Job
 from engine.core.types import Picture, Style
 from engine.files.presets import presets
-from engine.methods import Job
 from engine.models import shipped
+from engine.models.user_models import find_model
 from engine.networks.measured import Measured
 from engine.networks.moments import rgb_moments, transport_colors
 from engine.networks.msgnet_network import MsgNet, StyleCode
 from engine.networks.network_files import SUFFIXES, build_many_styles, read_file
 from engine.networks.others_networks import PublishedMsgNet
-from engine.networks.translators import enlarged
-from engine.painters.translate import MIN_SIDE_PX, find_model, paint_measured
+from engine.painters.translate import MIN_SIDE_PX, paint_measured
+from engine.regions.parts import counted_in
 
 STYLE_SIZE_PX = 512
 MAX_STYLE_PX = 1024  # strokes do not grow beyond: the network does not see that far
@@ -156,26 +157,19 @@ def seen(picture: Picture, weight: Tensor | None, size_px: int) -> Tensor:
     the mean color of what counts.
     """
     rgb = picture.rgb[None].clamp(0, 1)
-    if weight is not None and weight.shape != rgb.shape[2:]:
-        raise InputError(
-            f"The style regions are {tuple(weight.shape)}, the style {tuple(rgb.shape[2:])}: same size, please."
-        )
-    if picture.alpha is not None:
-        weight = picture.alpha if weight is None else weight * picture.alpha
+    weight = counted_in(picture, weight)
     if weight is not None and bool((weight < 1).any()):
         rgb = cut_to(rgb, weight)
     factor = size_px / max(rgb.shape[2:])
-    size = [max(8, round(side * factor)) for side in rgb.shape[2:]]
-    rgb = F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
-    return pad_to_multiple(enlarged(rgb, MIN_SIDE_PX), 8)
+    size = scaled_size(rgb.shape[2:], factor, 8)
+    rgb = resize(rgb, size)
+    return pad_to_multiple(pad_sides(rgb, MIN_SIDE_PX), 8)
 
 
 def cut_to(rgb: Tensor, weight: Tensor) -> Tensor:
     """(1, 3, H, W) cut to where the weight is, the rest of it in the mean color."""
     counted = weight > 0.5 * float(weight.max())
     rows, columns = counted.any(1).nonzero()[:, 0], counted.any(0).nonzero()[:, 0]
-    if not len(rows) or float(weight.max()) <= 0:
-        raise InputError("Nothing of the style is visible in a region: give it at least one pixel.")
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     share = weight[top:bottom, left:right] / weight.max()
     part = rgb[:, :, top:bottom, left:right]

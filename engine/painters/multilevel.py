@@ -6,21 +6,22 @@ tiles (sums add up) and painted in tiles (the map is the same for all), with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize
 from engine.compute.tiles import Tile, halving, lay_tiles
-from engine.core.errors import InputError
+from engine.core.method import Job
 from engine.core.progress import part, watched
-from engine.core.types import Region, Style
+from engine.core.types import Style
 from engine.features.whitening import Affine, Moments, Sums, at_size, blend, measure, recoloring, spread
-from engine.methods import Job
 from engine.networks.decoders import Encoded
 from engine.networks.pairs import Pair, stride_px
+from engine.regions.parts import Accepts, Part, parts_of
 
 FRAME_PX = 16  # border pixels repeated beyond the picture, because the networks see black there
 STRIDE_PX = 16  # of the deepest level that any pair has
@@ -28,25 +29,6 @@ WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted in one pie
 TILE_PX = 1024
 MIN_SIDE_PX = 32
 MAX_STYLE_PX = 1024  # the statistics of a larger style are no better
-
-
-Accepts = Callable[[Tensor, Tensor], bool]
-"""Whether a region's parts, of content and of style, are fit for each other."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A part of the picture and what feeds it.
-
-    Args:
-        weight: (H, W) of the content, where it is painted.
-        counted: (H, W), where its statistics are taken from.
-        styles: (h, w) a style: where that one's statistics are taken from; empty = the part stays as it is.
-    """
-
-    weight: Tensor
-    counted: Tensor
-    styles: Sequence[Tensor]
 
 
 def transfer(pair: Pair, job: Job, depth: int = 5, accepts: Accepts | None = None) -> Tensor:
@@ -79,49 +61,6 @@ def fade(strength: float) -> float:
     return min(1.0, 2 * strength)
 
 
-def parts_of(job: Job, accepts: Accepts | None = None) -> list[Part]:
-    """One part a region, and one for what no region covers.
-
-    Raises:
-        InputError: a style is a preset, its regions do not have its size, or nothing of one is visible.
-    """
-    everywhere = torch.ones(job.content.size)
-    visible = everywhere if job.mask is None or not bool((job.mask.weight > 0).any()) else job.mask.weight
-    parts, rest = [], everywhere
-    for region in job.regions:
-        weight = region.content.weight
-        if bool((weight > 0).any()):
-            styles = [counted_of(style, region) for style in job.styles]
-            is_fit = accepts is None or all(accepts(weight, style) for style in styles)
-            parts.append(Part(weight, seen(weight, visible), styles if is_fit else ()))
-            rest = (rest - weight).clamp_min(0)
-    if not parts or bool((rest > 1e-3).any()):
-        parts.append(Part(rest, seen(rest, visible), [counted_of(style, None) for style in job.styles]))
-    return parts
-
-
-def seen(weight: Tensor, visible: Tensor) -> Tensor:
-    """What of a part counts: what is visible, or all of it if nothing is."""
-    both = weight * visible
-    return both if bool((both > 1e-3).any()) else weight
-
-
-def counted_of(style: Style, region: Region | None) -> Tensor:
-    """Which pixels of a style count: (h, w)."""
-    picture = style.require_picture()
-    counted = torch.ones(picture.size) if region is None else region.style.weight
-    if tuple(counted.shape) != picture.size:
-        raise InputError(
-            f"The style regions are {counted.shape[1]} x {counted.shape[0]} pixels, the style {style.name!r} "
-            f"{picture.size[1]} x {picture.size[0]}: they must have the same size."
-        )
-    if picture.alpha is not None:
-        counted = counted * picture.alpha
-    if not bool((counted > 0).any()):
-        raise InputError(f"Nothing of the style {style.name!r} is visible in a region: give it at least one pixel.")
-    return counted
-
-
 def look_size(job: Job, style: Style) -> list[int]:
     """(h, w) at which a style is looked at."""
     size = style.require_picture().size
@@ -133,7 +72,7 @@ def look(style: Style, job: Job) -> Tensor:
     """A style as it is looked at: (1, 3, h, w), framed."""
     rgb = style.require_picture().rgb[None].clamp(0, 1)
     size = look_size(job, style)
-    small = F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False)
+    small = resize(rgb, size)
     return framed(small[0])[None].to(job.device)
 
 

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from engine.compute.precision import USUAL, Arithmetic, fastest
 from engine.core.errors import WeightsError
-from engine.methods import Job
+from engine.core.method import Job
 from engine.models import shipped
+from engine.models.user_models import find_model
 from engine.networks.feedforward import Painter
 from engine.networks.moments import rgb_moments, transport_colors
 from engine.networks.network_files import SUFFIXES, build_one_style, read_file
 from engine.networks.others_networks import PublishedPainter
-from engine.painters.translate import find_model, paint_measured
+from engine.painters.translate import paint_measured
 
 OneStyle = Painter | PublishedPainter
 

@@ -22,14 +22,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.device import memory_errors
+from engine.compute.resize import enlarge_smoothly, rescale, resize, scaled_size
+from engine.core.method import Job
 from engine.core.progress import part
 from engine.core.types import Mask, Region
-from engine.descent.descend import descend_in_bands, resized
-from engine.features.backbones import Backbone, block_of, load_backbone
+from engine.descent.descend import descend_in_bands
+from engine.descent.style_loss import Loss as Statistics
+from engine.features.backbone import Backbone, block_of
+from engine.features.backbones import load_backbone
 from engine.features.extractor import Sight
 from engine.matching.patches import Preference, compress, grid_size, match_exactly, vote
-from engine.methods import Job
-from engine.methods.gatys import Loss as Statistics
 from engine.regions.pairing import pair_up
 
 LAYERS = ("relu2_1", "relu3_1")
@@ -101,7 +103,7 @@ def refine(job: Job, painted: Tensor) -> Tensor:
     with memory_errors("this picture"), torch.inference_mode(False):
         small = at_work_size(job)
         size = small.content.size
-        before = resized(painted.detach().clone()[None], size).to(job.device)
+        before = resize(painted.detach().clone()[None], size).to(job.device)
         after = before
         n_steps = sum(r.n_steps for r in rounds)
         done = 0
@@ -110,7 +112,7 @@ def refine(job: Job, painted: Tensor) -> Tensor:
             stretch = part(job.on_progress, done / n_steps, (done + r.n_steps) / n_steps, "Laying strokes")
             after = go_round(look, after, r, stretch)
             done += r.n_steps
-        change = F.interpolate(after - before, painted.shape[1:], mode="bicubic", align_corners=False)
+        change = enlarge_smoothly(after - before, painted.shape[1:])
         return (painted + change[0].cpu()).clamp_(0, 1)
 
 
@@ -121,7 +123,7 @@ def at_work_size(job: Job) -> Job:
     size = (max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor)))
 
     def shrunk(x: Tensor) -> Tensor:
-        return resized(x.detach().clone().reshape(1, -1, *x.shape[-2:]), size).reshape(*x.shape[:-2], *size)
+        return resize(x.detach().clone().reshape(1, -1, *x.shape[-2:]), size).reshape(*x.shape[:-2], *size)
 
     def smaller(mask: Mask) -> Mask:
         return replace(mask, weight=shrunk(mask.weight).clamp(0, 1))
@@ -177,7 +179,7 @@ def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float
 
 def scaled(rgb: Tensor, factor: float) -> Tensor:
     """(1, 3, H, W) at another size."""
-    return resized(rgb, [max(MIN_SIDE_PX // 2, round(side * factor)) for side in rgb.shape[2:]])
+    return rescale(rgb, factor, MIN_SIDE_PX // 2)
 
 
 def variation(rgb: Tensor) -> Tensor:
@@ -269,8 +271,8 @@ class Look:
         picture = self.job.styles[index].require_picture()
         wanted = self.job.settings.style_size_px or STYLE_PX
         factor = min(wanted, WORK_PX) / max(picture.size)
-        size = [max(MIN_SIDE_PX // 2, round(side * factor)) for side in picture.size]
-        return resized(picture.rgb[None].to(self.job.device), size).clamp(0, 1)
+        size = scaled_size(picture.size, factor, MIN_SIDE_PX // 2)
+        return resize(picture.rgb[None].to(self.job.device), size).clamp(0, 1)
 
     def styles(self, factor: float) -> list[dict[str, Tensor]]:
         """Features of every style at a factor of its size."""
@@ -357,5 +359,5 @@ class Look:
             total, weight = total + mean * share, weight + share
         laid = torch.where(weight > 1e-6, total / weight.clamp_min(1e-6), picture[0])[None]
         coarse = [max(1, side // COLOR_PX) for side in size]
-        off = resized(picture, coarse) - resized(laid, coarse)
-        return (laid + F.interpolate(off, size, mode="bicubic", align_corners=False)).clamp(0, 1)
+        off = resize(picture, coarse) - resize(laid, coarse)
+        return (laid + enlarge_smoothly(off, size)).clamp(0, 1)

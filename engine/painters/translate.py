@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from copy import deepcopy
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from engine.compute.precision import USUAL, Arithmetic
+from engine.compute.resize import pad_sides
 from engine.compute.tiles import Tile, paint_tiles, spread_crops
-from engine.core.errors import SettingsError, WeightsError
+from engine.core.errors import WeightsError
+from engine.core.method import Job
 from engine.core.progress import part, watched
 from engine.core.types import Progress
-from engine.core.user_folders import home
-from engine.methods import Job
 from engine.models import shipped
+from engine.models.user_models import find_model
 from engine.networks.measured import Measured
-from engine.networks.translators import Generator, build, enlarged, load_generator
+from engine.networks.translators import Generator, build, load_generator
 
-SUFFIXES = (".safetensors", ".pth")
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole
 TILE_PX = 1024
 CROP_PX, N_CROPS = 256, 24
 MIN_SIDE_PX = 64
-
-
-def models_folder() -> Path:
-    """Where users keep trained networks: IMPASTO_MODELS, or a folder of their account."""
-    if os.environ.get("IMPASTO_MODELS"):
-        return Path(os.environ["IMPASTO_MODELS"])
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home() / "AppData" / "Local")) / "impasto" / "models"
-    if sys.platform == "darwin":
-        return home() / "Library" / "Application Support" / "impasto" / "models"
-    return Path(os.environ.get("XDG_DATA_HOME") or home() / ".local" / "share") / "impasto" / "models"
-
-
-def find_model(name: str, kind: str, training: str = "", suffixes: tuple[str, ...] = SUFFIXES) -> Path:
-    """The file of a trained network.
-
-    Args:
-        name: its path, or its name in the models folder with or without suffix.
-        kind: of the method, for messages.
-        training: the command that makes one, for messages.
-        suffixes: of the files that the method reads.
-
-    Raises:
-        SettingsError: no name, or no such file; the message says what there is.
-    """
-    folder = models_folder()
-    if not name:
-        raise SettingsError(
-            f"{kind} needs a trained network: give the option model a file ({', '.join(suffixes)}) or its name in "
-            f"{folder}; `{training or f'impasto train unpaired A_DIR B_DIR --kind {kind}'}` makes one."
-        )
-    candidates = [Path(name), folder / name, *(folder / f"{name}{suffix}" for suffix in suffixes)]
-    for path in candidates:
-        if path.is_file():
-            return path
-    have = sorted(path.stem for path in folder.glob("*") if path.suffix in suffixes) if folder.is_dir() else []
-    there = f"it has {', '.join(have)}" if have else "it is empty"
-    raise SettingsError(f"There is no network {name!r}, neither as a file nor in {folder} ({there}).")
 
 
 def load(name: str, kind: str) -> Generator:
@@ -105,7 +64,7 @@ def paint_measured(
     Returns:
         (1, 3, H, W) in [0, 1], on the CPU.
     """
-    large = enlarged(rgb, MIN_SIDE_PX)
+    large = pad_sides(rgb, MIN_SIDE_PX)
     network = how.fit(deepcopy(network).to(device))  # type: ignore[assignment]  # it will remember this picture's moments
     is_small, longest = large[0, 0].numel() <= WHOLE_PX, max(large.shape[2:])
     looked = 0.0  # share of the time

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from engine.color.lightness import lightness_of
+from engine.core.method import Job
 from engine.core.options import Option
 from engine.core.progress import undisturbed
 from engine.core.types import Picture, Settings
-from engine.methods import Job
 from engine.pipeline.shelf import Shelf
 
 BUDGET_BYTES = 400 << 20  # two paintings of 12 megapixels

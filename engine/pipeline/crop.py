@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from engine.compute.resize import enlarge_smoothly, resize
 from engine.core.errors import InputError, SettingsError
 from engine.core.types import BlendMode, Mask, Picture, Region, Settings, Style
 from engine.edges.object_edge import refine
@@ -134,7 +134,7 @@ def shrink(work: Work, size_px: int | None) -> Work:
 
     def scaled(x: Tensor) -> Tensor:
         flat = x.reshape(1, -1, *x.shape[-2:])
-        small = F.interpolate(flat, size, mode="bilinear", antialias=True, align_corners=False)
+        small = resize(flat, size)
         return small.reshape(*x.shape[:-2], *size).clamp(0, 1)
 
     alpha = work.content.alpha
@@ -149,7 +149,7 @@ def enlarge(painted: Tensor, content: Picture) -> Tensor:
     """(3, h, w) at the content's size again."""
     if tuple(painted.shape[1:]) == content.size:
         return painted
-    large = F.interpolate(painted[None], content.size, mode="bicubic", align_corners=False)
+    large = enlarge_smoothly(painted[None], content.size)
     return large[0].clamp(0, 1)
 
 

@@ -8,9 +8,9 @@ import torch
 
 from engine import methods
 from engine.core.clock import Clock
+from engine.core.method import Job
 from engine.core.types import Picture, Settings
 from engine.edges.smoothing import choose_way, describe_way
-from engine.methods import Job
 from engine.methods.anystyle import STYLE_SIZE_PX
 from engine.regions import semantics
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize, resize_weight, scaled_size
 from engine.core.types import Mask, Picture
 from engine.features.backbones import load_backbone
 
@@ -56,10 +57,10 @@ def shrink(content: Picture, mask: Mask | None) -> tuple[Picture, Mask | None]:
     factor = PROBE_PX / max(content.size)
     if factor >= 1:
         return content, mask
-    size = [max(8, round(side * factor)) for side in content.size]
+    size = scaled_size(content.size, factor, 8)
 
     def resized(plane: Tensor) -> Tensor:
-        return F.interpolate(plane[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
+        return resize(plane, size).clamp(0, 1)
 
     alpha = None if content.alpha is None else resized(content.alpha[None])[0]
     return Picture(resized(content.rgb), alpha), None if mask is None else replace(
@@ -79,5 +80,5 @@ def moved(before: Tensor, after: Tensor, mask: Mask | None) -> float:
     difference = (before - after).square().mean(1)[0]  # (h, w)
     if mask is None:
         return float(difference.mean())
-    weight = F.interpolate(mask.weight[None, None], difference.shape, mode="area")[0, 0]
+    weight = resize_weight(mask.weight, difference.shape)
     return float((difference * weight).sum() / weight.sum().clamp_min(1e-6))

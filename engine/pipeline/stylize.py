@@ -17,13 +17,12 @@ from engine.compute.device import choose_device, memory_errors, note_on
 from engine.compute.memory_need import check_room
 from engine.core.clock import Clock
 from engine.core.errors import ImpastoError, ResourceError
+from engine.core.method import Job, MethodInfo
 from engine.core.options import Value, resolve
 from engine.core.progress import part
-from engine.core.series import Series
-from engine.core.types import DeviceName, Mask, Picture, Progress, Region, Settings, Style, silent
+from engine.core.types import DeviceName, Mask, Picture, Progress, Region, Series, Settings, Style, silent
 from engine.edges.smoothing import smooth_photoreal
 from engine.features.backbones import check_backbone
-from engine.methods import Job, MethodInfo
 from engine.painters import strokes
 from engine.pipeline.cache import AFTERWARDS, Recent, digest_of, is_reusable
 from engine.pipeline.crop import (

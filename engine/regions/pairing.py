@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.core.errors import InputError
 from engine.core.types import Picture, Region, Style
+from engine.regions.parts import counted_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,21 +59,11 @@ def pair_up(size: tuple[int, int], style: Style, picture: Picture, regions: Sequ
         InputError: regions of another size than the style, or with nothing of it.
     """
     used = [region for region in regions if bool((region.content.weight > 0).any())]
-    for region in used:
-        if region.style.weight.shape != picture.size:
-            height, width = region.style.weight.shape
-            raise InputError(
-                f"The style regions are {width} x {height} pixels, the style {style.name!r} "
-                f"{picture.size[1]} x {picture.size[0]}: they must have the same size."
-            )
     ours, theirs = [region.content.weight for region in used], [region.style.weight for region in used]
     rest = torch.ones(size) - (torch.stack(ours).sum(0) if ours else 0)
     if bool((rest > 1e-3).any()):
         ours, theirs = [*ours, rest.clamp_min(0)], [*theirs, torch.ones(picture.size)]
-    seen = torch.stack(theirs) if picture.alpha is None else torch.stack(theirs) * picture.alpha
-    if not bool((seen > 0).flatten(1).any(1).all()):
-        raise InputError(f"Nothing of the style {style.name!r} is visible in a region: give it at least one pixel.")
-    return Pairing(torch.stack(ours), seen)
+    return Pairing(torch.stack(ours), torch.stack([counted_in(picture, weight, style.name) for weight in theirs]))
 
 
 def allowed_positions(weights: Tensor, size: Sequence[int], border: int = 0) -> Tensor:

@@ -1,86 +1,98 @@
-"""What feeds what: the parts of a picture and the parts of a style, with borders that follow the picture's edges."""
+"""The parts of a picture and what of a style feeds each: the one place where regions are judged."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
 
-from engine.core.types import Mask, Region
-from engine.edges.smoothing import guided_filter
+from engine.core.errors import InputError
+from engine.core.method import Job
+from engine.core.types import Picture, Region, Style
 
-MIN_PIXELS = 10  # of a region, in content and in style: the published guards
-MAX_RATIO = 100.0  # of the shares of the two pictures that a pair covers
-SOFT_RADIUS, SOFT_EPS = 1 / 100, 1e-4  # of the filter that lets borders follow edges; the radius in longest sides
+Accepts = Callable[[Tensor, Tensor], bool]
+"""Whether a region's parts, of content and of style, are fit for each other."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A part of the content, fed by a part of the style.
+    """A part of the picture and what feeds it.
 
     Args:
-        share: (H, W) in [0, 1], how much of each pixel it paints; the shares of all parts sum to 1.
-        counted: (H, W), what of the content counts in its statistics; None = everything.
-        style: (H', W'), what of the style does; None = everything.
+        weight: (H, W) of the content, where it is painted.
+        counted: (H, W), where its statistics are taken from.
+        styles: (h, w) a style: where that one's statistics are taken from; empty = the part stays as it is.
     """
 
-    share: Tensor
-    counted: Tensor | None
-    style: Tensor | None
+    weight: Tensor
+    counted: Tensor
+    styles: Sequence[Tensor]
 
 
-def parts_of(content: Tensor, regions: Sequence[Region], mask: Mask | None, style_alpha: Tensor | None) -> list[Part]:
-    """The parts of a picture, with soft borders.
+def parts_of(job: Job, accepts: Accepts | None = None) -> list[Part]:
+    """One part a region, and one for what no region covers.
 
-    What no region covers, or a pair that is no use for statistics (of a few pixels, or a hundred times larger in one
-    picture than in the other), is fed by the whole style.
-
-    Args:
-        content: (3, H, W).
-        regions: pairs; content masks (H, W), style masks of the style's size.
-        mask: what of the content counts; None = all of it.
-        style_alpha: what of the style is visible; None = all of it.
-
-    Returns:
-        At least one part.
+    Raises:
+        InputError: a style is a preset, its regions do not have its size, or nothing of one is visible.
     """
-    seen = None if mask is None or not bool((mask.weight > 0).any()) else mask.weight
-    pairs = [
-        (
-            region.content.weight,
-            visible_part(region.content.weight, seen),
-            visible_part(region.style.weight, style_alpha),
-        )
-        for region in regions
-    ]
-    pairs = [pair for pair in pairs if is_fit(pair[1], pair[2])]
-    covered = torch.zeros(content.shape[1:]) if not pairs else torch.stack([pair[0] for pair in pairs]).sum(0)
-    rest = (1 - covered).clamp_min(0)
-    shares = soften([*(pair[0] for pair in pairs), rest], content)
-    parts = [Part(share, counted, style) for share, (_, counted, style) in zip(shares, pairs, strict=False)]
-    if bool((rest > 0).any()):
-        parts.append(Part(shares[-1], seen, style_alpha))
+    everywhere = torch.ones(job.content.size)
+    visible = everywhere if job.mask is None or not bool((job.mask.weight > 0).any()) else job.mask.weight
+    parts, rest = [], everywhere
+    for region in job.regions:
+        weight = region.content.weight
+        if bool((weight > 0).any()):
+            styles = [counted_of(style, region) for style in job.styles]
+            is_fit = accepts is None or all(accepts(weight, style) for style in styles)
+            parts.append(Part(weight, seen_of(weight, visible), styles if is_fit else ()))
+            rest = (rest - weight).clamp_min(0)
+    if not parts or bool((rest > 1e-3).any()):
+        parts.append(Part(rest, seen_of(rest, visible), [counted_of(style, None) for style in job.styles]))
     return parts
 
 
-def visible_part(weight: Tensor, seen: Tensor | None) -> Tensor:
-    """A region less what is not seen."""
-    return weight if seen is None else weight * seen
+def seen_of(weight: Tensor, visible: Tensor) -> Tensor:
+    """What of a part counts: what is visible, or all of it if nothing is."""
+    both = weight * visible
+    return both if bool((both > 1e-3).any()) else weight
 
 
-def is_fit(content: Tensor, style: Tensor) -> bool:
-    """The published guards, of the weights of a pair."""
-    pixels = float(content.sum()), float(style.sum())
-    shares = pixels[0] / content.numel(), pixels[1] / style.numel()
-    return min(pixels) > MIN_PIXELS and max(shares) < MAX_RATIO * min(shares)
+def counted_of(style: Style, region: Region | None) -> Tensor:
+    """Which pixels of a style feed a region, or everything: (h, w). Raises as ``counted_in`` does."""
+    picture = style.require_picture()
+    weight = torch.ones(picture.size) if region is None else region.style.weight
+    counted = counted_in(picture, weight, style.name)
+    return weight if counted is None else counted
 
 
-def soften(weights: Sequence[Tensor], content: Tensor) -> list[Tensor]:
-    """Weights (H, W) whose borders follow the content's edges nearby, scaled to sum to 1."""
-    stacked = torch.stack(list(weights))  # (R, H, W)
-    if len(weights) > 1:
-        radius_px = max(1, round(SOFT_RADIUS * max(content.shape[1:])))
-        stacked = guided_filter(content, stacked, radius_px, SOFT_EPS).clamp_(0, 1)
-    return list(stacked / stacked.sum(0).clamp_min(1e-6))
+@overload
+def counted_in(picture: Picture, weight: Tensor, name: str = "") -> Tensor: ...
+@overload
+def counted_in(picture: Picture, weight: Tensor | None, name: str = "") -> Tensor | None: ...
+def counted_in(picture: Picture, weight: Tensor | None, name: str = "") -> Tensor | None:
+    """Which pixels of a style picture count: those of a region that are visible.
+
+    Args:
+        picture: the style.
+        weight: (h, w) of the region; None = the whole picture.
+        name: of the style, for messages.
+
+    Returns:
+        (h, w); None where all count alike.
+
+    Raises:
+        InputError: picture and weight differ in size, or nothing counts.
+    """
+    which = f"style {name!r}" if name else "style"
+    if weight is not None and tuple(weight.shape) != picture.size:
+        raise InputError(
+            f"The style regions are {weight.shape[1]} x {weight.shape[0]} pixels, the {which} "
+            f"{picture.size[1]} x {picture.size[0]}: they must have the same size."
+        )
+    if picture.alpha is not None and bool((picture.alpha < 1).any()):
+        weight = picture.alpha if weight is None else weight * picture.alpha
+    if weight is not None and not bool((weight > 0).any()):
+        raise InputError(f"Nothing of the {which} is visible in a region: give it at least one pixel.")
+    return weight

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize, scaled_size
 from engine.core.errors import InputError
 from engine.core.progress import part
 from engine.core.types import Mask, Picture, Progress, Region, silent
 from engine.models import shipped
 from engine.networks.segnet import CLASSES, STRIDE_PX, SegNet
-from engine.regions.parts import soften
+from engine.regions.soft_parts import soften
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "sky": ("sky",),
@@ -86,7 +87,7 @@ def look(rgb: Tensor, n_samples: int = N_SAMPLES, seed: int = 0, on_progress: Pr
     size = [
         max(STRIDE_PX, round(side * LOOK_PX / max(rgb.shape[1:]) / STRIDE_PX) * STRIDE_PX) for side in rgb.shape[1:]
     ]
-    small = F.interpolate(rgb[None].clamp(0, 1), size, mode="bilinear", antialias=True, align_corners=False)
+    small = resize(rgb[None].clamp(0, 1), size)
     answer = network().answer(in_daylight(small), n_samples, seed, on_progress)
     rows = [torch.tensor([CLASSES.index(name) for name in names]) for names in GROUPS.values()]
     probability = torch.stack([answer.probability[0, row].sum(0) for row in rows])  # (G, h, w)
@@ -113,8 +114,8 @@ def in_daylight(rgb: Tensor) -> Tensor:
 def _resized(rgb: Tensor, longest_px: int) -> Tensor:
     """A picture of at most this longest side."""
     scale = min(1.0, longest_px / max(rgb.shape[1:]))
-    size = [max(1, round(side * scale)) for side in rgb.shape[1:]]
-    return F.interpolate(rgb[None].clamp(0, 1), size, mode="bilinear", antialias=True, align_corners=False)[0]
+    size = scaled_size(rgb.shape[1:], scale)
+    return resize(rgb[None].clamp(0, 1), size)[0]
 
 
 def _scaled(maps: Tensor, size: Sequence[int]) -> Tensor:

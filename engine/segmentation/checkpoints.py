@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from engine.compute.torchvision_compat import import_torchvision
 from engine.core.errors import WeightsError
 from engine.core.user_folders import torch_folder
-from engine.features.backbones import file_sha256
 from engine.models.shipped import read_state
+from engine.models.user_models import file_sha256
 
 PATCH_PX, INPUT_PX = 16, 1024
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, on the scale of bytes

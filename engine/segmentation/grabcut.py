@@ -26,6 +26,7 @@ from scipy.sparse import csgraph
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize, scaled_size
 from engine.core.errors import InputError
 from engine.core.types import Progress, silent
 from engine.edges.min_cut import min_cut
@@ -367,7 +368,7 @@ def _moved(prompt: Prompt, left: int, top: int) -> Prompt:
 def reduced(rgb: Tensor, scale: float) -> Bytes:
     """(3, H, W) in [0, 1] as (h, w, 3) bytes."""
     if scale < 1:
-        size = [max(2, round(side * scale)) for side in rgb.shape[1:]]
-        rgb = F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+        size = scaled_size(rgb.shape[1:], scale, 2)
+        rgb = resize(rgb, size)
     pixels = rgb.nan_to_num(0.0).clamp(0, 1).mul(255).round_().to(torch.uint8)
     return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())  # (h, w, 3)

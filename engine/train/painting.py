@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.features.backbones import Backbone
+from engine.features.backbone import Backbone
 from engine.models import shipped
 from engine.networks.anystyle_network import AnyStyle
 from engine.networks.moments import rgb_moments, transport_colors

@@ -10,8 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.features.backbones import Vgg16, block_of
+from engine.features.backbone import block_of
 from engine.features.embedded import DEEP_CHANNELS, DEEP_LAYERS, SCALE, Deep
+from engine.features.vgg import Vgg16
 
 DAMPING = 1e-4  # of the mean variance, on the diagonal
 

@@ -18,8 +18,7 @@ from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.core.errors import ImpastoError
-    from engine.core.series import Series
-    from engine.core.types import Progress, Settings, Style
+    from engine.core.types import Progress, Series, Settings, Style
 
 STYLE_PX = 2048  # the style is read once for all pictures, whatever their sizes
 
@@ -128,8 +127,9 @@ def measure(pictures: Sequence[Path], settings: Settings, on_progress: Progress)
         InputError: not one of them can be read.
     """
     from engine.core.errors import ImpastoError, InputError  # noqa: PLC0415
-    from engine.core.series import MAX_PICTURES, Series, sample  # noqa: PLC0415
+    from engine.core.types import Series  # noqa: PLC0415
     from engine.files import read_picture  # noqa: PLC0415
+    from engine.pipeline.series import MAX_PICTURES, sample  # noqa: PLC0415
 
     step = max(1, -(-len(pictures) // MAX_PICTURES))
     chosen = pictures[::step]

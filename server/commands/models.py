@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def list_models() -> int:
     """Two lines for each: what it is, whether it is here; what it serves, its licence."""
     from engine.models import published, shipped  # noqa: PLC0415  (torch: only when it is needed)
-    from engine.painters.translate import models_folder  # noqa: PLC0415
+    from engine.models.user_models import models_folder  # noqa: PLC0415
 
     for name, entry in sorted(shipped.manifest().items()):
         state = "here" if shipped.is_here(name) else "missing: run install.py again"

@@ -157,7 +157,7 @@ def paint_there(url: str, work: Work, settings: Settings, on_progress: Progress)
     engine = Engine.find()
     if engine is None or (port is not None and engine.port != port):
         raise InputError(f"No engine of yours runs at {url}: start one with impasto serve, or leave --engine out.")
-    result = engine.pipeline.stylize(request_of(work, settings), on_progress)
+    result = engine.stylize(request_of(work, settings), on_progress)
     painted = picture_of(result.picture)
     return Picture(painted.rgb, work.content.alpha), dict(result.report)
 

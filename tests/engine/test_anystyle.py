@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from engine.color.tone import luma, tone_distance
 from engine.core.errors import InputError
+from engine.core.method import Job
 from engine.core.types import Picture, Settings
 from engine.files.presets import load_preset, presets
-from engine.methods import Job, anystyle
+from engine.methods import anystyle
 from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
 from engine.pipeline.stylize import stylize
@@ -110,7 +111,7 @@ def test_statistics_from_crops_are_near_those_of_the_whole(net: AnyStyle, monkey
     photo = torch.from_numpy(data.astronaut().copy()).permute(2, 0, 1).float() / 255
     code = load_preset("great-wave").code
     assert code is not None
-    job = Job(Picture(photo), [load_preset("great-wave")], __import__("engine.core.types").types.Settings())
+    job = Job(Picture(photo), [load_preset("great-wave")], Settings())
     with torch.inference_mode():
         exact = net(photo[None], code[None])
         monkeypatch.setattr(anystyle, "WHOLE_PX", 0)

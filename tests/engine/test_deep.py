@@ -8,16 +8,10 @@ import pytest
 import torch
 
 from engine.core.types import Picture
-from engine.features.backbones import (
-    VGG16_CONVS,
-    VGG19_CHANNELS,
-    Backbone,
-    Vgg16,
-    block_of,
-    load_backbone,
-    load_vgg19_file,
-)
+from engine.features.backbone import VGG19_CHANNELS, Backbone, block_of
+from engine.features.backbones import load_backbone, load_vgg19_file
 from engine.features.embedded import DEEP_LAYERS, Deep
+from engine.features.vgg import VGG16_CONVS, Vgg16
 from engine.models import shipped
 from engine.train.pruning import chosen_channels, regression, start_from
 from engine.train.recipes.train_deep import correlations, distances, rate_at

@@ -9,7 +9,8 @@ import torch
 
 from engine.core.errors import SettingsError
 from engine.core.types import Picture
-from engine.features.backbones import VGG19_CHANNELS, Backbone, block_of, load_backbone, load_vgg19_file
+from engine.features.backbone import VGG19_CHANNELS, Backbone, block_of
+from engine.features.backbones import load_backbone, load_vgg19_file
 from engine.train.losses.objective import gram
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")

@@ -12,8 +12,10 @@ from engine.compute.torchvision_compat import import_torchvision
 from engine.core.errors import SettingsError, WeightsError
 from engine.core.types import Picture
 from engine.features import backbones
-from engine.features.backbones import IMAGENET_MEAN, IMAGENET_STD, VGG19_CONVS, Vgg19, load_backbone
+from engine.features.backbone import IMAGENET_MEAN, IMAGENET_STD
+from engine.features.backbones import load_backbone
 from engine.features.extractor import Sight
+from engine.features.vgg import VGG19_CONVS, Vgg19
 from engine.networks.pairs import load_embedded
 from engine.pipeline.strength import choose_strength
 

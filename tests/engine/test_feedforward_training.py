@@ -15,7 +15,8 @@ from torch import Tensor
 
 from engine.core.errors import InputError, SettingsError
 from engine.core.types import Picture
-from engine.features.backbones import Backbone, load_backbone
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_backbone
 from engine.painters import multi_style, single_style
 from engine.train import loop, painting
 from engine.train.losses import objective

@@ -14,7 +14,7 @@ from engine.networks.decoders import LEVELS
 from engine.networks.pairs import load_embedded
 from engine.painters import multilevel
 from engine.pipeline.stylize import stylize
-from engine.regions.parts import is_fit
+from engine.regions.soft_parts import is_fit
 
 
 def photowct(**options: float | int) -> Settings:

@@ -13,10 +13,10 @@ import torch
 
 from engine import methods
 from engine.color.lightness import lightness_of
+from engine.core.method import Job, MethodInfo
 from engine.core.options import Option
 from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.files.presets import load_preset
-from engine.methods import Job, MethodInfo
 from engine.pipeline.cache import AFTERWARDS, CONTENT_BYTES, Recent, digest_of
 from engine.pipeline.stylize import Stylized, stylize
 

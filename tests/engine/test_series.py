@@ -7,11 +7,11 @@ import pytest
 import torch
 from skimage import data
 
-from engine.core.series import SAMPLE_PX, sample, sample_series
 from engine.core.types import Picture, Settings
 from engine.files.presets import load_preset
 from engine.methods.anystyle import pooled
 from engine.networks.moments import rgb_moments
+from engine.pipeline.series import SAMPLE_PX, sample, sample_series
 from engine.pipeline.stylize import stylize
 
 

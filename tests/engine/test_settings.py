@@ -11,8 +11,8 @@ import torch
 
 from engine.core.errors import InputError, SettingsError
 from engine.core.options import Option
-from engine.core.series import sample_series
 from engine.core.types import Picture, Settings, Style
+from engine.pipeline.series import sample_series
 from engine.pipeline.stylize import stylize
 
 NAN, INF = math.nan, math.inf

@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional as F
 
 from engine.core.errors import Cancelled, SettingsError
+from engine.core.method import Job
 from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.descent.descend import descend_in_bands
 from engine.features import backbones
 from engine.features.backbones import load_backbone
 from engine.files.presets import load_preset
-from engine.methods import Job
 from engine.painters import strokes
 from engine.painters.strokes import Look, at_work_size, refine
 from engine.pipeline.stylize import stylize

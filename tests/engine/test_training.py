@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from skimage import data
 
 from engine.core.errors import InputError, SettingsError, WeightsError
-from engine.features.backbones import Vgg19
+from engine.features.vgg import Vgg19
 from engine.networks.anystyle_network import N_BLOCKS, N_QUARTER_BLOCKS
 from engine.train.loop import run
 from engine.train.pictures.batches import Batches

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.core.errors import SettingsError, WeightsError
-from engine.features.backbones import VGG19_CHANNELS, VGG19_CONVS, block_of, check_backbone, load_backbone
+from engine.features.backbone import VGG19_CHANNELS, block_of
+from engine.features.backbones import check_backbone, load_backbone
+from engine.features.vgg import VGG19_CONVS
 from engine.models.shipped import read_state
 from engine.networks.network_files import build_one_style, read_file
 from engine.networks.pairs import load_folder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.core.series import sample as sample_in_engine
+from engine.pipeline.series import sample as sample_in_engine
 from gimp_plugin.frames import Plane
 from gimp_plugin.samples import sample, series_of
 from server.convert import picture_of

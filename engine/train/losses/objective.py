@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from engine.color.tone import luma
 from engine.features import statistics
-from engine.features.backbones import Backbone
+from engine.features.backbone import Backbone
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 CONTENT_LAYER = "relu3_1"

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.features.backbones import Backbone
+from engine.compute.resize import resize
+from engine.features.backbone import Backbone
 from engine.train.losses import objective
 from engine.train.losses.objective import Features, LayerTarget, Targets
 
@@ -57,7 +58,7 @@ def at_longest(rgb: Tensor, longest_px: int) -> Tensor:
     """(1, 3, H, W) with its longest side at a length, sides a multiple of 8."""
     factor = longest_px / max(rgb.shape[2:])
     size = [max(MIN_SIDE_PX, round(side * factor / 8) * 8) for side in rgb.shape[2:]]
-    return F.interpolate(rgb, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    return resize(rgb, size).clamp(0, 1)
 
 
 def unfolded(features: Tensor, stride: int) -> Tensor:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn import functional as F
 
+from engine.compute.resize import resize
 from engine.core.errors import InputError
 from engine.files import presets
 
@@ -120,6 +120,6 @@ class PictureFolder:
         left = rng.integers(picture.shape[2] - side + 1)
         part = picture[None, :, top : top + side, left : left + side].float() / 255  # (1, 3, side, side)
         if side != size_px:
-            part = F.interpolate(part, (size_px, size_px), mode="bilinear", antialias=True, align_corners=False)
+            part = resize(part, (size_px, size_px))
         part = part[0]
         return part.flip(2) if rng.random() < 0.5 else part

@@ -23,7 +23,8 @@ from engine.color.grain import PERIOD_PX, grained
 from engine.color.tone import stain_distance, tone_distance
 from engine.compute.device import choose_device
 from engine.core.errors import SettingsError, WeightsError
-from engine.features.backbones import Backbone, load_vgg19_file
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_vgg19_file
 from engine.models.shipped import unpacked
 from engine.networks.anystyle_network import LATENT_SIZE, AnyStyle, StyleEyes
 from engine.networks.moments import rgb_moments, transport_colors

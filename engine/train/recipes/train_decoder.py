@@ -25,7 +25,8 @@ from torch.nn import functional as F
 
 from engine.compute.torchvision_compat import import_torchvision
 from engine.core.errors import WeightsError
-from engine.features.backbones import IMAGENET_MEAN, IMAGENET_STD, load_backbone
+from engine.features.backbone import IMAGENET_MEAN, IMAGENET_STD
+from engine.features.backbones import load_backbone
 from engine.features.embedded import Embedded
 from engine.networks.decoders import CHANNELS, LEVELS, Decoders, encode
 from engine.train.loop import Card, Part, Run, follow, run, size_of

@@ -22,8 +22,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.features.backbones import Backbone, Vgg16
+from engine.features.backbone import Backbone
 from engine.features.embedded import DEEP_LAYERS, Deep
+from engine.features.vgg import Vgg16
 from engine.models import shipped
 from engine.train.loop import replacing
 from engine.train.losses.objective import gram

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.features.backbones import Backbone, load_vgg19_file
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_vgg19_file
 from engine.features.embedded import LAYERS, Embedded
 from engine.train.loop import as_stored, replacing
 from engine.train.losses.objective import gram

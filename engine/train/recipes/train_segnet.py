@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.device import choose_device
+from engine.compute.resize import resize
 from engine.core.errors import InputError
 from engine.models import shipped
 from engine.networks.segnet import CLASSES, SegNet, take_over
@@ -122,7 +123,7 @@ class Scenes:
         size = [math.ceil(side * scale) for side in rgb.shape[1:]]
         top = int(rng.integers(size[0] - recipe.crop_h_px + 1))
         left = int(rng.integers(size[1] - recipe.crop_w_px + 1))
-        rgb = F.interpolate(rgb[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+        rgb = resize(rgb, size)
         labels = F.interpolate(labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
         rows, columns = slice(top, top + recipe.crop_h_px), slice(left, left + recipe.crop_w_px)
         rgb, labels = rgb[:, rows, columns], labels[rows, columns]
@@ -200,7 +201,7 @@ class Training(Run):
         columns, height, width = [], 192, 256
         for index in np.linspace(0, len(self.scenes) - 1, 5).astype(int):
             rgb, labels = self.scenes.item(int(index))
-            small = F.interpolate(rgb[None], (height, width), mode="bilinear", antialias=True, align_corners=False)
+            small = resize(rgb[None], (height, width))
             answer = self.net.answer(small.to(self.device), 8)
             truth = F.interpolate(labels[None, None].float(), (height, width), mode="nearest-exact")[0, 0].long()
             unsure = (answer.variance[0].cpu() / 0.02).clamp(0, 1).expand(3, -1, -1)

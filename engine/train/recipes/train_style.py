@@ -21,7 +21,8 @@ from torch import Tensor
 
 from engine.compute.device import choose_device
 from engine.core.errors import InputError, SettingsError
-from engine.features.backbones import Backbone, load_backbone
+from engine.features.backbone import Backbone
+from engine.features.backbones import load_backbone
 from engine.files import read_picture
 from engine.networks.anystyle_network import AnyStyle
 from engine.networks.feedforward import KINDS, Painter
