@@ -33,7 +33,7 @@ from gimp_plugin.wire import (
 from server import convert
 from server.spool import put_result
 from server.terms import in_wire_terms
-from server.worker import JobCancelled
+from server.worker_loop import JobCancelled
 
 
 def catalog() -> dict[str, Any]:

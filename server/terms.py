@@ -14,7 +14,7 @@ from engine.core.errors import Cancelled, ImpastoError, InputError, ResourceErro
 from engine.models.user_models import models_folder
 from gimp_plugin.wire import WireError
 from server.wording import without_paths
-from server.worker import JobCancelled
+from server.worker_loop import JobCancelled
 
 TAIL = r"(?:[/\\\\][^\s'\"`,;()]*)?"
 

@@ -17,26 +17,12 @@ from engine.features.statistics import STATISTICS, Samples, Statistic, samples_o
 from engine.regions.parts import Part, parts_of
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4", "relu4_1", "relu5_1")  # as far as the network goes
-
-
 CONTENT_LAYERS = ("relu4_2", "relu3_4")  # the first that the network has
-
-
 PYRAMID = (1.0, 0.5, 0.25)
-
-
 CONTENT_WEIGHT = 0.4
-
-
 VARIATION_WEIGHT = 0.3
-
-
 ROOT_EPS = 1e-4
-
-
 MIN_UNIT = 0.02  # a content that is this near the style already has nothing to gain there
-
-
 MIN_SIDE_PX = 16
 
 

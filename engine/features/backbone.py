@@ -10,11 +10,7 @@ from engine.core.errors import SettingsError
 from engine.core.shapes import check_shapes
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-
-
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
 VGG19_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
 

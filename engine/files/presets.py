@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.core.errors import SettingsError
 from engine.core.types import Style
 
+STYLE_SIZE_PX = 512  # longest side at which a style is looked at, and a preset's work was
 FOLDER = Path(__file__).parents[1] / "presets"
 
 

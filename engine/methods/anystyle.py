@@ -22,12 +22,12 @@ from engine.compute.tiles import Tile, crops_of, pad_to_multiple, paint_tiles, s
 from engine.core.method import Job, register
 from engine.core.progress import part, watched
 from engine.core.types import Mask, Picture, Region, Series, Style
+from engine.files.presets import STYLE_SIZE_PX
 from engine.models import shipped
 from engine.networks.anystyle_network import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
 from engine.networks.moments import Statistics, rgb_moments
 from engine.regions.parts import counted_in
 
-STYLE_SIZE_PX = 512
 WHOLE_PX = 1152 * 1152  # up to this many pixels a picture is painted whole and measured on the way
 CROP_PX, N_CROPS = 256, 16
 ENOUGH_PIXELS = 1 << 20  # to know the moments of a picture's colors

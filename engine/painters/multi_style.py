@@ -18,7 +18,7 @@ from engine.compute.tiles import pad_to_multiple
 from engine.core.errors import InputError, SettingsError, WeightsError
 from engine.core.method import Job
 from engine.core.types import Picture, Style
-from engine.files.presets import presets
+from engine.files.presets import STYLE_SIZE_PX, presets
 from engine.models import shipped
 from engine.models.user_models import find_model
 from engine.networks.measured import Measured
@@ -29,7 +29,6 @@ from engine.networks.others_networks import PublishedMsgNet
 from engine.painters.translate import MIN_SIDE_PX, paint_measured
 from engine.regions.parts import counted_in
 
-STYLE_SIZE_PX = 512
 MAX_STYLE_PX = 1024  # strokes do not grow beyond: the network does not see that far
 
 

@@ -11,7 +11,7 @@ from engine.core.clock import Clock
 from engine.core.method import Job
 from engine.core.types import Picture, Settings
 from engine.edges.smoothing import choose_way, describe_way
-from engine.methods.anystyle import STYLE_SIZE_PX
+from engine.files.presets import STYLE_SIZE_PX
 from engine.regions import semantics
 
 LOOKING = ("gatys", "cnnmrf", "analogy")  # methods that see by a backbone; strokes are laid by it, too

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from engine.core.types import Picture, Style
 from engine.files import presets, read_picture
-from engine.methods.anystyle import STYLE_SIZE_PX, encode_picture, network
+from engine.files.presets import STYLE_SIZE_PX
+from engine.methods.anystyle import encode_picture, network
 from engine.models import shipped
 from engine.pipeline.stylize import stylize
 

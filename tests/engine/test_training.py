@@ -15,10 +15,11 @@ from skimage import data
 from engine.core.errors import InputError, SettingsError, WeightsError
 from engine.features.vgg import Vgg19
 from engine.networks.anystyle_network import N_BLOCKS, N_QUARTER_BLOCKS
+from engine.train.anystyle_recipe import Recipe
 from engine.train.loop import run
 from engine.train.pictures.batches import Batches
 from engine.train.pictures.folders import PictureFolder, is_held_out, portraits, preset_works
-from engine.train.recipes.train_anystyle import Recipe, Training
+from engine.train.recipes.train_anystyle import Training
 
 RECIPE = Recipe(looked_at=200, steps=6, batch=2, size_px=64, style_px=64, is_bf16=False, seed=5)
 

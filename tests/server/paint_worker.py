@@ -17,7 +17,8 @@ from typing import Any
 
 from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
 from server.spool import disk_error, put_result
-from server.worker import Worker, claim_stdout
+from server.worker import claim_stdout
+from server.worker_loop import Worker
 
 PRESETS = ("invert", "any", "preset", "same", "starry-night")
 CATALOG = {

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gimp_plugin import wire
-from server import worker
-from server.worker import Worker
+from server import worker_loop
+from server.worker_loop import Worker
 from tests.server.conftest import linux_only
 from tests.server.running_engine import RunningEngine
 
@@ -81,4 +81,4 @@ def test_a_worker_says_when_it_is_not_to_be_trusted(error: Exception, code: str,
     one.serve({"run": "1", "request": "a", "result": "b"}, paint)
     end = json.loads(said.getvalue().splitlines()[-1])
     assert (end["code"], bool(end.get("is_spoiled"))) == (code, is_spoiled)
-    assert end["message"] != worker.FAULT or code == "failed"
+    assert end["message"] != worker_loop.FAULT or code == "failed"

@@ -13,7 +13,7 @@ from PIL import Image
 from gimp_plugin.wire import Plane, SegmentRequest, SegmentResult, WireError
 from server.cli import main
 from server.painter import Painter, find
-from server.worker import JobCancelled
+from server.worker_loop import JobCancelled
 
 HEIGHT, WIDTH = 90, 120
 DTYPES: dict[str, Any] = {

@@ -18,7 +18,7 @@ from engine.train.pictures.synthetic_photos import before_plain
 from engine.train.pictures.textures import Textures
 
 if TYPE_CHECKING:
-    from engine.train.recipes.train_anystyle import Recipe
+    from engine.train.anystyle_recipe import Recipe
 
 AHEAD = 2  # batches that each process has ready
 
