@@ -20,7 +20,7 @@ from benchmarks.sheet import Sheet
 from engine.color.recolor import color_moments, rgb_to_lab
 from engine.core.types import Picture, Settings, Style
 from engine.files.presets import load_preset
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.stylize import stylize
 
 SIDE_PX, CELL_PX = 384, 176
@@ -72,9 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     sheet = Sheet(["photo", *MODES], CELL_PX)
     print("| picture | mode | covariance gap | chroma gap |\n|---|---|---|---|")
     for name, content, style in pairs():
-        recent, row = Recent(), [content.rgb[None]]
+        cache, row = PaintingCache(), [content.rgb[None]]
         for mode, settings in MODES.items():
-            rgb = stylize(content, [style], settings, recent=recent).picture.rgb
+            rgb = stylize(content, [style], settings, cache=cache).picture.rgb
             row.append(rgb[None])
             print(f"| {name} | {mode} | {covariance_gap(rgb, content.rgb):.3f} | {chroma_gap(rgb, content.rgb):.2f} |")
         sheet.add_row(row)

@@ -16,7 +16,8 @@ from engine.core.errors import Cancelled, SettingsError
 from engine.core.progress import heeded
 from engine.core.types import Picture, Progress
 from engine.files import presets
-from engine.pipeline.cache import Recent, digest_of_bytes
+from engine.pipeline.cache import PaintingCache
+from engine.pipeline.digest import digest_of_bytes
 from engine.pipeline.shelf import Shelf
 from engine.pipeline.stylize import stylize
 from engine.segmentation import segment
@@ -74,12 +75,12 @@ class Painter:
     """Paints jobs, and remembers the last paintings for requests that only want other colors or another edge.
 
     Args:
-        recent: where they are kept.
-        shelf: a folder where they outlive this process, if they are to and ``recent`` is not given.
+        cache: where they are kept.
+        shelf: a folder where they outlive this process, if they are to and ``cache`` is not given.
     """
 
-    def __init__(self, recent: Recent | None = None, shelf: Path | None = None) -> None:
-        self.recent = Recent(shelf=None if shelf is None else Shelf(shelf)) if recent is None else recent
+    def __init__(self, cache: PaintingCache | None = None, shelf: Path | None = None) -> None:
+        self.cache = PaintingCache(shelf=None if shelf is None else Shelf(shelf)) if cache is None else cache
 
     def paint(self, request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
         """Run one job from file to file.
@@ -94,10 +95,10 @@ class Painter:
                 if kind_of(view) == SEGMENT_REQUEST:
                     put_result(result_path, find(SegmentRequest.unpack(view), on_progress).pack())
                 else:
-                    put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.recent).pack())
+                    put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.cache).pack())
         except WireError as error:
             if error.code == "out_of_memory":
-                self.recent.clear()  # the next try has that much more
+                self.cache.clear()  # the next try has that much more
             raise
 
     def rest(self) -> None:
@@ -112,20 +113,20 @@ def mapped(path: Path) -> memoryview:
 
 
 def answer(
-    request: StylizeRequest, on_progress: Callable[[float, str], None], recent: Recent | None = None
+    request: StylizeRequest, on_progress: Callable[[float, str], None], cache: PaintingCache | None = None
 ) -> StylizeResult:
     """The engine's result for a request, its errors in the wire's terms."""
     with in_wire_terms(), memory_errors("this picture"), heeded(as_progress(on_progress)) as tell:
         began = time.perf_counter()
-        content, mask = content_of(request.content, recent), convert.mask_of(request.mask)
-        if recent is not None and mask is not None and request.mask is not None:
-            recent.sources[mask.weight] = digest_of_bytes(request.mask.dtype, request.mask.data)
+        content, mask = content_of(request.content, cache), convert.mask_of(request.mask)
+        if cache is not None and mask is not None and request.mask is not None:
+            cache.sources[mask.weight] = digest_of_bytes(request.mask.dtype, request.mask.data)
         entries = [convert.style_of(entry) for entry in request.styles]
         settings = convert.settings_of(request)
         series, regions = convert.series_of(request), convert.regions_of(request, entries[0])
         converted = time.perf_counter()
         done = stylize(
-            content, entries, settings, mask=mask, regions=regions, on_progress=tell, recent=recent, series=series
+            content, entries, settings, mask=mask, regions=regions, on_progress=tell, cache=cache, series=series
         )
         painted = time.perf_counter()
         plane = convert.plane_of(done.picture, request.content)
@@ -139,11 +140,11 @@ def answer(
         return StylizeResult(plane, done.report, edge)
 
 
-def content_of(plane: Plane, recent: Recent | None) -> Picture:
+def content_of(plane: Plane, cache: PaintingCache | None) -> Picture:
     """A request's content, from the last request if it had the same."""
-    if recent is None:
+    if cache is None:
         return convert.picture_of(plane)
-    return recent.content(plane.data, f"{plane.dtype} {plane.shape}", lambda: convert.picture_of(plane))
+    return cache.content(plane.data, f"{plane.dtype} {plane.shape}", lambda: convert.picture_of(plane))
 
 
 def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> SegmentResult:

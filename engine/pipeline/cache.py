@@ -7,14 +7,8 @@ anew would, and nothing has to be told when something changes.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -23,26 +17,20 @@ from engine.color.lightness import lightness_of
 from engine.core.method import Job
 from engine.core.options import Option
 from engine.core.progress import undisturbed
-from engine.core.types import Picture, Settings
+from engine.core.types import Picture
+from engine.pipeline.digest import Bytes, digest_of, digest_of_bytes, is_reusable
 from engine.pipeline.shelf import Shelf
 
 BUDGET_BYTES = 400 << 20  # two paintings of 12 megapixels
 CONTENT_BYTES = 192 << 20  # and one picture that they are of
 N_STRENGTHS = 64
-SLICE_BYTES = 8 << 20  # digested in parallel
-# Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints anew.
-AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
-
-Bytes = bytes | bytearray | memoryview
-Sources = Mapping[Tensor, bytes]
-NO_SOURCES: Sources = MappingProxyType({})
 
 
-class Recent:
+class PaintingCache:
     """Paintings by digest; the one that was longest not asked for goes first.
 
     Args:
-        budget_bytes: what all of them may take; a larger painting is not kept.
+        budget_bytes: what all of them may take; a larger painting is not kept. 0 = nothing is kept.
         shelf: where they are kept as files too, if anywhere: for the process after this one, should it be killed.
 
     Attributes:
@@ -76,6 +64,29 @@ class Recent:
                 self._content = digest, picture
         self.sources[picture.rgb] = digest
         return picture
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept at all."""
+        return self.budget_bytes > 0 or self.shelf is not None
+
+    def get(self, job: Job, options: Sequence[Option], paint: Callable[[], tuple[Tensor, bool]]) -> tuple[Tensor, bool]:
+        """The painting of a job, (3, H, W), and whether it was painted before. It must not be written to if kept.
+
+        Args:
+            job: what is to be painted.
+            options: those of its method.
+            paint: paints it, and says whether an older painting served.
+        """
+        if not self.is_on or not is_reusable(options, job):
+            return paint()
+        digest = digest_of(job, self.sources)
+        found = self.find(digest)
+        if found is not None:
+            return found, True
+        painted, is_reused = paint()
+        self.keep(digest, painted)
+        return painted, is_reused
 
     def find(self, digest: bytes) -> Tensor | None:
         """The painting of a digest, or None. It must not be written to."""
@@ -112,22 +123,24 @@ class Recent:
         if is_part and whole in self.sources:
             self.sources[part] = digest_of_bytes(f"{box} of {tuple(whole.shape)}", self.sources[whole])
 
-    def strength(self, digest: bytes, find: Callable[[], float]) -> float:
-        """The strength that is right for a job, of whose digest it is found once."""
+    def strength(self, job: Job, options: Sequence[Option], find: Callable[[], float]) -> float:
+        """The strength that is right for a job: looked for once."""
+        if not self.is_on or not is_reusable(options, job):
+            return find()
+        digest = digest_of(job, self.sources)
         if digest not in self._strengths:
             self._strengths[digest] = find()
             if len(self._strengths) > N_STRENGTHS:
                 self._strengths.popitem(last=False)
         return self._strengths[digest]
 
-    def lightness(self, painting: Tensor) -> Tensor:
-        """What color mode "luminance" needs of a painting: (3, H, W) -> (H, W). Of one that is kept, it is kept too."""
-        known = self._lightness.get(painting)
-        if known is None:
-            known = lightness_of(painting)
-            if self.keeps(painting):
-                self._lightness[painting] = known
-        return known
+    def lightness(self, painting: Tensor) -> Tensor | None:
+        """What color mode "luminance" needs of a kept painting: (H, W), kept with it. None of one that is not kept."""
+        if not self.keeps(painting):
+            return None
+        if painting not in self._lightness:
+            self._lightness[painting] = lightness_of(painting)
+        return self._lightness[painting]
 
     def keeps(self, painting: Tensor) -> bool:
         """Whether it is one of those at hand."""
@@ -150,85 +163,3 @@ class Recent:
 def bytes_of(x: Tensor) -> int:
     """Memory that a tensor keeps alive, which is all of what it is a view of."""
     return x.untyped_storage().nbytes()
-
-
-def is_reusable(options: Sequence[Option], job: Job) -> bool:
-    """Whether all that a job names can be told apart by its digest.
-
-    A free text that is no path (a name in some folder of the method's own) may mean another file tomorrow.
-    """
-    free = [o for o in options if isinstance(o.default, str) and not o.choices]
-    names = [str(job.options[o.name]) for o in free if job.options[o.name] != o.default]
-    return all(os.path.exists(name) for name in names)
-
-
-def digest_of(job: Job, sources: Sources = NO_SOURCES) -> bytes:
-    """32 bytes that differ for jobs whose paintings could: every pixel and every setting of a method counts.
-
-    Args:
-        job: what is to be painted.
-        sources: of those of its tensors that are digested by what they were made of.
-    """
-    total = hashlib.blake2b(digest_size=32)
-    for name, value in _parts(job):
-        total.update(f"{name}:".encode())
-        total.update(_digest(value, sources) if isinstance(value, Tensor) else repr(value).encode())
-        total.update(b"\n")
-    return total.digest()
-
-
-def _parts(job: Job) -> Iterator[tuple[str, Any]]:
-    """Everything that a painting depends on, named, so that no two parts can be mistaken for each other."""
-    for field in fields(Settings):
-        if field.name not in (*AFTERWARDS, "options"):
-            yield field.name, _with_file(getattr(job.settings, field.name))
-    yield "device", str(job.device)
-    for name in sorted(job.options):
-        yield f"option {name}", _with_file(job.options[name])
-    yield "content", job.content.rgb
-    yield "alpha", job.content.alpha
-    yield "mask", None if job.mask is None else job.mask.weight
-    for picture in () if job.series is None else job.series.pictures:
-        yield "series", picture.rgb
-    for region in job.regions:
-        yield "region", region.content.weight
-        yield "region's style", region.style.weight
-    for style in job.styles:
-        yield "share", style.weight
-        yield "code", style.code
-        yield "style", None if style.picture is None else style.picture.rgb
-        yield "style's alpha", None if style.picture is None else style.picture.alpha
-
-
-def _with_file(value: object) -> object:
-    """A setting; where it names a file, or a folder of files, with what tells that they are others now."""
-    if not isinstance(value, str):
-        return value
-    try:
-        paths = [value, *(entry.path for entry in os.scandir(value))] if os.path.isdir(value) else [value]
-        states = [(path, os.stat(path)) for path in sorted(paths)]
-    except (OSError, ValueError):
-        return value
-    return [(path, state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states]
-
-
-def _digest(x: Tensor, sources: Sources) -> bytes:
-    """Of shape, type and every byte, or of the bytes that these came of."""
-    head = f"{x.dtype}{tuple(x.shape)}"
-    if x in sources:
-        return digest_of_bytes(f"{head} of", sources[x])
-    return digest_of_bytes(head, x.detach().cpu().contiguous().numpy().data)
-
-
-def digest_of_bytes(head: str, data: Bytes) -> bytes:
-    """32 bytes for data and what it is; large data in slices on several threads, since hashing sets the GIL free."""
-    flat = memoryview(data).cast("B")
-    starts = range(0, len(flat), SLICE_BYTES)
-
-    def of_slice(start: int) -> bytes:
-        return hashlib.blake2b(flat[start : start + SLICE_BYTES], digest_size=32).digest()
-
-    if len(starts) <= 1:
-        return hashlib.blake2b(head.encode() + of_slice(0), digest_size=32).digest()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return hashlib.blake2b(head.encode() + b"".join(pool.map(of_slice, starts)), digest_size=32).digest()

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.compute.resize import resize, resize_weight, scaled_size
-from engine.core.types import Mask, Picture
+from engine.core.method import Job, MethodInfo
+from engine.core.types import Mask, Picture, silent
 from engine.features.backbones import load_backbone
 
 Paint = Callable[[Picture, Mask | None, float], Tensor]
@@ -25,6 +27,7 @@ LAYER = "relu3_1"
 LIMIT = 0.95  # unrelated pictures: 2. One in ten pairs of photos and paintings exceeds it at full strength
 WEAKEST = 0.5
 N_BISECTIONS = 3
+N_TRIED = 8  # pictures of a series that a strength is tried on
 
 
 def choose_strength(content: Picture, mask: Mask | None, paint: Paint) -> float:
@@ -82,3 +85,26 @@ def moved(before: Tensor, after: Tensor, mask: Mask | None) -> float:
         return float(difference.mean())
     weight = resize_weight(mask.weight, difference.shape)
     return float((difference * weight).sum() / weight.sum().clamp_min(1e-6))
+
+
+def strength_for(job: Job, method: MethodInfo) -> float:
+    """As much strength as the picture bears. A method that optimizes weighs content against style itself: full."""
+    if method.kind != "feed-forward" or job.regions:
+        return 1.0
+    at_hand: dict[Picture, Tensor] = {}  # of a method that fades, one painting serves all strengths
+
+    def paint(content: Picture, mask: Mask | None, strength: float) -> Tensor:
+        trial = replace(job, content=content, mask=mask, on_progress=silent)
+        if not method.fades:
+            return method.paint(replace(trial, settings=replace(job.settings, strength=strength)))
+        if content not in at_hand:
+            at_hand[content] = method.paint(trial)
+        return torch.lerp(content.rgb, at_hand[content], strength)
+
+    series = job.series
+    if series is None:
+        return choose_strength(job.content, job.mask, paint)
+    if "strength" not in series.known:  # what the one that bears least bears
+        job = replace(job, series=None)
+        series.known["strength"] = min(choose_strength(p, None, paint) for p in series.pictures[:N_TRIED])
+    return float(series.known["strength"])

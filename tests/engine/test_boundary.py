@@ -20,7 +20,7 @@ from engine.core.types import BlendMode, Mask, Picture, Settings, Style
 from engine.edges import object_edge
 from engine.edges.object_edge import Boundary, Labels, refine
 from engine.files.presets import load_preset
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.stylize import stylize
 from tests.engine.test_methods import quick
 
@@ -189,10 +189,10 @@ def test_no_seam_is_seen_where_the_mask_ended_nor_where_the_band_does(scene: Sce
 def test_nothing_leaks_for_any_method(name: str, cat: Picture, coffee: Picture, disc: Mask) -> None:
     """Zero, to the bit, where mask and band end; of floats beyond [0, 1] too."""
     content = Picture(cat.rgb * 1.3 - 0.1)
-    recent = Recent()
+    cache = PaintingCache()
     for blend in get_args(BlendMode):
         settings = replace(quick(name), blend=blend)
-        done = stylize(content, [Style("coffee", coffee)], settings, mask=disc, recent=recent)
+        done = stylize(content, [Style("coffee", coffee)], settings, mask=disc, cache=cache)
         band = refine(content.rgb.clamp(0, 1), disc.weight).band if blend == "mrf" else torch.zeros(cat.size).bool()
         outside = (disc.weight <= 0) & ~band
         assert torch.equal(bits(done.picture.rgb[:, outside]), bits(content.rgb[:, outside]))
@@ -213,8 +213,8 @@ def test_a_host_with_layer_masks_gets_the_mask_that_blends(
     blend: Any, cat: Picture, coffee: Picture, disc: Mask
 ) -> None:
     """Painting and mask, blended by the host, are the picture that the engine would have blended."""
-    styles, recent = [Style("coffee", coffee)], Recent()
-    apart = stylize(cat, styles, Settings(blend=blend, composite=False), mask=disc, recent=recent)
+    styles, cache = [Style("coffee", coffee)], PaintingCache()
+    apart = stylize(cat, styles, Settings(blend=blend, composite=False), mask=disc, cache=cache)
     assert apart.mask is not None
     expected = cat.rgb.lerp(apart.picture.rgb, apart.mask.weight)
     whole = Mask(disc.weight.clone())

@@ -13,7 +13,7 @@ from engine.core.errors import Cancelled
 from engine.core.progress import heeded, undisturbed
 from engine.core.types import Picture, Settings, Style
 from engine.descent.descend import descend
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.stylize import stylize
 
 N_LAYERS = 40
@@ -90,7 +90,7 @@ def test_afterwards_nothing_is_told() -> None:
 
 
 def test_a_painting_is_kept_whole_even_if_the_cancellation_comes_just_then() -> None:
-    recent, is_over = Recent(), False
+    cache, is_over = PaintingCache(), False
 
     def tell(_share: float, _message: str) -> None:
         if is_over:
@@ -99,9 +99,9 @@ def test_a_painting_is_kept_whole_even_if_the_cancellation_comes_just_then() -> 
     with pytest.raises(Cancelled), heeded(tell):
         painting = torch.ones(3, 4, 4)
         is_over = True
-        recent.keep(b"a", painting)  # which asks torch for its size
+        cache.keep(b"a", painting)  # which asks torch for its size
         torch.zeros(1).sum()
-    assert recent.find(b"a") is painting
+    assert cache.find(b"a") is painting
 
 
 def test_undisturbed_ends_where_it_ends() -> None:

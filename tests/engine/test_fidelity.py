@@ -7,7 +7,7 @@ import torch
 
 from engine import methods
 from engine.core.types import Mask, Picture, Settings, Style
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.stylize import stylize
 
 METHODS = [info.name for info in methods.catalog()]
@@ -58,7 +58,7 @@ def test_a_kept_painting_and_the_content_are_never_written_to(cat: Picture, styl
     """Large paintings are changed in place; those that later jobs ask for, and the caller's pixels, are not."""
     content, weight = cat.rgb.clone(), torch.ones(cat.size)
     weight[:20] = 0.5
-    recent = Recent()
+    cache = PaintingCache()
     changes = [{"color": "luminance"}, {"photoreal": 0.5}, {"strength": 0.5}, {"strength": 0.5, "color": "luminance"}]
     alone = [
         stylize(cat, [style], Settings(**change), mask=Mask(weight)).picture.rgb  # type: ignore[arg-type]
@@ -66,6 +66,6 @@ def test_a_kept_painting_and_the_content_are_never_written_to(cat: Picture, styl
     ]
     for _ in range(2):
         for change, expected in zip([{}, *changes], alone, strict=True):
-            done = stylize(cat, [style], Settings(**change), mask=Mask(weight), recent=recent)  # type: ignore[arg-type]
+            done = stylize(cat, [style], Settings(**change), mask=Mask(weight), cache=cache)  # type: ignore[arg-type]
             assert torch.equal(done.picture.rgb, expected)
     assert torch.equal(cat.rgb, content)

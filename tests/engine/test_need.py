@@ -11,7 +11,7 @@ from engine.compute.memory import Room
 from engine.compute.memory_need import MEMORY, check_room
 from engine.core.errors import ResourceError
 from engine.core.types import Picture, Settings, Style
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.stylize import stylize
 
 NIKON = (5504, 8256)  # 45 megapixels
@@ -70,12 +70,12 @@ def test_a_job_says_it_first_and_last(monkeypatch: pytest.MonkeyPatch, cat: Pict
     monkeypatch.setattr(memory_need, "LARGE_BYTES", 0)
     monkeypatch.setattr(memory_need, "SMALL_BYTES", 0)
     told: list[str] = []
-    recent = Recent()
-    recent.keep(b"of another job", torch.zeros(10))
-    done = stylize(cat, [Style("s", cat)], on_progress=lambda _share, text: told.append(text), recent=recent)
+    cache = PaintingCache()
+    cache.keep(b"of another job", torch.zeros(10))
+    done = stylize(cat, [Style("s", cat)], on_progress=lambda _share, text: told.append(text), cache=cache)
     (note,) = [note for note in done.report["notes"] if note.startswith("Memory is tight")]
     assert told[0] == note and done.report["needed_bytes"] > 0
-    assert recent.find(b"of another job") is None  # what is only convenient makes room
+    assert cache.find(b"of another job") is None  # what is only convenient makes room
     with_room(monkeypatch, 1 << 10)
     with pytest.raises(ResourceError, match="Close other programs"):
         stylize(cat, [Style("s", cat)])

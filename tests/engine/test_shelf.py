@@ -12,7 +12,7 @@ import torch
 
 from engine.core.types import Picture, Settings, Style
 from engine.pipeline import shelf as shelf_module
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from engine.pipeline.shelf import Shelf
 from engine.pipeline.stylize import stylize
 
@@ -38,10 +38,10 @@ def test_the_next_process_finds_what_the_last_one_finished(tmp_path: Path) -> No
     """As after the kill of a worker: nothing is left of it but the files."""
     generator = torch.Generator().manual_seed(0)
     content, style = (Picture(torch.rand(3, 40, 48, generator=generator)) for _ in range(2))
-    first = stylize(content, [Style("s", picture=style)], recent=Recent(shelf=Shelf(tmp_path)))
+    first = stylize(content, [Style("s", picture=style)], cache=PaintingCache(shelf=Shelf(tmp_path)))
     for color in ("style", "luminance"):
         settings = Settings(color=color)
-        fresh = stylize(content, [Style("s", picture=style)], settings, recent=Recent(shelf=Shelf(tmp_path)))
+        fresh = stylize(content, [Style("s", picture=style)], settings, cache=PaintingCache(shelf=Shelf(tmp_path)))
         anew = stylize(content, [Style("s", picture=style)], settings)
         assert not first.report["reused"] and fresh.report["reused"] and not anew.report["reused"]
         assert torch.equal(fresh.picture.rgb, anew.picture.rgb)

@@ -62,7 +62,7 @@ def test_auto_is_reported_and_gives_the_picture_of_that_strength(cat: Picture) -
 def test_holding_back_is_told_and_a_strength_that_was_asked_for_is_not(
     cat: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.pipeline.stylize.choose_strength", lambda *_: 0.75)
+    monkeypatch.setattr("engine.pipeline.strength.choose_strength", lambda *_: 0.75)
     style = load_preset("edtaonisl")
     told = stylize(cat, [style], Settings(auto_strength=True)).report
     assert told["strength"] == 0.75

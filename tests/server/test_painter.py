@@ -11,7 +11,7 @@ import pytest
 
 from engine.core.errors import ResourceError
 from engine.core.types import BlendMode, ColorMap, ColorMode
-from engine.pipeline.cache import Recent
+from engine.pipeline.cache import PaintingCache
 from gimp_plugin import wire
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, StylizeResult, WireError
 from server import convert, painter
@@ -110,10 +110,10 @@ def test_a_picture_that_differs_by_one_step_of_one_value_is_painted_anew(tmp_pat
 
 
 def test_when_memory_is_short_the_paintings_at_hand_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recent = Recent()
-    one = Painter(recent)
+    cache = PaintingCache()
+    one = Painter(cache)
     painted_by(one, a_request(), tmp_path)
-    assert len(recent) == 1
+    assert len(cache) == 1
 
     def too_much(*_args: Any, **_more: Any) -> None:
         raise ResourceError("There is not enough memory for this picture.")
@@ -121,7 +121,7 @@ def test_when_memory_is_short_the_paintings_at_hand_go_first(tmp_path: Path, mon
     monkeypatch.setattr(painter, "stylize", too_much)
     with pytest.raises(WireError, match="not enough memory"):
         painted_by(one, a_request(seed=1), tmp_path)
-    assert len(recent) == 0
+    assert len(cache) == 0
 
 
 def test_engine_wire_and_command_line_know_the_same_words() -> None:

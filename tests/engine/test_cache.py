@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from engine import methods
-from engine.color.lightness import lightness_of
 from engine.core.method import Job, MethodInfo
 from engine.core.options import Option
 from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.files.presets import load_preset
-from engine.pipeline.cache import AFTERWARDS, CONTENT_BYTES, Recent, digest_of
+from engine.pipeline.cache import CONTENT_BYTES, PaintingCache
+from engine.pipeline.digest import AFTERWARDS, digest_of
 from engine.pipeline.stylize import Stylized, stylize
 
 
@@ -54,10 +54,10 @@ AFTER = [
 def test_another_color_smoothing_or_edge_does_not_paint_and_gives_the_same_bits(
     after: dict[str, Any], counted: list[Job], portrait: Picture
 ) -> None:
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
     mask = Mask((torch.arange(256.0).expand(256, 256) / 255).clone())
-    stylize(portrait, [style], inverse(), mask=mask, recent=recent)
-    reused = stylize(portrait, [style], inverse(**after), mask=mask, recent=recent)
+    stylize(portrait, [style], inverse(), mask=mask, cache=cache)
+    reused = stylize(portrait, [style], inverse(**after), mask=mask, cache=cache)
     assert len(counted) == 1 and reused.report["reused"]
     anew = stylize(portrait, [style], inverse(**after), mask=mask)
     assert len(counted) == 2 and not anew.report["reused"]
@@ -67,15 +67,15 @@ def test_another_color_smoothing_or_edge_does_not_paint_and_gives_the_same_bits(
 @pytest.mark.parametrize("preset", [True, False], ids=["preset", "picture"])
 def test_the_default_method_is_reused_with_the_same_bits(preset: bool, cat: Picture, coffee: Picture) -> None:
     styles = [load_preset("great-wave")] if preset else [Style("coffee", coffee)]
-    recent = Recent()
-    stylize(cat, styles, recent=recent)
+    cache = PaintingCache()
+    stylize(cat, styles, cache=cache)
     for settings in (Settings(), Settings(color="luminance"), Settings(photoreal=1.0)):
-        reused, anew = stylize(cat, styles, settings, recent=recent), stylize(cat, styles, settings)
+        reused, anew = stylize(cat, styles, settings, cache=cache), stylize(cat, styles, settings)
         assert reused.report["reused"] and not anew.report["reused"]
         assert torch.equal(reused.picture.rgb, anew.picture.rgb)
-    matched = stylize(cat, styles, Settings(color="match"), recent=recent)
+    matched = stylize(cat, styles, Settings(color="match"), cache=cache)
     assert matched.report["reused"] == preset  # a style picture is recolored first: that is another painting
-    assert stylize(cat, styles, Settings(color="match"), recent=recent).report["reused"]
+    assert stylize(cat, styles, Settings(color="match"), cache=cache).report["reused"]
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
@@ -83,9 +83,9 @@ def test_strength_of_a_method_that_fades_does_not_paint_again(
     strength: float, counted: list[Job], portrait: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(methods._registry, "inverse", replace(methods.get("inverse"), fades=True))
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
-    stylize(portrait, [style], inverse(strength=0.6), recent=recent)
-    reused = stylize(portrait, [style], inverse(strength=strength), recent=recent)
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
+    stylize(portrait, [style], inverse(strength=0.6), cache=cache)
+    reused = stylize(portrait, [style], inverse(strength=strength), cache=cache)
     assert len(counted) == 1 and reused.report["strength"] == strength
     assert reused.report["reused"] == (strength > 0)  # at 0 no painting is needed
     wanted = (1 - strength) * portrait.rgb + strength * (1 - portrait.rgb)
@@ -93,10 +93,10 @@ def test_strength_of_a_method_that_fades_does_not_paint_again(
 
 
 def test_another_strength_of_the_default_method_does_not_paint_again(cat: Picture) -> None:
-    style, recent = load_preset("great-wave"), Recent()
-    full = stylize(cat, [style], recent=recent)
+    style, cache = load_preset("great-wave"), PaintingCache()
+    full = stylize(cat, [style], cache=cache)
     for settings in (Settings(strength=0.7, auto_strength=True), Settings(strength=0.4)):
-        weaker = stylize(cat, [style], settings, recent=recent)
+        weaker = stylize(cat, [style], settings, cache=cache)
         assert not full.report["reused"] and weaker.report["reused"]
         wanted = torch.lerp(cat.rgb, full.picture.rgb, settings.strength)
         torch.testing.assert_close(weaker.picture.rgb, wanted)
@@ -107,34 +107,36 @@ def test_the_right_strength_is_looked_for_once(
     counted: list[Job], cat: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("engine.pipeline.stylize.choose_strength", lambda *_: asked.append(1) or 0.75)
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    monkeypatch.setattr("engine.pipeline.strength.choose_strength", lambda *_: asked.append(1) or 0.75)
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
     for color in ("style", "luminance"):
-        done = stylize(cat, [style], inverse(auto_strength=True, color=color), recent=recent)
+        done = stylize(cat, [style], inverse(auto_strength=True, color=color), cache=cache)
         assert done.report["strength"] == 0.75
     assert len(asked) == 1
-    stylize(cat, [style], inverse(auto_strength=True, seed=1), recent=recent)
+    stylize(cat, [style], inverse(auto_strength=True, seed=1), cache=cache)
     assert len(asked) == 2  # another painting
-    assert [recent.strength(bytes([i]), lambda: 0.5) for i in range(100)] == [0.5] * 100
-    stylize(cat, [style], inverse(auto_strength=True), recent=recent)
+    for seed in range(100):
+        job = Job(cat, [style], inverse(seed=seed))
+        assert cache.strength(job, (), lambda: 0.5) == 0.5
+    stylize(cat, [style], inverse(auto_strength=True), cache=cache)
     assert len(asked) == 3  # long ago: forgotten
 
 
 def test_a_part_is_known_by_its_whole_and_its_place() -> None:
-    whole, recent = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)), Recent()
+    whole, cache = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)), PaintingCache()
     boxes = [(0, 0, 8, 8), (0, 8, 8, 8), (8, 0, 8, 8)]
     parts = [whole[:, top : top + height, left : left + width] for top, left, height, width in boxes]
-    recent.know_part(parts[0], whole, boxes[0])
-    assert parts[0] not in recent.sources  # nothing is known of the whole
-    recent.sources[whole] = b"12"
+    cache.know_part(parts[0], whole, boxes[0])
+    assert parts[0] not in cache.sources  # nothing is known of the whole
+    cache.sources[whole] = b"12"
     for part, box in zip(parts, boxes, strict=True):
-        recent.know_part(part, whole, box)
+        cache.know_part(part, whole, box)
     changed = parts[0].clone()
-    recent.know_part(changed, whole, boxes[0])
-    assert changed not in recent.sources  # it may hold anything
-    assert len({recent.sources[part] for part in (whole, *parts)}) == 4
-    recent.know_part(again := whole[:, :8, :8], whole, boxes[0])
-    assert recent.sources[again] == recent.sources[parts[0]]
+    cache.know_part(changed, whole, boxes[0])
+    assert changed not in cache.sources  # it may hold anything
+    assert len({cache.sources[part] for part in (whole, *parts)}) == 4
+    cache.know_part(again := whole[:, :8, :8], whole, boxes[0])
+    assert cache.sources[again] == cache.sources[parts[0]]
 
 
 def with_a_pixel_changed(x: torch.Tensor) -> torch.Tensor:
@@ -211,30 +213,30 @@ def test_a_method_never_sees_what_the_pipeline_does_afterwards(counted: list[Job
 
 
 def test_a_file_of_weights_that_was_replaced_is_another_one(tmp_path: Path, counted: list[Job], cat: Picture) -> None:
-    weights, recent = tmp_path / "weights", Recent()
+    weights, cache = tmp_path / "weights", PaintingCache()
     style = Style("code", code=torch.zeros(3))
     for content, n_painted in ((b"1", 1), (b"1", 1), (b"22", 2)):
         weights.write_bytes(content)
         os.utime(weights, (1, 1))
-        stylize(cat, [style], inverse(options={"file": str(weights)}), recent=recent)
+        stylize(cat, [style], inverse(options={"file": str(weights)}), cache=cache)
         assert len(counted) == n_painted
 
 
 def test_a_name_that_is_no_file_is_painted_anew(counted: list[Job], cat: Picture) -> None:
     """What it means is known to the method alone, and may have changed."""
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
     for _ in range(2):
-        stylize(cat, [style], inverse(options={"file": "my network"}), recent=recent)
-    assert len(counted) == 2 and len(recent) == 0
+        stylize(cat, [style], inverse(options={"file": "my network"}), cache=cache)
+    assert len(counted) == 2 and len(cache) == 0
 
 
 def test_a_folder_counts_with_its_files(tmp_path: Path, counted: list[Job], cat: Picture) -> None:
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
     for content, n_painted in ((b"1", 1), (b"1", 1), (b"22", 2)):
         (tmp_path / "decoder").write_bytes(content)
         os.utime(tmp_path / "decoder", (1, 1))
         os.utime(tmp_path, (1, 1))
-        stylize(cat, [style], inverse(options={"file": str(tmp_path)}), recent=recent)
+        stylize(cat, [style], inverse(options={"file": str(tmp_path)}), cache=cache)
         assert len(counted) == n_painted
 
 
@@ -251,29 +253,29 @@ def test_large_pictures_are_digested_to_the_last_byte() -> None:
 
 
 def test_the_oldest_goes_first_and_the_budget_holds() -> None:
-    recent = Recent(budget_bytes=250)
+    cache = PaintingCache(budget_bytes=250)
     paintings = {name: torch.full((25,), float(i)) for i, name in enumerate((b"a", b"b", b"c"))}  # 100 bytes each
-    recent.keep(b"a", paintings[b"a"])
-    recent.keep(b"b", paintings[b"b"])
-    assert recent.find(b"a") is paintings[b"a"]
-    recent.keep(b"c", paintings[b"c"])
-    assert recent.find(b"b") is None and recent.find(b"a") is not None and recent.find(b"c") is not None
-    assert recent.n_bytes <= recent.budget_bytes
-    recent.keep(b"d", torch.zeros(1000))  # larger than all: not kept
-    assert recent.find(b"d") is None and recent.n_bytes <= recent.budget_bytes
-    recent.clear()
-    assert len(recent) == 0
+    cache.keep(b"a", paintings[b"a"])
+    cache.keep(b"b", paintings[b"b"])
+    assert cache.find(b"a") is paintings[b"a"]
+    cache.keep(b"c", paintings[b"c"])
+    assert cache.find(b"b") is None and cache.find(b"a") is not None and cache.find(b"c") is not None
+    assert cache.n_bytes <= cache.budget_bytes
+    cache.keep(b"d", torch.zeros(1000))  # larger than all: not kept
+    assert cache.find(b"d") is None and cache.n_bytes <= cache.budget_bytes
+    cache.clear()
+    assert len(cache) == 0
 
 
 def test_a_view_counts_with_all_that_it_keeps_alive() -> None:
-    recent = Recent(budget_bytes=1000)
-    recent.keep(b"a", torch.zeros(1000)[:10])
-    assert len(recent) == 0
+    cache = PaintingCache(budget_bytes=1000)
+    cache.keep(b"a", torch.zeros(1000)[:10])
+    assert len(cache) == 0
 
 
 def test_pixels_are_told_apart_by_what_they_were_made_of_where_that_is_known() -> None:
     rgb = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
-    job, sources = Job(Picture(rgb), [Style("a", code=torch.zeros(1))], Settings()), Recent().sources
+    job, sources = Job(Picture(rgb), [Style("a", code=torch.zeros(1))], Settings()), PaintingCache().sources
     digests = [digest_of(job, sources)]
     assert digests == [digest_of(job)]
     for source in (b"12", b"13"):
@@ -290,41 +292,42 @@ def test_pixels_are_told_apart_by_what_they_were_made_of_where_that_is_known() -
 
 
 def test_the_content_that_was_asked_for_last_is_at_hand() -> None:
-    recent, made = Recent(), []
+    cache, made = PaintingCache(), []
 
     def make() -> Picture:
         made.append(Picture(torch.rand(3, 4, 5)))
         return made[-1]
 
-    first = recent.content(b"12", "U8 (4, 5, 4)", make)
-    assert recent.content(memoryview(bytearray(b"12")), "U8 (4, 5, 4)", make) is first and len(made) == 1
-    others = [recent.content(*other, make) for other in ((b"13", "U8 (4, 5, 4)"), (b"12", "U16 (4, 5, 4)"))]
-    digests = {recent.sources[picture.rgb] for picture in (first, *others)}
+    first = cache.content(b"12", "U8 (4, 5, 4)", make)
+    assert cache.content(memoryview(bytearray(b"12")), "U8 (4, 5, 4)", make) is first and len(made) == 1
+    others = [cache.content(*other, make) for other in ((b"13", "U8 (4, 5, 4)"), (b"12", "U16 (4, 5, 4)"))]
+    digests = {cache.sources[picture.rgb] for picture in (first, *others)}
     assert len(made) == 3 and len(digests) == 3
-    assert recent.content(b"12", "U8 (4, 5, 4)", make) is not first  # only the last one is kept
-    assert recent.sources[made[-1].rgb] == recent.sources[first.rgb]  # and yet it is known for the same
-    recent.clear()
-    recent.content(b"12", "U8 (4, 5, 4)", make)
+    assert cache.content(b"12", "U8 (4, 5, 4)", make) is not first  # only the last one is kept
+    assert cache.sources[made[-1].rgb] == cache.sources[first.rgb]  # and yet it is known for the same
+    cache.clear()
+    cache.content(b"12", "U8 (4, 5, 4)", make)
     assert len(made) == 5
 
 
 def test_a_content_that_takes_too_much_memory_is_not_kept() -> None:
-    recent = Recent()
+    cache = PaintingCache()
     large = Picture(torch.empty(CONTENT_BYTES // 4 + 1)[:60].view(3, 4, 5))  # a view of what nothing ever writes to
-    assert recent.content(b"1", "", lambda: large) is large
-    assert recent.content(b"1", "", lambda: Picture(torch.zeros(3, 4, 5))) is not large
+    assert cache.content(b"1", "", lambda: large) is large
+    assert cache.content(b"1", "", lambda: Picture(torch.zeros(3, 4, 5))) is not large
 
 
 def test_the_lightness_of_a_painting_is_kept_with_it(counted: list[Job], cat: Picture) -> None:
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
-    stylize(cat, [style], inverse(), recent=recent)
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
+    stylize(cat, [style], inverse(), cache=cache)
     n_values = 4 * cat.rgb[0].numel()
-    assert recent.n_bytes == 4 * n_values  # three channels of the painting, and its lightness
+    assert cache.n_bytes == 4 * n_values  # three channels of the painting, and its lightness
     painting = 1 - cat.rgb
-    found = recent.lightness(painting)  # equal pixels, but nobody keeps them
-    assert torch.equal(found, lightness_of(painting)) and recent.n_bytes == 4 * n_values
-    recent.clear()
-    assert recent.n_bytes == 0
+    assert cache.lightness(painting) is None  # equal pixels, but nobody keeps them
+    kept = stylize(cat, [style], inverse(), cache=cache).picture.rgb
+    assert cache.n_bytes == 4 * n_values and torch.equal(kept, painting)
+    cache.clear()
+    assert cache.n_bytes == 0
 
 
 @pytest.mark.parametrize("box", [(0, 0, 256, 256), (96, 96, 64, 64)], ids=["all", "selection"])
@@ -332,14 +335,14 @@ def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
     box: tuple[int, int, int, int], counted: list[Job], portrait: Picture
 ) -> None:
     """Although both are made of the same bytes."""
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
-    recent.sources[portrait.rgb] = b"portrait"
-    stylize(portrait, [style], inverse(), recent=recent)
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
+    cache.sources[portrait.rgb] = b"portrait"
+    stylize(portrait, [style], inverse(), cache=cache)
     top, left, height, width = box
     weight = torch.zeros(256, 256)
     weight[top : top + height, left : left + width] = 1
     mask = Mask(weight)
-    found = [stylize(portrait, [style], inverse(), mask=mask, recent=recent).report["reused"] for _ in range(2)]
+    found = [stylize(portrait, [style], inverse(), mask=mask, cache=cache).report["reused"] for _ in range(2)]
     assert found == [False, True] and counted[0].content.rgb is portrait.rgb
     assert (counted[1].content.rgb is portrait.rgb) == (height == 256)
 
@@ -348,8 +351,8 @@ def test_a_selection_is_never_taken_for_the_whole_that_it_is_of(
 def test_writing_to_a_result_does_not_reach_the_one_that_is_kept(
     settings: dict[str, Any], counted: list[Job], cat: Picture
 ) -> None:
-    style, recent = Style("code", code=torch.zeros(3)), Recent()
-    paint: Callable[[], Stylized] = lambda: stylize(cat, [style], inverse(**settings), recent=recent)  # noqa: E731
+    style, cache = Style("code", code=torch.zeros(3)), PaintingCache()
+    paint: Callable[[], Stylized] = lambda: stylize(cat, [style], inverse(**settings), cache=cache)  # noqa: E731
     with torch.inference_mode():
         first = paint().picture.rgb
         expected = first.clone()
@@ -362,7 +365,7 @@ def test_writing_to_a_result_does_not_reach_the_one_that_is_kept(
 
 
 def test_what_was_cancelled_or_failed_is_not_kept(counted: list[Job], cat: Picture, monkeypatch: Any) -> None:
-    recent = Recent()
+    cache = PaintingCache()
 
     def fail(_job: Job) -> torch.Tensor:
         raise RuntimeError("stop")
@@ -370,5 +373,5 @@ def test_what_was_cancelled_or_failed_is_not_kept(counted: list[Job], cat: Pictu
     info = methods._registry["inverse"]
     monkeypatch.setitem(methods._registry, "inverse", replace(info, paint=fail))
     with pytest.raises(RuntimeError, match="stop"):
-        stylize(cat, [Style("code", code=torch.zeros(3))], inverse(), recent=recent)
-    assert len(recent) == 0
+        stylize(cat, [Style("code", code=torch.zeros(3))], inverse(), cache=cache)
+    assert len(cache) == 0
