@@ -10,6 +10,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,11 @@ from gimp_plugin import wire
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("engine", "server", "gimp_plugin", "scripts", "tests", "benchmarks")
+FLOORS = (  # of the engine: a room imports from itself and from what stands before it
+    "core", "compute", "models", "color", "edges", "features", "networks", "regions", "files", "descent", "matching",
+    "painters", "methods", "segmentation", "pipeline", "train",
+)  # fmt: skip
+MAX_FILES = 13  # in a room
 MAX_LINES = 400
 SUPERVISOR_FORBIDDEN = {"torch", "torchvision", "gradio", "gradio_client", "numpy", "engine"}
 WEB = {
@@ -121,6 +127,46 @@ def _may_plugin_import(module: str) -> bool:
 def _may_installer_import(module: str) -> bool:
     allowed = ("scripts.installer", "gimp_plugin.wire", "gimp_plugin.client")
     return module.partition(".")[0] in sys.stdlib_module_names or module.startswith(allowed)
+
+
+@cache
+def import_graph() -> dict[str, set[str]]:
+    """Which module of ours imports which, lazily or not."""
+    modules = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in _sources()}
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        graph[module] = set()
+        for name, _ in _imports(path, ast.parse((ROOT / path).read_text("utf-8"))):
+            known = name if name in modules else name.rpartition(".")[0]  # a name of a module, or in one
+            if known in modules and known != module:
+                graph[module].add(known)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other."""
+
+    @cache
+    def reached(start: str) -> frozenset[str]:
+        found, waiting = set(), [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - found
+            found |= new
+            waiting += new
+        return frozenset(found)
+
+    groups = {
+        tuple(sorted(other for other in graph if other in reached(module) and module in reached(other)))
+        for module in graph
+        if module in reached(module)
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def floor_of(module: str) -> int:
+    """Of a module of the engine; what is none of its rooms stands below all."""
+    room = module.split(".")[1] if module.startswith("engine.") else ""
+    return FLOORS.index(room) if room in FLOORS else -1
 
 
 @cache
@@ -263,10 +309,46 @@ def test_all_sources_are_seen() -> None:
     assert {"install.py", "gimp_plugin/wire.py", "engine/core/types.py", "tests/test_house.py"} <= set(_sources())
 
 
-@pytest.mark.parametrize("path", _sources())
-def test_the_source_keeps_the_rules(path: str) -> None:
-    found = offences(path, (ROOT / path).read_text("utf-8"))
+def test_all_sources_keep_the_rules() -> None:
+    found = [offence for path in _sources() for offence in offences(path, (ROOT / path).read_text("utf-8"))]
     assert not found, "\n".join(found)
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    """Not even through others, or lazily."""
+    graph = import_graph()
+    assert not circles(graph), "\n".join(" <-> ".join(circle) for circle in circles(graph))
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e2"}, "e2": {"e"}}
+    assert circles(graph) == [["b", "c"], ["e", "e2"]]
+
+
+def test_rooms_of_the_engine_import_only_from_floors_below() -> None:
+    upwards = [
+        f"{importer} imports {imported}"
+        for importer, targets in import_graph().items()
+        for imported in targets
+        if importer.startswith("engine.") and floor_of(imported) > floor_of(importer)
+    ]
+    assert not upwards, "\n".join(upwards)
+
+
+def test_no_room_is_crowded_and_nothing_lies_flat_in_the_engine() -> None:
+    rooms: dict[str, list[str]] = {}
+    for path in _sources():
+        if path.startswith(("engine/", "server/", "gimp_plugin/")) and not path.endswith("/__init__.py"):
+            rooms.setdefault(path.rpartition("/")[0], []).append(path)
+    assert "engine" not in rooms, rooms["engine"]
+    assert {room for room in rooms if room.startswith("engine")} >= {f"engine/{room}" for room in FLOORS}
+    crowded = {room: len(files) for room, files in rooms.items() if len(files) > MAX_FILES}
+    assert not crowded, crowded
+
+
+def test_no_module_of_the_engine_has_the_name_of_another() -> None:
+    names = Counter(Path(path).stem for path in _sources() if path.startswith("engine/") and "__" not in path)
+    assert [name for name, n in names.items() if n > 1] == []
 
 
 def test_the_supervisor_starts_without_torch_and_gradio() -> None:
