@@ -27,14 +27,10 @@ from engine.painters.multi_style import (
     paint_in,
     shipped_styles,
 )
+from engine.painters.single_style import MODEL
 
 OPTIONS = (
-    Option(
-        "model",
-        "",
-        "the trained network: a file, or its name in the models folder; none: the one shipped",
-        names="network",
-    ),
+    MODEL,
     Option("trained", "", "one of the styles that the network was trained in, instead of the style picture"),
 )
 

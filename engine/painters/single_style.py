@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.compute.precision import USUAL, Arithmetic, fastest
 from engine.core.errors import WeightsError
 from engine.core.method import Job
+from engine.core.options import Option
 from engine.models import shipped
 from engine.models.user_models import find_model
 from engine.networks.feedforward import Painter
@@ -20,6 +21,10 @@ from engine.networks.others_networks import PublishedPainter
 from engine.painters.translate import paint_measured
 
 OneStyle = Painter | PublishedPainter
+
+MODEL = Option(
+    "model", "", "the trained network: a file, or its name in the models folder; none: the one shipped", names="network"
+)
 
 
 def load_one_style(name: str, kind: str) -> OneStyle:
