@@ -12,7 +12,7 @@ from engine.compute.resize import pad_sides, rescale, resize
 from engine.core.method import Job
 from engine.core.types import Style
 from engine.features.backbone import Backbone
-from engine.features.extractor import Sight
+from engine.features.extractor import FeatureExtractor
 from engine.features.statistics import STATISTICS, Samples, Statistic, samples_of
 from engine.regions.parts import Part, parts_of
 
@@ -55,7 +55,7 @@ class Loss:
     def __init__(self, job: Job, backbone: Backbone, content: Tensor) -> None:
         self.seed = job.settings.seed
         wanted = str(job.options["pooling"])
-        self.see = Sight(backbone, job.device, backbone.poolings[-1] if wanted == "auto" else wanted)
+        self.see = FeatureExtractor(backbone, job.device, backbone.poolings[-1] if wanted == "auto" else wanted)
         self.statistic: Statistic = STATISTICS[str(job.options["statistic"])]
         self.style_layers = tuple(layer for layer in STYLE_LAYERS if layer in backbone.layers)
         self.content_layer = next((x for x in CONTENT_LAYERS if x in backbone.layers), CONTENT_LAYERS[-1])

@@ -14,7 +14,7 @@ from engine.features.backbone import Backbone, block_of
 FRAME_PX = 16  # the networks see black beyond a picture's borders, and would paint fringes against it
 
 
-class Sight:
+class FeatureExtractor:
     """A feature network on a device, in the layout and precision in which gradients through it are cheapest.
 
     Convolutions run in bfloat16 where the processor has it natively, which takes a third of the time; features are

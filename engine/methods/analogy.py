@@ -32,7 +32,7 @@ from engine.descent.descend import descend
 from engine.edges.wls import smooth_by_guide
 from engine.features.backbone import Backbone, block_of
 from engine.features.backbones import load_backbone
-from engine.features.extractor import Sight
+from engine.features.extractor import FeatureExtractor
 from engine.files import read_picture
 from engine.matching.correspondence import Comparison, aligned, correspond, enlarged, response, warped
 from engine.matching.patches import Preference
@@ -138,7 +138,7 @@ class Analogy:
 
     def __init__(self, job: Job, style: Style, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
-        self.sight = Sight(backbone, job.device, backbone.poolings[-1])
+        self.extractor = FeatureExtractor(backbone, job.device, backbone.poolings[-1])
         self.style = style.require_picture()
         self.generator = torch.Generator().manual_seed(job.settings.seed)
         height, width = job.content.size
@@ -267,7 +267,7 @@ class Analogy:
 
     def look(self, rgb: Tensor, level: Level) -> Tensor:
         """Features (C, h, w) of (1, 3, H, W), as if the picture went on beyond its borders."""
-        return self.sight.wide(rgb, [level.layer])[level.layer][0]
+        return self.extractor.wide(rgb, [level.layer])[level.layer][0]
 
 
 def preference_of(pairing: Pairing, size: Sequence[int], source: Sequence[int]) -> Preference | None:

@@ -30,7 +30,7 @@ from engine.descent.start import start_of
 from engine.descent.style_loss import variation
 from engine.features.backbone import Backbone, block_of
 from engine.features.backbones import load_backbone
-from engine.features.extractor import Sight
+from engine.features.extractor import FeatureExtractor
 from engine.matching.markov import SIZE, Source, Target, find
 from engine.regions.pairing import Pairing, allowed_positions, pair_up, pooled
 
@@ -75,7 +75,7 @@ def paint(job: Job) -> Tensor:
         factor = min(1.0, WORK_PX / max(height, width))
         work_size = max(1, round(height * factor)), max(1, round(width * factor))
         content = pad_sides(resize(job.content.rgb[None].clone(), work_size), MIN_SIDE_PX).to(job.device)
-        eye = Eye(job.settings.backbone, job.device)
+        extractor = LayerExtractor(job.settings.backbone, job.device)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
         steps = shared_out(int(job.options["iterations"]), len(sizes))
         start = pad_sides(resize(start_of(job), work_size), MIN_SIDE_PX).to(job.device)
@@ -83,7 +83,7 @@ def paint(job: Job) -> Tensor:
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             done, then = sum(steps[:i]) / sum(steps), sum(steps[: i + 1]) / sum(steps)
             report = part(job.on_progress, done, then, f"Painting at {size[1]} x {size[0]}")
-            scale = Scale(job, eye, pairings, resize(content, size), resize(start, size))
+            scale = Scale(job, extractor, pairings, resize(content, size), resize(start, size))
             first = scale.painted_over(resize(start, size), report) if pixels is None else resize(pixels, size)
             pixels = scale.paint(first, n_steps, report)
         painted = (start if pixels is None else pixels)[..., : work_size[0], : work_size[1]].cpu()
@@ -98,7 +98,7 @@ def shared_out(n_steps: int, n_sizes: int) -> list[int]:
     return [max(1, round(n_steps * share / sum(shares))) for share in shares]
 
 
-class Eye:
+class LayerExtractor:
     """The feature network as this method looks through it.
 
     Args:
@@ -112,11 +112,11 @@ class Eye:
         self.matched = tuple(layer for layer in MATCHED_LAYERS if layer in self.backbone.layers) or MATCHED_LAYERS[:1]
         self.painted = tuple(layer for layer in PAINTED_LAYERS if layer in ("rgb", *self.backbone.layers))
         self.content_layer = next((x for x in CONTENT_LAYERS if x in self.backbone.layers), self.backbone.layers[-1])
-        self.sight = Sight(self.backbone, device, self.backbone.poolings[-1])
+        self.inner = FeatureExtractor(self.backbone, device, self.backbone.poolings[-1])
 
     def see(self, rgb: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Features (C, h, w) of (1, 3, H, W), as if the picture went on beyond its borders."""
-        seen = self.sight.wide(rgb, {layer for layer in layers if layer != "rgb"})
+        seen = self.inner.wide(rgb, {layer for layer in layers if layer != "rgb"})
         found = {name: x[0] for name, x in seen.items()}
         return found | ({"rgb": rgb[0]} if "rgb" in layers else {})
 
@@ -126,21 +126,23 @@ class Scale:
 
     Args:
         job: styles, regions and options.
-        eye: sees the features.
+        extractor: sees the features.
         pairings: regions of the picture and of each style.
         content: (1, 3, h, w), the picture at this size.
         start: (1, 3, h, w), the same in the style's colors.
     """
 
-    def __init__(self, job: Job, eye: Eye, pairings: Sequence[Pairing], content: Tensor, start: Tensor) -> None:
-        self.job, self.eye = job, eye
-        self.content = eye.see(content, [eye.content_layer])[eye.content_layer]
-        self.own = eye.see(start, eye.matched)
+    def __init__(
+        self, job: Job, extractor: LayerExtractor, pairings: Sequence[Pairing], content: Tensor, start: Tensor
+    ) -> None:
+        self.job, self.extractor = job, extractor
+        self.content = extractor.see(content, [extractor.content_layer])[extractor.content_layer]
+        self.own = extractor.see(start, extractor.matched)
         self.content_weight = float(job.options["content"]) * (2 / job.settings.strength - 1)
         scale = min(1.0, max(content.shape[2:]) / max(job.content.size))  # a tiny content has been enlarged
         longest = (job.settings.style_size_px or max(job.content.size)) * scale
         self.styles = [
-            sources_of(job, style.require_picture(), pairing.style.to(job.device), eye, longest)
+            sources_of(job, style.require_picture(), pairing.style.to(job.device), extractor, longest)
             for style, pairing in zip(job.styles, pairings, strict=True)
         ]
         self.parts = pad_sides(pairings[0].content[None], MIN_SIDE_PX)[0].to(job.device)  # (P, H, W)
@@ -164,10 +166,10 @@ class Scale:
 
     def look_up(self, pixels: Tensor, on_progress: Progress) -> dict[str, list[tuple[Target, float]]]:
         """For each layer what each style would have there, and that one's share."""
-        features = self.eye.see(pixels, self.eye.painted)
+        features = self.extractor.see(pixels, self.extractor.painted)
         total = sum(style.weight for style in self.job.styles)
-        jobs = [(layer, n) for layer in self.eye.matched for n in range(len(self.styles))]
-        found: dict[str, list[tuple[Target, float]]] = {layer: [] for layer in self.eye.painted}
+        jobs = [(layer, n) for layer in self.extractor.matched for n in range(len(self.styles))]
+        found: dict[str, list[tuple[Target, float]]] = {layer: [] for layer in self.extractor.painted}
         for i, (layer, n) in enumerate(jobs):
             here = pooled(self.parts, features[layer].shape[1:]).argmax(0)
             nearest = find(
@@ -176,11 +178,11 @@ class Scale:
                 layer,
                 here,
                 strides=strides_of(layer, features[layer], self.styles[n][0].features[layer]),
-                is_half=self.eye.sight.arithmetic.is_half,
+                is_half=self.extractor.inner.arithmetic.is_half,
                 on_progress=part(on_progress, i / len(jobs), (i + 1) / len(jobs)),
             )
-            for finer in self.eye.painted if layer == self.eye.matched[0] else (layer,):
-                if finer == layer or finer not in self.eye.matched:
+            for finer in self.extractor.painted if layer == self.extractor.matched[0] else (layer,):
+                if finer == layer or finer not in self.extractor.matched:
                     block = 1 if finer == "rgb" else block_of(finer)
                     factor = 2 ** (block_of(layer) - block)
                     target = nearest.target(finer, factor, (features[finer].shape[1], features[finer].shape[2]))
@@ -195,14 +197,14 @@ def strides_of(layer: str, features: Tensor, source: Tensor) -> tuple[int, int]:
     return stride, 1 if n_products <= MAX_PRODUCTS else 2
 
 
-def sources_of(job: Job, picture: Picture, parts: Tensor, eye: Eye, longest: float) -> list[Source]:
+def sources_of(job: Job, picture: Picture, parts: Tensor, extractor: LayerExtractor, longest: float) -> list[Source]:
     """A style and its copies.
 
     Args:
         job: how many copies.
         picture: the style.
         parts: (P, H, W), what of it feeds each part of the content.
-        eye: sees the features.
+        extractor: sees the features.
         longest: side of the style at this scale, in pixels.
     """
     rgb = picture.rgb[None].clone().to(job.device).clamp(0, 1)
@@ -210,9 +212,9 @@ def sources_of(job: Job, picture: Picture, parts: Tensor, eye: Eye, longest: flo
     for turn, zoom in copies(int(job.options["copies"])):
         factor = longest * zoom / max(picture.size)
         size = scaled_size(picture.size, factor, MIN_SIDE_PX)
-        seen = eye.see(turned(resize(rgb, size), turn), eye.painted)
+        seen = extractor.see(turned(resize(rgb, size), turn), extractor.painted)
         weights = turned(parts[None], turn)[0]
-        allowed = {layer: allowed_positions(weights, seen[layer].shape[1:], SIZE // 2) for layer in eye.matched}
+        allowed = {layer: allowed_positions(weights, seen[layer].shape[1:], SIZE // 2) for layer in extractor.matched}
         found.append(Source(seen, allowed))
     return found
 
@@ -248,14 +250,14 @@ class Loss:
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """The loss of (1, 3, h, w)."""
-        eye = self.scale.eye
-        seen = eye.see(rgb, (*self.targets, eye.content_layer))
+        extractor = self.scale.extractor
+        seen = extractor.see(rgb, (*self.targets, extractor.content_layer))
         total = sum(PAINTED_LAYERS[layer] for layer in self.targets)
         terms = [
             PAINTED_LAYERS[layer] / total * share * target.distance(seen[layer]) / target.energy
             for layer, targets in self.targets.items()
             for target, share in targets
         ]
-        content = (seen[eye.content_layer] - self.scale.content).square().sum()
+        content = (seen[extractor.content_layer] - self.scale.content).square().sum()
         content = content / self.scale.content.square().sum().clamp_min(1e-8)
         return torch.stack(terms).sum() + self.scale.content_weight * content + VARIATION_WEIGHT * variation(rgb)

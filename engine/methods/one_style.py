@@ -1,9 +1,9 @@
 """One style in one pass: a network that was trained for a single style picture (Johnson 2016, Ulyanov 2017).
 
-Sources: Johnson 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution". It normalizes by the moments
-of the training, so nothing has to be measured first, and all tiles and pictures are alike. Ulyanov 2017, "Improved
-Texture Networks", keeps instance normalization at use. It takes away each picture's own contrast, so that pale and
-strong photos are painted alike.
+Sources: Johnson 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution". It normalizes by the
+moments of the training, so nothing has to be measured first, and all tiles and pictures are alike. Ulyanov 2017,
+"Improved Texture Networks", keeps instance normalization at use. It takes away each picture's own contrast, so that
+pale and strong photos are painted alike.
 
 The style is in the network. ``impasto train style --style FILE`` makes one of any picture in minutes, and files of
 others load (see ``engine.networks.network_files``).

@@ -162,7 +162,7 @@ class Coloring(nn.Module):
         return self.expand(colored.reshape(small.shape))
 
 
-class StyleEyes(nn.Module):
+class StyleEncoder(nn.Module):
     """What the latent is read from: an encoder that has learned with the content's up to some step, and stands still.
 
     A latent that is learned can die, and did: what all styles have in common drowned what tells them apart, until it
@@ -200,12 +200,12 @@ class StyleEyes(nn.Module):
         return LATENT_UNIT * LATENT_REACH * torch.tanh(components / LATENT_REACH)
 
     @torch.no_grad()
-    def learn(self, network: AnyStyle, moments_of: Callable[[StyleEyes], Tensor]) -> None:
+    def learn(self, network: AnyStyle, moments_of: Callable[[StyleEncoder], Tensor]) -> None:
         """Take over what a network's encoder has learned, and find the components.
 
         Args:
             network: whose content encoder and directions are copied.
-            moments_of: (N, N_MOMENTS) of as many styles as can be had, N > LATENT_SIZE, seen by these eyes.
+            moments_of: (N, N_MOMENTS) of as many styles as can be had, N > LATENT_SIZE, seen by this encoder.
         """
         for ours, theirs in (
             (self.encoder, network.content),
@@ -229,7 +229,7 @@ class AnyStyle(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.content = Encoder()
-        self.style = StyleEyes()
+        self.style = StyleEncoder()
         self.color_eighth = Coloring("eighth.coloring", EIGHTH_CHANNELS)
         self.color_quarter = Coloring("quarter.coloring", QUARTER_CHANNELS)
         self.blocks = nn.ModuleList(StyledBlock(f"eighth.{i}", EIGHTH_CHANNELS) for i in range(N_BLOCKS))

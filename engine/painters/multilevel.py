@@ -42,14 +42,14 @@ def transfer(pair: Pair, job: Job, depth: int = 5, accepts: Accepts | None = Non
     """
     pair = pair.to(job.device)
     parts = parts_of(job, accepts)
-    looks = [look(style, job) for style in job.styles]
+    seen = [style_input(style, job) for style in job.styles]
     parts = [replace(p, styles=[framed(at_look(w, job, n), 0) for n, w in enumerate(p.styles)]) for p in parts]
     parts = [replace(p, weight=framed(p.weight), counted=framed(p.counted, 0)) for p in parts]
     rgb = framed(job.content.rgb.clamp(0, 1))[None]  # (1, 3, H', W')
     levels = [level for level in pair.levels if level <= depth]
     for n, level in enumerate(levels):
         step = replace(job, on_progress=part(job.on_progress, n / len(levels), (n + 1) / len(levels)))
-        rgb = Level(pair, level, step, parts).paint(rgb, looks)
+        rgb = Level(pair, level, step, parts).paint(rgb, seen)
     height, width = job.content.size
     painted = rgb[0, :, FRAME_PX : FRAME_PX + height, FRAME_PX : FRAME_PX + width]
     return job.content.rgb.lerp(painted, fade(job.settings.strength))
@@ -68,7 +68,7 @@ def look_size(job: Job, style: Style) -> list[int]:
     return [max(MIN_SIDE_PX, round(side * longest / max(size))) for side in size]
 
 
-def look(style: Style, job: Job) -> Tensor:
+def style_input(style: Style, job: Job) -> Tensor:
     """A style as it is looked at: (1, 3, h, w), framed."""
     rgb = style.require_picture().rgb[None].clamp(0, 1)
     size = look_size(job, style)
@@ -109,11 +109,11 @@ class Level:
     job: Job
     parts: Sequence[Part]
 
-    def paint(self, rgb: Tensor, looks: Sequence[Tensor]) -> Tensor:
+    def paint(self, rgb: Tensor, seen: Sequence[Tensor]) -> Tensor:
         """Recolor (1, 3, H, W), measuring it first; sides are multiples of the stride."""
         height, width = rgb.shape[2:]
         tile_px = max(height, width) if height * width <= WHOLE_PX else TILE_PX
-        wanted = self.wanted(looks)
+        wanted = self.wanted(seen)
         return halving(tile_px, STRIDE_PX, lambda side_px: self.paint_tiles(rgb, wanted, side_px))
 
     def paint_tiles(self, rgb: Tensor, wanted: Sequence[Sequence[Moments]], tile_px: int) -> Tensor:
@@ -149,9 +149,9 @@ class Level:
         """Tell the progress; whoever listens may raise ``Cancelled``."""
         self.job.on_progress(share, f"Level {self.level}")
 
-    def wanted(self, looks: Sequence[Tensor]) -> list[list[Moments]]:
+    def wanted(self, seen: Sequence[Tensor]) -> list[list[Moments]]:
         """Per part the moments of each style."""
-        features = [self.encode(rgb, 0.0).features[0] for rgb in looks]
+        features = [self.encode(rgb, 0.0).features[0] for rgb in seen]
         return [
             [measure(f, at_size(w, f.shape[1:]).to(f)).moments() for f, w in zip(features, p.styles, strict=False)]
             for p in self.parts

@@ -30,7 +30,7 @@ from engine.descent.descend import descend_in_bands
 from engine.descent.style_loss import Loss as Statistics
 from engine.features.backbone import Backbone, block_of
 from engine.features.backbones import load_backbone
-from engine.features.extractor import Sight
+from engine.features.extractor import FeatureExtractor
 from engine.matching.patches import Preference, compress, grid_size, match_exactly, vote
 from engine.regions.pairing import pair_up
 
@@ -107,10 +107,10 @@ def refine(job: Job, painted: Tensor) -> Tensor:
         after = before
         n_steps = sum(r.n_steps for r in rounds)
         done = 0
-        look = Look(small, load_backbone(job.settings.backbone, job.device))
+        features = StrokeFeatures(small, load_backbone(job.settings.backbone, job.device))
         for r in rounds:
             stretch = part(job.on_progress, done / n_steps, (done + r.n_steps) / n_steps, "Laying strokes")
-            after = go_round(look, after, r, stretch)
+            after = go_round(features, after, r, stretch)
             done += r.n_steps
         change = enlarge_smoothly(after - before, painted.shape[1:])
         return (painted + change[0].cpu()).clamp_(0, 1)
@@ -144,33 +144,33 @@ def at_work_size(job: Job) -> Job:
     )
 
 
-def go_round(look: Look, picture: Tensor, r: Round, on_progress: Callable[[float, str], None]) -> Tensor:
+def go_round(features: StrokeFeatures, picture: Tensor, r: Round, on_progress: Callable[[float, str], None]) -> Tensor:
     """Match, lay pieces, descend: (1, 3, H, W) to the same."""
     on_progress(0.0, "")
     with torch.no_grad():
-        targets = [look.targets(picture, factor) for factor in r.factors]
+        targets = [features.targets(picture, factor) for factor in r.factors]
         if r.laid > 0:
-            picture = picture.lerp(look.lay(picture, targets[0].places), r.laid)
+            picture = picture.lerp(features.lay(picture, targets[0].places), r.laid)
     on_progress(0.2, "")
 
     def loss(rgb: Tensor, spike_weight: float = 0.0) -> Tensor:
         terms = [OUT_OF_RANGE_WEIGHT * (rgb - rgb.clamp(0, 1)).square().mean()]
         for factor, target in zip(r.factors, targets, strict=True):
-            seen = look.see(scaled(rgb, factor))
+            seen = features.see(scaled(rgb, factor))
             terms += [target.distance(seen, layer) / len(r.factors) for layer in LAYERS]
             if factor == 1:
-                moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - look.content).square().mean()
+                moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - features.content).square().mean()
                 lost = (moved - CONTENT_LIMIT).clamp_min(0)
                 terms.append(r.content * moved + LOST_WEIGHT * lost.square())
                 if spike_weight > 0:
-                    terms.append(spike_weight * look.spikes(seen[CONTENT_LAYER]))
+                    terms.append(spike_weight * features.spikes(seen[CONTENT_LAYER]))
         if r.statistics > 0:
-            terms.append(r.statistics * look.statistics(rgb))
+            terms.append(r.statistics * features.statistics(rgb))
         return torch.stack(terms).sum() + r.variation * variation(rgb)
 
     found = descend_in_bands(picture, loss, r.n_steps, r.finest, part(on_progress, 0.2, 1.0))
     with torch.no_grad():
-        before, after = (float(look.spikes(look.see(x)[CONTENT_LAYER])) for x in (picture, found))
+        before, after = (float(features.spikes(features.see(x)[CONTENT_LAYER])) for x in (picture, found))
     if after < max(MOST_SPIKED, MOST_GROWN * before):
         return found
     wary = part(on_progress, 0.9, 1.0)
@@ -224,7 +224,7 @@ class Target:
         return off.square().mean() / self.energy[layer]
 
 
-class Look:
+class StrokeFeatures:
     """What the photo and the styles look like to the feature network.
 
     Args:
@@ -234,7 +234,7 @@ class Look:
 
     def __init__(self, job: Job, backbone: Backbone) -> None:
         self.job, self.backbone = job, backbone
-        self.sight = Sight(backbone, job.device)
+        self.extractor = FeatureExtractor(backbone, job.device)
         self.pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
         self._statistics: Statistics | None = None
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
@@ -264,7 +264,7 @@ class Look:
 
     def see(self, rgb: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
         """Features of (1, 3, h, w), as if the picture went on beyond its borders."""
-        return self.sight.wide(rgb, layers)
+        return self.extractor.wide(rgb, layers)
 
     def style_rgb(self, index: int) -> Tensor:
         """(1, 3, h, w), a style at the size at which it is looked at."""
@@ -314,7 +314,7 @@ class Look:
             size=SIZE,
             strides=strides,
             preference=self.preference(index, *grids),
-            is_half=self.sight.arithmetic.is_half,
+            is_half=self.extractor.arithmetic.is_half,
             on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
         )
         share = self.job.styles[index].weight / max(style.weight for style in self.job.styles)

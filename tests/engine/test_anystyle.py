@@ -13,7 +13,7 @@ from engine.core.method import Job
 from engine.core.types import Picture, Settings
 from engine.files.presets import load_preset, presets
 from engine.methods import anystyle
-from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEyes
+from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX, AnyStyle, StyleEncoder
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import weave, worst_stripes
@@ -213,7 +213,7 @@ def test_what_the_latent_says_is_seen(net: AnyStyle, portrait: Picture) -> None:
 
 
 @pytest.fixture(scope="module")
-def seeing() -> StyleEyes:
+def seeing() -> StyleEncoder:
     """Eyes that have looked at textures of every kind."""
     torch.manual_seed(0)
     net, textures, rng = AnyStyle(), Textures(), np.random.default_rng(0)
@@ -222,7 +222,7 @@ def seeing() -> StyleEyes:
     return net.style
 
 
-def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(seeing: StyleEyes) -> None:
+def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(seeing: StyleEncoder) -> None:
     textures, rng = Textures(), np.random.default_rng(0)
     latents = torch.cat(
         [seeing.latent(seeing(textures.crop(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)]
@@ -234,7 +234,7 @@ def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(see
     assert float(correlation.abs().mean()) < 0.05
 
 
-def test_nothing_that_is_learned_moves_the_latent(seeing: StyleEyes) -> None:
+def test_nothing_that_is_learned_moves_the_latent(seeing: StyleEncoder) -> None:
     assert not any(weight.requires_grad for weight in seeing.parameters())
     torch.manual_seed(1)
     net = AnyStyle()
@@ -247,7 +247,7 @@ def test_nothing_that_is_learned_moves_the_latent(seeing: StyleEyes) -> None:
     assert torch.equal(before[:, -LATENT_SIZE:], after[:, -LATENT_SIZE:]) and not torch.equal(before, after)
 
 
-def test_a_style_like_no_other_is_off_by_a_few_deviations_and_no_more(seeing: StyleEyes) -> None:
+def test_a_style_like_no_other_is_off_by_a_few_deviations_and_no_more(seeing: StyleEncoder) -> None:
     for moments in (seeing.mean, seeing.mean + 1e6, seeing.mean - 1e30):
         latent = seeing.latent(moments[None])
         assert torch.isfinite(latent).all() and float(latent.abs().max()) <= 4 * LATENT_UNIT + 1e-6

@@ -14,7 +14,7 @@ from engine.core.types import Picture
 from engine.features import backbones
 from engine.features.backbone import IMAGENET_MEAN, IMAGENET_STD
 from engine.features.backbones import load_backbone
-from engine.features.extractor import Sight
+from engine.features.extractor import FeatureExtractor
 from engine.features.vgg import VGG19_CONVS, Vgg19
 from engine.networks.pairs import load_embedded
 from engine.pipeline.strength import choose_strength
@@ -85,7 +85,7 @@ def test_a_file_that_took_anothers_place_is_read_anew(
 def test_whoever_looks_on_another_device_leaves_the_others_where_they_are(cat: Picture) -> None:
     """ "meta" stands for a GPU: any device that is not the processor."""
     meta = torch.device("meta")
-    Sight(load_backbone("embedded", meta), meta)
+    FeatureExtractor(load_backbone("embedded", meta), meta)
     load_embedded(is_unpooling=False).to(meta)
     load_embedded.cache_clear()
     assert {p.device.type for p in load_backbone("embedded", meta).parameters()} == {"meta"}

@@ -16,7 +16,7 @@ from engine.features import backbones
 from engine.features.backbones import load_backbone
 from engine.files.presets import load_preset
 from engine.painters import strokes
-from engine.painters.strokes import Look, at_work_size, refine
+from engine.painters.strokes import StrokeFeatures, at_work_size, refine
 from engine.pipeline.stylize import stylize
 
 BETTER = Settings(quality="better")
@@ -61,7 +61,7 @@ def test_the_same_job_gives_the_same_strokes(cat: Picture, style: Style, better:
 def test_pieces_of_the_style_itself_fall_into_their_places(coffee: Picture) -> None:
     """A painting that is the style finds each patch where it is: what is laid is the style again."""
     job = at_work_size(Job(coffee, [Style("coffee", Picture(coffee.rgb))], Settings(style_size_px=256)))
-    look = Look(job, load_backbone("embedded"))
+    look = StrokeFeatures(job, load_backbone("embedded"))
     with torch.no_grad():
         target = look.targets(job.content.rgb[None], 1.0)
         laid = look.lay(job.content.rgb[None], target.places)[0]
@@ -79,7 +79,7 @@ def test_a_region_gets_strokes_of_its_own_part(cat: Picture) -> None:
     half = (torch.arange(192) < 96).float().expand(128, 192)
     pairs = [Region(Mask(left), Mask(half)), Region(Mask(1 - left), Mask(1 - half))]
     job = at_work_size(Job(cat, [Style("halves", Picture(picture))], BETTER, regions=pairs))
-    look = Look(job, load_backbone("embedded"))
+    look = StrokeFeatures(job, load_backbone("embedded"))
     with torch.no_grad():
         columns = look.targets(cat.rgb[None], 1.0).places[0, 1]  # (H', W')
     middle = look.styles(1.0)[0]["relu2_1"].shape[3] / 2
@@ -92,7 +92,7 @@ def test_a_region_of_one_pixel_gets_that_and_nothing_hidden(cat: Picture, coffee
     speck, alpha = torch.zeros(2, *coffee.size)
     speck[101, 61], alpha[:, :100] = 1, 1
     job = Job(cat, [Style("coffee", Picture(coffee.rgb, alpha))], BETTER, regions=[Region(Mask(left), Mask(speck))])
-    look = Look(at_work_size(job), load_backbone("embedded"))
+    look = StrokeFeatures(at_work_size(job), load_backbone("embedded"))
     with torch.no_grad():
         rows, columns = look.targets(cat.rgb[None], 1.0).places[0, :2]
     per_px = look.styles(1.0)[0]["relu2_1"].shape[3] / 256
@@ -105,7 +105,7 @@ def test_what_is_transparent_in_a_style_is_not_laid(cat: Picture, coffee: Pictur
     alpha = torch.ones(coffee.size)
     alpha[:, 100:] = 0
     job = at_work_size(Job(cat, [Style("coffee", Picture(coffee.rgb, alpha))], BETTER))
-    look = Look(job, load_backbone("embedded"))
+    look = StrokeFeatures(job, load_backbone("embedded"))
     with torch.no_grad():
         columns = look.targets(cat.rgb[None], 1.0).places[0, 1]
     assert float(columns.max()) <= look.styles(1.0)[0]["relu2_1"].shape[3] * 100 / 256
@@ -141,7 +141,7 @@ def test_pixels_outside_the_mask_do_not_move(cat: Picture, style: Style, disc: M
 def test_two_styles_both_give_strokes(cat: Picture, coffee: Picture, portrait: Picture) -> None:
     job = at_work_size(Job(cat, [Style("a", coffee), Style("b", portrait)], BETTER))
     with torch.no_grad():
-        mine = Look(job, load_backbone("embedded")).targets(cat.rgb[None], 1.0).places[:, 2]  # (2, H', W')
+        mine = StrokeFeatures(job, load_backbone("embedded")).targets(cat.rgb[None], 1.0).places[:, 2]  # (2, H', W')
     assert torch.equal(mine.sum(0), torch.ones_like(mine[0]))
     assert all(0.1 < float(share) < 0.9 for share in mine.mean((1, 2)))
 
@@ -196,7 +196,7 @@ def test_a_spot_that_a_descent_hides_is_seen_and_the_descent_made_again(
 ) -> None:
     """Seen with a misty style: noise in one place, which widened the deviations that normalize all the rest."""
     job = at_work_size(Job(cat, [Style("coffee", Picture(coffee.rgb))], Settings(quality="better")))
-    look, losses = Look(job, load_backbone("embedded")), []
+    look, losses = StrokeFeatures(job, load_backbone("embedded")), []
     start = job.content.rgb[None] * 0.1 + 0.45
     spotted = start.clone()
     noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)).round()

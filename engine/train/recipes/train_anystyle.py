@@ -25,7 +25,7 @@ from engine.core.errors import WeightsError
 from engine.features.backbone import Backbone
 from engine.features.backbones import load_vgg19_file
 from engine.models.shipped import unpacked
-from engine.networks.anystyle_network import AnyStyle, StyleEyes
+from engine.networks.anystyle_network import AnyStyle, StyleEncoder
 from engine.networks.moments import rgb_moments, transport_colors
 from engine.train.anystyle_recipe import Recipe
 from engine.train.loop import CPU, Card, Part, Run, TorchRandom, Usual, follow, run, size_of
@@ -93,11 +93,11 @@ class Training(Run):
         contents, styles = (crops.contiguous(memory_format=torch.channels_last) for crops in (contents, styles))
         return contents, are_portraits, styles
 
-    def look_at_styles(self, eyes: StyleEyes) -> Tensor:
+    def look_at_styles(self, encoder: StyleEncoder) -> Tensor:
         """The moments of many style crops: (looked_at, N_MOMENTS)."""
         rng = self.batches.random(self.step, use=1)
         crops = (self.batches.style_crop(rng)[None].to(self.device) for _ in range(self.recipe.looked_at))
-        return torch.cat([eyes(crop) for crop in crops])
+        return torch.cat([encoder(crop) for crop in crops])
 
     def losses(self, content: Tensor, is_portrait: Tensor, style: Tensor) -> dict[str, Tensor]:
         """Named loss terms, each (B,), of a batch."""
