@@ -113,7 +113,7 @@ def test_every_reader_of_users_files_takes_it(tmp_path: Path, name: str) -> None
 
 
 def build_one_style_state() -> State:
-    from tests.engine.test_checkpoints import examples_shapes, random_state
+    from tests.engine.test_network_files import examples_shapes, random_state
 
     return random_state(examples_shapes(4))
 
