@@ -1,7 +1,7 @@
 """How much memory a job needs, told before it starts: a large picture that cannot fit is refused at once.
 
-An estimate, measured method by method (``tests/engine/test_memory_need.py`` holds it near the truth). What is refused must be
-hopeless, so a picture is measured by the least that it needs, and a warning by what it usually takes.
+An estimate, measured method by method; ``tests/engine/test_memory_need.py`` holds it near the truth. What is refused
+must be hopeless: a picture is measured by the least that it needs, and a warning by what it usually takes.
 """
 
 from __future__ import annotations
