@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from engine.compute.torchvision_compat import import_torchvision
 from engine.core.errors import SettingsError, WeightsError
 from engine.core.user_folders import torch_folder
 from engine.features.backbone import Backbone
@@ -39,7 +38,7 @@ def load_vgg19_file(path: Path) -> Vgg19:
 
 
 def load_vgg19_torchvision() -> Vgg19:
-    """torchvision's own VGG-19 weights, where ``fetch_vgg19`` has put them. Downloads nothing.
+    """torchvision's own VGG-19 weights, where ``impasto models get vgg19`` puts them. Downloads nothing.
 
     Raises:
         WeightsError: not fetched yet, or damaged.
@@ -50,29 +49,6 @@ def load_vgg19_torchvision() -> Vgg19:
     if file_sha256(path) != VGG19_SHA256:
         raise WeightsError(f"The VGG-19 weights are damaged: delete {path} and run `impasto models get vgg19` again.")
     return Vgg19(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
-
-
-def fetch_vgg19() -> Path:
-    """Download torchvision's VGG-19 through torchvision's own loader and verify all of it.
-
-    Raises:
-        WeightsError: no connection, or not the file that was expected.
-    """
-    import_torchvision()
-    from torchvision.models import VGG19_Weights  # noqa: PLC0415  (seconds to import; only this function needs it)
-
-    path = vgg19_path()
-    try:
-        VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            "The VGG-19 weights could not be fetched: check the connection, or put the file "
-            f"{path.name} into {path.parent} by hand."
-        ) from error
-    if file_sha256(path) != VGG19_SHA256:
-        path.unlink()
-        raise WeightsError("What was fetched is not VGG-19 (its checksum differs); it was deleted. Try again.")
-    return path
 
 
 def vgg19_path() -> Path:

@@ -134,30 +134,3 @@ def test_vgg19_in_torchvisions_cache_is_verified_and_loaded(
     torch.testing.assert_close(
         loaded(cat.rgb[None], ["relu2_1"])["relu2_1"], Vgg19(state)(cat.rgb[None], ["relu2_1"])["relu2_1"]
     )
-
-
-def test_fetching_goes_through_torchvisions_loader_and_verifies(
-    state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import_torchvision()
-    from torchvision.models import _api
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    asked = []
-
-    def deliver(url: str, **options: object) -> dict[str, torch.Tensor]:
-        asked.append((url, options))
-        backbones.vgg19_path().parent.mkdir(exist_ok=True)
-        torch.save(state, backbones.vgg19_path())
-        return state
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", deliver)
-    with pytest.raises(WeightsError, match="not VGG-19"):
-        backbones.fetch_vgg19()
-    assert not backbones.vgg19_path().exists()
-    deliver("")
-    monkeypatch.setattr(backbones, "VGG19_SHA256", backbones.file_sha256(backbones.vgg19_path()))
-    assert backbones.fetch_vgg19() == backbones.vgg19_path()
-    assert asked[-1][0].endswith("vgg19-dcbb9e9d.pth")
-    assert asked[-1][1]["check_hash"] is True
-    assert asked[-1][1]["weights_only"] is True
