@@ -22,8 +22,8 @@ from typing import Any
 
 from PIL import Image
 
-from gimp_plugin import launch, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, launch
 from scripts.demo_photo import draw_mask, load_photo
 from scripts.demo_sheet import Panel, draw_sheet
 from scripts.installer import gimps, places, plugin

@@ -150,10 +150,13 @@ def test_the_plug_in_arrives_with_launcher_catalog_and_execute_bit(home: Path, c
     setup, _ = _setup(checkout, home)
     install(setup)
     folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
-    expected = {path.name for path in (ROOT / "gimp_plugin").glob("*.py")} - {"__init__.py"}
-    assert {path.name for path in folder.iterdir()} == expected | {"catalog.json", "engine.json"}
-    for name in expected:
-        assert (folder / name).read_bytes() == (ROOT / "gimp_plugin" / name).read_bytes()
+    assert {path.name for path in folder.iterdir()} == {"impasto.py", "gimp_plugin", "catalog.json", "engine.json"}
+    sources = {path.relative_to(ROOT): path for path in (ROOT / "gimp_plugin").rglob("*.py")}
+    sources[Path("impasto.py")] = sources.pop(Path("gimp_plugin/impasto.py"))
+    placed = {path.relative_to(folder) for path in folder.rglob("*.py")}
+    assert placed == set(sources)
+    for name, source in sources.items():
+        assert (folder / name).read_bytes() == source.read_bytes()
     assert json.loads((folder / "catalog.json").read_text()) == CATALOG
     assert json.loads((folder / "engine.json").read_text()) == {
         "command": [str(checkout / ".venv" / "bin" / "impasto"), "serve"],
@@ -181,16 +184,37 @@ def test_an_upgrade_rewrites_what_changed_and_takes_old_files_away(home: Path, c
     (checkout / "gimp_plugin" / "oldpart.py").write_text("OLD = 1\n")
     install(_setup(checkout, home)[0])
     folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
-    assert (folder / "oldpart.py").exists()
+    assert (folder / "gimp_plugin" / "oldpart.py").exists()
+    os.utime(folder / "impasto.py", (1, 1))
     (folder / "mine.txt").write_text("the user's")
-    untouched = (folder / "wire.py").stat().st_mtime_ns
+    untouched = (folder / "gimp_plugin" / "wire" / "state.py").stat().st_mtime_ns
     (checkout / "gimp_plugin" / "oldpart.py").unlink()
     (checkout / "gimp_plugin" / "newpart.py").write_text("NEW = 1\n")
     install(_setup(checkout, home)[0])
-    assert not (folder / "oldpart.py").exists()
-    assert (folder / "newpart.py").read_text() == "NEW = 1\n"
+    assert not (folder / "gimp_plugin" / "oldpart.py").exists()
+    assert (folder / "gimp_plugin" / "newpart.py").read_text() == "NEW = 1\n"
     assert (folder / "mine.txt").exists()
-    assert (folder / "wire.py").stat().st_mtime_ns == untouched
+    assert (folder / "gimp_plugin" / "wire" / "state.py").stat().st_mtime_ns == untouched
+    assert (folder / "impasto.py").stat().st_mtime > 1  # or GIMP would not ask for the arguments again
+    first = _tree(home, checkout)
+    install(_setup(checkout, home)[0])
+    assert _tree(home, checkout) == first
+
+
+@posix_only
+def test_an_upgrade_takes_away_the_plug_in_of_one_folder(home: Path, checkout: Path) -> None:
+    """Version 0.1 had all its files beside the entry."""
+    folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    (folder / "__pycache__").mkdir(parents=True)
+    for name in ("impasto.py", "wire.py", "__pycache__/wire.cpython-313.pyc"):
+        (folder / name).write_bytes(b"old")
+    state = home / ".local" / "share" / "impasto"
+    state.mkdir(parents=True)
+    plugins = [{"folder": str(folder), "files": ["impasto.py", "wire.py"], "made_folders": [str(folder)]}]
+    record = {"plugins": plugins, "desktop_entry": None, "made_folders": [], "is_state_ours": True}
+    (state / "install.json").write_text(json.dumps(record))
+    install(_setup(checkout, home)[0])
+    assert {path.name for path in folder.iterdir()} == {"impasto.py", "gimp_plugin", "catalog.json", "engine.json"}
 
 
 @posix_only
@@ -201,9 +225,9 @@ def test_uninstall_takes_away_exactly_what_install_made(home: Path, checkout: Pa
     state = home / ".local" / "share" / "impasto"
     (state / "token").write_text("0" * 64)  # what the engine and GIMP's Python leave
     (state / "jobs").mkdir()
-    cache = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "__pycache__"
+    cache = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "gimp_plugin" / "wire" / "__pycache__"
     cache.mkdir()
-    (cache / "wire.cpython-313.pyc").write_bytes(b"x")
+    (cache / "state.cpython-313.pyc").write_bytes(b"x")
     uninstall(_setup(checkout, home)[0])
     assert _tree(home, checkout) == before
 
@@ -244,7 +268,7 @@ def test_a_state_folder_of_the_users_choice_keeps_the_users_files(
 def test_an_explicit_profile_is_the_only_one_touched(home: Path, checkout: Path) -> None:
     elsewhere = home / "portable" / "profile"
     install(_setup(checkout, home, gimp_dir=elsewhere)[0])
-    assert (elsewhere / "plug-ins" / "impasto" / "wire.py").exists()
+    assert (elsewhere / "plug-ins" / "impasto" / "gimp_plugin" / "wire" / "state.py").exists()
     assert not (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto").exists()
     uninstall(_setup(checkout, home, gimp_dir=elsewhere)[0])
     assert not (home / "portable").exists()
@@ -252,15 +276,15 @@ def test_an_explicit_profile_is_the_only_one_touched(home: Path, checkout: Path)
 
 @posix_only
 def test_a_link_to_the_checkout_is_served_without_copies(home: Path, checkout: Path) -> None:
-    link = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
-    link.symlink_to(checkout / "gimp_plugin")
-    source = (checkout / "gimp_plugin" / "wire.py").read_bytes()
+    folder = home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
+    folder.mkdir()
+    (folder / "gimp_plugin").symlink_to(checkout / "gimp_plugin")
+    before = _tree(checkout)
     install(_setup(checkout, home)[0])
-    assert link.is_symlink()
-    assert json.loads((checkout / "gimp_plugin" / "catalog.json").read_text()) == CATALOG
+    assert {path.name for path in folder.iterdir()} == {"impasto.py", "gimp_plugin", "catalog.json", "engine.json"}
     uninstall(_setup(checkout, home)[0])
-    assert (checkout / "gimp_plugin" / "wire.py").read_bytes() == source
-    assert not (checkout / "gimp_plugin" / "engine.json").exists()
+    assert [path.name for path in folder.iterdir()] == ["gimp_plugin"]
+    assert _tree(checkout) == before
 
 
 @posix_only
@@ -304,7 +328,7 @@ def test_a_gimp_that_was_never_started_makes_its_own_profile_first(home: Path, c
     setup, said = _setup(checkout, home)
     install(setup)
     assert "GIMP 3.0 was never started" in said.getvalue()
-    assert (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "wire.py").exists()
+    assert (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "impasto.py").exists()
 
 
 @posix_only
@@ -347,11 +371,11 @@ def test_a_file_that_cannot_be_written_whole_is_not_written_at_all(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"engine.json": b"old"}
 
 
-def test_the_plug_ins_package_file_and_leftovers_stay_behind(tmp_path: Path) -> None:
-    for name in ("impasto.py", "wire.py", "__init__.py", ".hidden", "engine.json", "catalog.json"):
+def test_leftovers_among_the_plug_ins_files_stay_behind(tmp_path: Path) -> None:
+    for name in ("impasto.py", "__init__.py", "wire/state.py", "wire/.hidden.py", "__pycache__/a.pyc", "catalog.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
-    (tmp_path / "__pycache__").mkdir()
-    assert plugin.files_of(tmp_path) == ["impasto.py", "wire.py"]
+    assert plugin.files_of(tmp_path) == ["impasto.py", "gimp_plugin/__init__.py", "gimp_plugin/wire/state.py"]
 
 
 def test_what_became_of_the_gimp_tests_is_said_plainly() -> None:

@@ -52,6 +52,11 @@ class Changes:
                 raise
         return True
 
+    def touch(self, path: Path) -> None:
+        """Make a file look new."""
+        if not self.is_dry:
+            path.touch()
+
     def make_folders(self, folder: Path) -> list[Path]:
         """Make a folder and the missing ones above it.
 

@@ -239,7 +239,7 @@ def _prove(setup: Setup, installed: Iterable[Gimp], profiles: list[Path]) -> Non
             continue
         with setup.changes.voice.step(f"asking GIMP {gimp.version}", f"asked GIMP {gimp.version}"):
             reason = gimps.why_unregistered(gimp, profile)
-        folder = profile / "plug-ins" / plugin.NAME
+        folder = profile / "plug-ins" / plugin.NAME / plugin.PACKAGE
         is_by_path = setup.platform == "linux" and not gimp.is_sandboxed  # others bring a Python of their own
         if reason:
             why = pythons.why_none(folder) if is_by_path else None

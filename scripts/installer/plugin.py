@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from scripts.installer.changes import Changes
 from scripts.installer.voice import SetupError
 
 NAME = "impasto"
-ENTRY = f"{NAME}.py"
+ENTRY = f"{NAME}.py"  # GIMP runs it; it loads the package beside it
+PACKAGE = "gimp_plugin"
 _GENERATED = ("catalog.json", "engine.json")
 
 
@@ -21,7 +23,7 @@ class Placed:
 
     Args:
         folder: ``plug-ins/impasto`` of the profile.
-        files: names in it.
+        files: paths in it, with slashes.
         made_folders: folders that had to be made for it, outermost first.
     """
 
@@ -31,12 +33,9 @@ class Placed:
 
 
 def files_of(source: Path) -> list[str]:
-    """Names of the plug-in's own files; GIMP loads them as top-level modules, so no ``__init__.py``."""
-    return sorted(
-        path.name
-        for path in source.iterdir()
-        if path.is_file() and not path.name.startswith(("_", ".")) and path.name not in _GENERATED
-    )
+    """The plug-in's own files as they are placed: the entry, and beside it the package."""
+    modules = (path.relative_to(source).as_posix() for path in source.rglob("[!.]*.py"))
+    return [ENTRY, *sorted(f"{PACKAGE}/{name}" for name in modules if name != ENTRY)]
 
 
 def launcher(command: list[str], state_dir: Path | None) -> bytes:
@@ -71,16 +70,19 @@ def place(
         SetupError: the plug-in's folder is a link to somewhere else.
     """
     folder = profile / "plug-ins" / NAME
-    is_link_to_us = folder.is_symlink() and folder.resolve() == source.resolve()
-    if folder.is_symlink() and not is_link_to_us:
-        raise SetupError(f"{folder} is a link to {folder.resolve()}: remove the link and run this again.")
+    is_linked = (folder / PACKAGE).is_symlink() and (folder / PACKAGE).resolve() == source.resolve()
+    for link in (folder,) if is_linked else (folder, folder / PACKAGE):
+        if link.is_symlink():
+            raise SetupError(f"{link} is a link to {link.resolve()}: remove the link and run this again.")
     made = changes.make_folders(folder)
-    contents = {} if is_link_to_us else {name: (source / name).read_bytes() for name in files_of(source)}
+    names = [ENTRY] if is_linked else files_of(source)
+    contents = {name: (source / name.removeprefix(f"{PACKAGE}/")).read_bytes() for name in names}
     contents |= {"catalog.json": _json(catalog), "engine.json": launcher_json}
     written = [name for name, data in contents.items() if changes.write(folder / name, data, is_program=name == ENTRY)]
     stale = set(old.files) - set(contents) if old else set()
-    removed = [name for name in sorted(stale) if changes.remove_file(folder / name)]
+    removed = _remove_files(changes, folder, stale)
     if written or removed:
+        changes.touch(folder / ENTRY)  # GIMP asks for the arguments again only if this file is new
         changes.announce(f"put the plug-in into {folder}", f"put the plug-in into {folder}")
     else:
         changes.voice.say(f"  The plug-in is up to date: {folder}")
@@ -91,15 +93,25 @@ def place(
 def remove(changes: Changes, placed: Placed) -> None:
     """Take the plug-in out of a profile: our files, what Python made of them, folders empty by then."""
     folder = placed.folder
-    removed = [name for name in placed.files if changes.remove_file(folder / name)]
-    for compiled in sorted((folder / "__pycache__").glob("*.pyc")):
-        if compiled.name.split(".")[0] in {Path(name).stem for name in placed.files}:
-            changes.remove_file(compiled)
-    changes.remove_folder_if_empty(folder / "__pycache__")
+    removed = _remove_files(changes, folder, placed.files)
     for made in (folder, *reversed(placed.made_folders)):
         changes.remove_folder_if_empty(made)
     if removed:
         changes.announce(f"removed the plug-in from {folder}", f"remove the plug-in from {folder}")
+
+
+def _remove_files(changes: Changes, folder: Path, names: Iterable[str]) -> list[str]:
+    """Remove files of ours, what Python made of them, and the folders in ``folder`` that are empty then."""
+    removed = [name for name in sorted(names) if changes.remove_file(folder / name)]
+    for name in names:
+        path = folder / name
+        for compiled in sorted((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")):
+            changes.remove_file(compiled)
+    for place in sorted({(folder / name).parent for name in names}, reverse=True):  # the deepest first
+        changes.remove_folder_if_empty(place / "__pycache__")
+        if place != folder:
+            changes.remove_folder_if_empty(place)
+    return removed
 
 
 def find_unrecorded(profile: Path, source: Path) -> Placed | None:

@@ -26,7 +26,7 @@ def taken(folder: Path) -> str | None:
     """The Python in which the plug-in ends up; None if there is none for it.
 
     Args:
-        folder: of the plug-in.
+        folder: of the plug-in's package.
     """
     first = shutil.which("python3")
     if first is None:

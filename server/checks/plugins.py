@@ -18,7 +18,8 @@ from server.checks.folders import recorded_plugins
 
 WHAT = "Plug-in"
 MISSING = "GIMP's menu has no Neural Style without it."
-SOURCE = Path(wire.__file__).parent
+SOURCE = Path(wire.__file__).parent.parent
+PACKAGE = SOURCE.name
 PACKAGES = "on Debian and Ubuntu: sudo apt install gir1.2-gimp-3.0 python3-gi"
 FLATPAK, SNAP = "/.var/app/", "/snap/gimp/"
 
@@ -81,11 +82,10 @@ def _not_of_today(folder: Path) -> Finding | None:
 
 
 def _differing(folder: Path) -> list[str]:
-    """Files of the plug-in that are not ours of today. A linked folder is the checkout itself."""
-    if folder.resolve() == SOURCE.resolve():
-        return []
-    sources = sorted(path for path in SOURCE.glob("*.py") if not path.name.startswith("_"))
-    return [path.name for path in sources if _bytes(folder / path.name) != path.read_bytes()]
+    """Files of the plug-in that are not ours of today."""
+    names = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+    placed = {name: folder / ("" if name == "impasto.py" else PACKAGE) / name for name in names}
+    return [name for name, path in placed.items() if _bytes(path) != (SOURCE / name).read_bytes()]
 
 
 def _offer(catalog: Any) -> Any:
@@ -147,7 +147,7 @@ def check_gimps_python() -> Iterator[Finding]:
     if first is None:
         yield Finding(False, what, "the PATH has no `python3`", "GIMP starts plug-ins with it.", "Install Python 3.")
         return
-    taken = _ask([first, str(native[0] / "interpreter.py")])
+    taken = _ask([first, str(native[0] / PACKAGE / "interpreter.py")])
     has_gi = _ask([first, "-c", "import gi; gi.require_version('Gimp', '3.0'); print('yes')"]) == "yes"
     if not taken:
         text = f"{first} has no gi with GIMP 3's bindings, and no other python3 has"

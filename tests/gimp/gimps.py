@@ -122,10 +122,8 @@ def make_profile(folder: Path, version: str, catalog: Mapping[str, Any] = FEW) -
         What GIMP3_DIRECTORY must be.
     """
     plugin = folder / "plug-ins" / "impasto"
-    plugin.mkdir(parents=True)
-    for source in sorted((ROOT / "gimp_plugin").glob("*.py")):
-        if source.name != "__init__.py":
-            shutil.copy(source, plugin / source.name)
+    shutil.copytree(ROOT / "gimp_plugin", plugin / "gimp_plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    (plugin / "gimp_plugin" / "impasto.py").rename(plugin / "impasto.py")
     (plugin / "impasto.py").chmod(0o755)
     (plugin / "catalog.json").write_text(json.dumps(catalog), "utf-8")
     # Else the first start welcomes the user with a window of its own.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import catalog as plugin_catalog
-from gimp_plugin.advice import Plan, advise
-from gimp_plugin.catalog import Catalog
+from gimp_plugin.choices import catalog as plugin_catalog
+from gimp_plugin.choices.advice import Plan, advise
+from gimp_plugin.choices.catalog import Catalog
 from server.painter import catalog as engine_catalog
 
 PRESET = Plan(source="preset", preset="starry-night", method="anystyle")

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from gimp_plugin.changes import changes
-from gimp_plugin.frames import Plane
+from gimp_plugin.wire.changes import changes
+from gimp_plugin.wire.frames import Plane
 
 
 def plane(pixels: np.ndarray) -> Plane:

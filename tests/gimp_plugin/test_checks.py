@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from gimp_plugin import checks
+from gimp_plugin.choices import checks
 from gimp_plugin.wire import WireError
 
 FEW = [("style", "The style"), ("luminance", "My picture"), ("match", "My picture's palette")]

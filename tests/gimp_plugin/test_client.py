@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import errand, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, errand
 from tests.gimp_plugin.scripted_engine import ScriptedEngine, ScriptedHandler
 
 FAKE_ENGINE = Path(__file__).resolve().parents[1] / "gimp" / "fake_engine.py"

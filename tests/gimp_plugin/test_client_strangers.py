@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import client, errand, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, errand, line
 from tests.gimp_plugin.scripted_engine import ScriptedEngine
 
 
@@ -98,7 +98,7 @@ def point_to(port: int, folder: Path) -> None:
 def test_a_stranger_on_the_port_is_not_found_and_never_gets_the_token(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PROOF_S", 0.5)
+    monkeypatch.setattr(line, "PROOF_S", 0.5)
     with Stranger(STRANGERS[kind]) as stranger:
         point_to(stranger.port, tmp_path)
         assert Engine.find(tmp_path) is None

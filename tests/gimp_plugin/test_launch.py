@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import launch, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, launch
 from tests.gimp_plugin.scripted_engine import ScriptedEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,11 +165,11 @@ def test_a_python_home_of_gimps_does_not_break_the_engine() -> None:
 def test_the_engine_outlives_the_plug_in_process(home: Home) -> None:
     home.install()
     code = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import launch; "  # as GIMP loads it: top level
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); from gimp_plugin.client import launch; "
         "print(launch.ensure_engine(folder=pathlib.Path(sys.argv[2])).port)"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, str(ROOT / "gimp_plugin"), str(home.plugin)],
+        [sys.executable, "-W", "error", "-c", code, str(ROOT), str(home.plugin)],
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gimp_plugin import errand, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, errand
 from gimp_plugin.wire import Plane, SegmentRequest, SegmentResult, WireError
 from tests.gimp.fake_engine import FakeEngine
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import client, launch, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, launch, line
 from tests.gimp_plugin.scripted_engine import ScriptedEngine
 from tests.gimp_plugin.test_client_strangers import NONCE, TOKEN, a_request, health, point_to
 
@@ -101,7 +101,7 @@ class Squatter:
 
 @pytest.mark.parametrize("kind", SQUATTERS)
 def test_the_whole_proof_has_one_deadline(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PROOF_S", 0.6)
+    monkeypatch.setattr(line, "PROOF_S", 0.6)
     with Squatter(SQUATTERS[kind]) as squatter:
         point_to(squatter.port, tmp_path)
         began = time.monotonic()
@@ -112,7 +112,7 @@ def test_the_whole_proof_has_one_deadline(kind: str, tmp_path: Path, monkeypatch
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a full queue of connections behaves differs")
 def test_a_port_that_accepts_nobody_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PROOF_S", 0.6)
+    monkeypatch.setattr(line, "PROOF_S", 0.6)
     with socket.socket() as listener, contextlib.ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import launch, state, wire
+from gimp_plugin import wire
+from gimp_plugin.client import launch
+from gimp_plugin.wire import state
 from tests.gimp_plugin.test_launch import Home, home
 
 __all__ = ["home"]  # the fixture

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gimp_plugin import options as dialog_options
-from gimp_plugin.catalog import load
+from gimp_plugin.choices import options as dialog_options
+from gimp_plugin.choices.catalog import load
 from gimp_plugin.wire import WireError
 from tests.gimp_plugin.test_wire import a_plane, a_request
 

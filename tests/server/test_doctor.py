@@ -40,10 +40,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plugin(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A plug-in as install.py leaves it."""
     folder = tmp_path / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto"
-    folder.mkdir(parents=True)
-    for source in (ROOT / "gimp_plugin").glob("*.py"):
-        if source.name != "__init__.py":
-            shutil.copy(source, folder)
+    shutil.copytree(ROOT / "gimp_plugin", folder / "gimp_plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "gimp_plugin" / "impasto.py").rename(folder / "impasto.py")
     (folder / "impasto.py").chmod(0o755)
     catalog = {"version": "1", "methods": [{"name": "anystyle", "is_ready": True}], "styles": []}
     monkeypatch.setattr(plugins, "_catalog", lambda: catalog)
@@ -216,8 +214,8 @@ def test_a_plug_in_as_installed_is_good(plugin: Path) -> None:
         (lambda folder: (folder / "impasto.py").chmod(0o644), "may not be run"),
         (lambda folder: (folder / "engine.json").write_text("{"), "does not say how to start"),
         (lambda folder: (folder / "engine.json").write_text('{"command": ["/gone/impasto"]}'), "which is gone"),
-        (lambda folder: (folder / "wire.py").write_text("old"), "is not of this version (wire.py)"),
-        (lambda folder: (folder / "launch.py").unlink(), "is not of this version (launch.py)"),
+        (lambda folder: (folder / "gimp_plugin/wire/state.py").write_text("old"), "of this version (wire/state.py)"),
+        (lambda folder: (folder / "gimp_plugin/client/launch.py").unlink(), "of this version (client/launch.py)"),
         (lambda folder: (folder / "catalog.json").write_text('{"version": "0"}'), "is older than the engine"),
         (lambda folder: (folder / "catalog.json").unlink(), "is older than the engine"),
     ],

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import endpoint, wire
+from gimp_plugin import wire
 from gimp_plugin.client import Engine
+from gimp_plugin.wire import endpoint
 from server.lock import claim, lock
 from tests.server.running_engine import ROOT, RunningEngine, wait_until
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gimp_plugin import launch, wire
-from gimp_plugin.client import Engine
+from gimp_plugin import wire
+from gimp_plugin.client import Engine, launch
 from server import spool
 from tests.server.running_engine import RunningEngine, picture_request
 

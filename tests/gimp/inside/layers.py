@@ -8,7 +8,8 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import Engine, Facts
 
-from gimp_plugin import canvas, wire
+from gimp_plugin import wire
+from gimp_plugin.image import canvas
 
 
 def in_a_group(engine: Engine) -> Facts:

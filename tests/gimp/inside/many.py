@@ -9,7 +9,7 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import FOLDER, Engine, Facts
 
-from gimp_plugin import arguments, lastlayers
+from gimp_plugin.filter import arguments, lastlayers
 
 N_LAYERS = 18
 

@@ -1,0 +1,30 @@
+"""A method's own options, as the dialog and scripts give them."""
+
+from __future__ import annotations
+
+import re
+
+from gimp_plugin.wire import WireError
+
+# A comma between digits is a decimal one where what stands before it is all of a value: "detail=0,7, layers=3".
+_DECIMAL_COMMA = re.compile(r"(=\s*[+-]?\d+),(\d+(?:[eE][+-]?\d+)?)(?=\s*(?:[,;]|$))")
+
+
+def read(text: str | None) -> dict[str, str | int | float]:
+    """ "name=value, name=value" as a request takes it; the engine knows which are numbers.
+
+    Args:
+        text: parts with commas or semicolons between them; a number may have a decimal comma. None: no options.
+
+    Raises:
+        WireError: a part is not of this form.
+    """
+    options: dict[str, str | int | float] = {}
+    for part in filter(None, (part.strip() for part in re.split("[,;]", _DECIMAL_COMMA.sub(r"\1.\2", text or "")))):
+        name, sign, value = (word.strip() for word in part.partition("="))
+        if not (name and sign and value):
+            raise WireError(
+                "unprocessable", f"The option {part!r} is not of the form name=value: see the tooltip of Options."
+            )
+        options[name] = value
+    return options

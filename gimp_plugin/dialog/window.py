@@ -1,0 +1,264 @@
+"""The dialog of the filter, made from its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gi.repository import Gimp, GimpUi, GLib, Gtk
+
+from gimp_plugin.choices import advice
+from gimp_plugin.dialog.fit import Fit
+from gimp_plugin.dialog.notice import Notice
+from gimp_plugin.filter import arguments
+from gimp_plugin.filter.scene import Scene
+from gimp_plugin.image import canvas
+
+Update = Callable[[], None]
+"""Brings a part of the dialog up to date with the choices."""
+# The pages of the style chooser: value of style-source -> (title, the argument that it shows).
+PAGES = {
+    "preset": ("Famous painting", "style-preset"),
+    "file": ("Picture file", "style-file"),
+    "layer": ("Layer", "style-layer"),
+}
+SPACING_PX = 6
+INDENT_PX = 16
+REGION_ARGUMENTS = ("regions", "region-map", "style-region-map")
+GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
+
+
+def ask(
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, scene: Scene, error: str = ""
+) -> arguments.Choices | None:
+    """Show the dialog with the values that the config has.
+
+    Args:
+        scene: without a selection "Only the selection" is off and grey for this run, but kept for the next. If the
+            image cannot show colors, the dialog says so.
+        error: of the last try, shown until the user changes something.
+
+    Returns:
+        What the user chose; None if the dialog was cancelled.
+    """
+    GimpUi.init("impasto")
+    has_selection = canvas.has_selection(scene.image)
+    wanted_selection_only = config.get_property("selection-only")
+    if not has_selection:
+        config.set_property("selection-only", False)
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
+    notice = Notice(error)
+    dialog.get_content_area().pack_end(notice.row, False, False, 0)
+    fit = Fit(dialog, _fill(dialog))
+    _add_target(dialog, config, scene)
+    _explain(dialog, has_selection, canvas.is_gray(scene.image))
+    _arrange(dialog)
+    updates = (
+        _add_style_switch(dialog, config),
+        _show_maps_when_wanted(dialog, config),
+        _keep_area_apart(dialog, config, scene, has_selection),
+        _advise(dialog, config, scene, notice),
+        fit.soon,
+    )
+
+    def update(*_: Any) -> None:
+        for one in updates:
+            one()
+
+    update()
+    handler = config.connect("notify", update)
+    is_confirmed = dialog.run()
+    config.disconnect(handler)  # the config outlives this dialog
+    choices = arguments.read(config)
+    dialog.destroy()
+    while Gtk.events_pending():  # the window goes away now, not when the picture is painted
+        Gtk.main_iteration()
+    if not has_selection:
+        config.set_property("selection-only", wanted_selection_only)
+    return choices if is_confirmed else None
+
+
+def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
+    """Three groups in the order in which people think: which style, what look, where.
+
+    Returns:
+        What holds them all, and scrolls.
+    """
+    for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality", "regions"):
+        dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
+    for name in ("strength", "photoreal"):
+        _show_percent(dialog.get_scale_entry(name, 100.0))
+    dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
+    dialog.fill_box("look-box", ["quality", "strength", "auto-strength", "color", "photoreal", "style-size"])
+    dialog.fill_box("area-box", ["selection-only", "blend", "feather", "consistent"])
+    dialog.fill_box("more-box", [*REGION_ARGUMENTS, "method", "options", "color-map", "seed", "device"])
+    for group, title in GROUPS.items():
+        dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
+        dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box").set_margin_bottom(SPACING_PX)
+    dialog.get_label("more-title", "_More", False, True)
+    dialog.fill_expander("more-expander", "more-title", False, "more-box")
+    dialog.fill_box("all-box", [*(f"{group}-frame" for group in GROUPS), "more-expander"])
+    scroller = dialog.fill_scrolled_window("scroller", "all-box")
+    dialog.fill(["scroller"])
+    return scroller
+
+
+def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
+    """One column of labels through all groups, air between the rows, and no button that leads nowhere."""
+    labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    for name in arguments.LABELLED:
+        row = dialog.get_widget(name, Gtk.Widget)
+        _label_of(row).set_xalign(0.0)
+        labels.add_widget(_label_of(row))
+        row.get_parent().set_spacing(SPACING_PX)
+    file = dialog.get_widget("style-file", Gtk.Widget)
+    for button in file.get_children()[1:]:
+        file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
+        if isinstance(button, Gtk.FileChooserButton):
+            button.set_title("Choose a Style Picture")
+    more = dialog.get_widget("regions", Gtk.Widget).get_parent()
+    more.set_margin_start(INDENT_PX)
+    more.set_margin_top(SPACING_PX)
+    for name in ("selection-only", "auto-strength", "consistent"):  # GIMP draws them bold, as if they were titles
+        check = dialog.get_widget(name, Gtk.Widget).get_child()
+        check.set_markup_with_mnemonic(f'<span weight="normal">{check.get_label()}</span>')
+    help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+    if help_button is not None:
+        help_button.hide()  # GIMP looks into its own manual, which knows nothing of us
+
+
+def _label_of(row: Gtk.Container) -> Gtk.Label:
+    return next(child for child in row.get_children() if isinstance(child, Gtk.Label))
+
+
+def _show_percent(entry: GimpUi.ScaleEntry) -> None:
+    label = entry.get_label()
+    label.set_text_with_mnemonic(f"{label.get_label()} (%)")
+    entry.set_digits(0)
+
+
+def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Update:
+    """Buttons that choose where the style comes from; only the chosen one's argument is shown."""
+    box = dialog.get_widget("style-preset", Gtk.ComboBox).get_parent()
+    switch = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, homogeneous=True, margin_bottom=SPACING_PX)
+    switch.get_style_context().add_class("linked")
+    buttons: dict[str, Gtk.RadioButton] = {}
+    for source, (title, _argument) in PAGES.items():
+        button = Gtk.RadioButton.new_with_label_from_widget(next(iter(buttons.values()), None), title)
+        button.set_mode(False)  # drawn as a button
+        button.connect("toggled", _choose_source, config, source)
+        switch.pack_start(button, True, True, 0)
+        buttons[source] = button
+    switch.show_all()
+    box.pack_start(switch, False, False, 0)
+    box.reorder_child(switch, 0)
+
+    def update() -> None:
+        chosen = arguments.read(config).chosen_source
+        buttons[chosen].set_active(True)
+        for source, button in buttons.items():  # many themes hardly tell a pressed button from others
+            title = GLib.markup_escape_text(PAGES[source][0])
+            button.get_child().set_markup(f"<b>{title}</b>" if source == chosen else title)
+        for source, (_title, argument) in PAGES.items():
+            dialog.get_widget(argument, Gtk.ComboBox).set_visible(source == chosen)
+
+    return update
+
+
+def _show_maps_when_wanted(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Update:
+    """The layers of label maps are asked for only where they are to be used."""
+
+    def update() -> None:
+        for name in REGION_ARGUMENTS[1:]:
+            dialog.get_widget(name, Gtk.Widget).set_visible(config.get_property("regions") == "layers")
+
+    return update
+
+
+def _choose_source(button: Gtk.RadioButton, config: Gimp.ProcedureConfig, source: str) -> None:
+    if button.get_active():
+        config.set_property("style-source", source)
+
+
+def _add_target(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> None:
+    """On a layer that we painted: whether it is to be changed or painted over."""
+    if not scene.paintings:
+        return
+    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX, margin_bottom=2 * SPACING_PX)
+    reason = next((painting.problem for painting in scene.paintings if painting.problem), "")
+    if reason:
+        _pack_text(box, f"{reason} It is painted over.")
+    else:
+        names = dict.fromkeys(p.source.get_name() for p in scene.paintings if p.source is not None)
+        quoted = ", ".join(f'"{name}"' for name in names)
+        _pack_text(box, f"This layer is a painting, made from {quoted}.")
+        change = Gtk.RadioButton.new_with_mnemonic_from_widget(None, "C_hange this painting")
+        over = Gtk.RadioButton.new_with_mnemonic_from_widget(change, "Paint o_ver it")
+        (change if config.get_property("change-painting") else over).set_active(True)
+        change.connect("toggled", lambda button: config.set_property("change-painting", button.get_active()))
+        for button in (change, over):
+            box.pack_start(button, False, False, 0)
+    box.show_all()
+    groups = dialog.get_widget("selection-only", Gtk.CheckButton).get_ancestor(Gtk.Viewport).get_child()
+    groups.pack_start(box, False, False, 0)
+    groups.reorder_child(box, 0)
+
+
+def _pack_text(box: Gtk.Box, text: str) -> None:
+    box.pack_start(Gtk.Label(label=text, xalign=0.0, wrap=True, max_width_chars=60), False, False, 0)
+
+
+def _keep_area_apart(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, has_selection: bool
+) -> Update:
+    """Where the painting goes is not asked where its mask says it; its edge only if there is a mask to make."""
+    check = dialog.get_widget("selection-only", Gtk.CheckButton)
+    edge = (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox))
+    kept = _add_hint(check, "The painting keeps its mask: what is selected now does not count.")
+    dialog.get_widget("consistent", Gtk.Widget).set_visible(len(scene.layers) > 1)
+
+    def update() -> None:
+        is_change = config.get_property("change-painting")
+        check.set_sensitive(has_selection and not is_change)
+        for widget in edge:
+            widget.set_sensitive(config.get_property("selection-only"))
+            widget.set_visible(not is_change)
+        kept.set_visible(is_change)
+
+    return update
+
+
+def _advise(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, notice: Notice) -> Update:
+    """Say what cannot work while it is chosen, and let OK wait for it."""
+
+    def update() -> None:
+        said = advice.advise(scene.plan(arguments.read(config)), scene.catalog)
+        notice.show(said)
+        dialog.set_response_sensitive(Gtk.ResponseType.OK, not said.is_refused)
+
+    return update
+
+
+def _explain(dialog: GimpUi.ProcedureDialog, has_selection: bool, is_gray: bool) -> None:
+    """Say what would surprise: that nothing is selected, that a gray image stays gray."""
+    if not has_selection:
+        check = dialog.get_widget("selection-only", Gtk.CheckButton)
+        _add_hint(check, "Nothing is selected: the whole layer is painted.")
+    if is_gray:
+        combo = dialog.get_widget("color", Gtk.ComboBox)
+        _add_hint(combo, "This image is gray, so the result is too. For colors: Image > Mode > RGB.")
+
+
+def _add_hint(widget: Gtk.Widget, text: str) -> Gtk.Label:
+    """Put a line right below a widget.
+
+    Returns:
+        The line.
+    """
+    box = widget.get_parent()
+    hint = Gtk.Label(label=text, xalign=0.0, wrap=True)
+    hint.get_style_context().add_class("dim-label")
+    hint.show()
+    box.pack_start(hint, False, False, 0)
+    box.reorder_child(hint, box.get_children().index(widget) + 1)
+    return hint

@@ -1,0 +1,119 @@
+"""From a rough selection to the object in it: read what is visible there, ask the engine, select what it found."""
+
+from __future__ import annotations
+
+from gi.repository import Gimp, GObject
+
+from gimp_plugin import wire
+from gimp_plugin.choices import checks
+from gimp_plugin.client import launch
+from gimp_plugin.image import canvas, pixels, scratch
+from gimp_plugin.image.pixels import Box
+from gimp_plugin.image.watch import Watch
+
+WHOLE_SIDE_PX = 4096  # a picture up to this side is sent whole: networks know things by what is around them
+SURROUNDINGS = 1.0  # of a larger one: that many sides of the rectangle around it
+_KINDS = {
+    Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
+    Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
+    Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
+}
+_START_SHARE = 0.05  # of the progress bar: finding the engine
+
+
+def declare(procedure: Gimp.Procedure) -> None:
+    """Tell GIMP the arguments."""
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_string_argument(
+        "model", "_Model", "What looks for the object: auto, grabcut, sam, sam-vit-l or sam-vit-h", "auto", flags
+    )
+    procedure.add_string_argument(  # no choice: GIMP would take an unknown word for the default, and say nothing
+        "edge",
+        "_Edge",
+        f"How the selection's edge is drawn: soft follows hair and fur. One of: {', '.join(wire.EDGES)}",
+        "auto",
+        flags,
+    )
+
+
+def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> None:
+    """Replace the selection by the object in its bounding rectangle, in one undo step.
+
+    Everything that can fail comes first: the image is touched only once the mask is here.
+
+    Args:
+        model, edge: None: the usual one.
+
+    Raises:
+        WireError: with a sentence for the user; the image is unchanged.
+    """
+    edge = checks.known("edge", edge or "", [(name, name) for name in wire.EDGES], "auto")
+    rough = _bounds(image)
+    canvas.start_progress("Neural Style: looking at the picture")
+    around = _surroundings(rough, Box(0, 0, image.get_width(), image.get_height()))
+    data = scratch.read_visible(image, around)
+    left, top = rough.x - around.x, rough.y - around.y
+    request = wire.SegmentRequest(
+        wire.Plane("U8", (around.height, around.width, 4), data),
+        box=(left, top, left + rough.width, top + rough.height),
+        model=model or "auto",
+        edge=edge,
+    )
+    engine = launch.ensure_engine(
+        on_progress=lambda share, message: canvas.show_progress(_START_SHARE * share, message)
+    )
+    found = engine.find_object(
+        request,
+        on_progress=lambda share, message: canvas.show_progress(_START_SHARE + (1 - _START_SHARE) * share, message),
+        should_cancel=Watch(image).look,
+    )
+    _select(image, around, found.mask)
+
+
+def _bounds(image: Gimp.Image) -> Box:
+    """The rectangle around what is selected."""
+    if image.get_floating_sel() is not None:
+        raise pixels.refusal("Something pasted is still floating: choose Layer > Anchor Layer, then run it again.")
+    _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    if not is_anything:
+        raise pixels.refusal(
+            "Nothing is selected: draw a rough rectangle around the object with the Rectangle Select tool, then "
+            "run it again."
+        )
+    return Box(x1, y1, x2 - x1, y2 - y1)
+
+
+def _surroundings(rough: Box, whole: Box) -> Box:
+    """What the engine is shown."""
+    if max(whole.width, whole.height) <= WHOLE_SIDE_PX:
+        return whole
+    padding = round(SURROUNDINGS * max(rough.width, rough.height))
+    x1, y1 = max(0, rough.x - padding), max(0, rough.y - padding)
+    x2, y2 = min(whole.width, rough.x + rough.width + padding), min(whole.height, rough.y + rough.height + padding)
+    around = Box(x1, y1, x2 - x1, y2 - y1)
+    wire.plane_bytes("U8", (around.height, around.width))  # refuses what is too large before it is read
+    return around
+
+
+def _select(image: Gimp.Image, around: Box, mask: wire.Plane) -> None:
+    """Make a mask the selection.
+
+    GIMP selects by items of the image only, so a layer that is opaque where the mask is comes and goes within the undo
+    step; a layer and no channel, since taking a channel back leaves the user without a selected layer (GIMP 3.2).
+    """
+    chosen = image.get_selected_layers()
+    parent = chosen[0].get_parent() if chosen else None
+    position = image.get_item_position(chosen[0]) if chosen else 0
+    kind = _KINDS[image.get_base_type()]
+    size = image.get_width(), image.get_height()
+    layer = Gimp.Layer.new(image, "object", *size, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.undo_group_start()
+    try:
+        layer.set_visible(False)
+        image.insert_layer(layer, parent, position)
+        pixels.write(layer, around, "A u8", mask.data)
+        image.select_item(Gimp.ChannelOps.REPLACE, layer)
+        image.set_selected_layers(chosen)
+        image.remove_layer(layer)
+    finally:
+        image.undo_group_end()

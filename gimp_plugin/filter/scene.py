@@ -1,0 +1,104 @@
+"""What the dialog must know of the image before it can say what will be painted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gi.repository import Gimp, Gio
+
+from gimp_plugin.choices.advice import Plan
+from gimp_plugin.choices.catalog import Catalog
+from gimp_plugin.filter import drafts
+from gimp_plugin.filter.arguments import Choices
+from gimp_plugin.image import canvas, repaint
+
+# What a painting tells of its making; where it was painted is told by its mask.
+TASTE = (
+    *("style-source", "style-preset", "style-file", "method", "options", "quality", "strength", "auto-strength"),
+    *("color", "color-map", "photoreal", "regions", "style-size", "seed", "device"),
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The image as the filter finds it.
+
+    Args:
+        image: it.
+        layers: that are selected, at least one.
+        paintings: the same as paintings of ours; empty if one of them is none.
+        catalog: what can be chosen.
+    """
+
+    image: Gimp.Image
+    layers: Sequence[Gimp.Layer]
+    paintings: Sequence[repaint.Painting]
+    catalog: Catalog
+
+    @classmethod
+    def look(cls, image: Gimp.Image, drawables: Sequence[Gimp.Drawable], catalog: Catalog) -> Scene:
+        """Look at what is selected.
+
+        Raises:
+            WireError: it cannot be painted.
+        """
+        layers = canvas.pick_layers(image, drawables)
+        return cls(image, layers, repaint.find_all(image, layers), catalog)
+
+    @property
+    def can_change(self) -> bool:
+        """Whether what is selected can be made again from what it was made from."""
+        return bool(self.paintings) and all(painting.source is not None for painting in self.paintings)
+
+    def begin(self, config: Gimp.ProcedureConfig) -> None:
+        """Set the dialog's first values: of an attempt that came to nothing, else of the painting, else the last."""
+        config.set_property("change-painting", self.can_change)
+        is_taken = drafts.take_up(config, self.image, self.layers[0], only_its_own=self.can_change)
+        if self.can_change and not is_taken:
+            settings = self.paintings[0].settings
+            layers = settings.get("layers")
+            drafts.fill_in(config, _taste(settings), self.image)
+            drafts.fill_in(config, layers if isinstance(layers, dict) else {}, self.image)
+
+    def plan(self, choices: Choices) -> Plan:
+        """What is chosen, as far as advice depends on it."""
+        source = choices.chosen_source
+        chosen = {"preset": True, "file": choices.file is not None, "layer": choices.layer is not None}
+        ours = choices.region_map
+        is_foreign = ours is not None and ours.get_image().get_id() != self.image.get_id()
+        return Plan(
+            source=source,
+            preset=choices.preset,
+            has_style=chosen[source],
+            lost_file=_lost_name(choices.file) if source == "file" else "",
+            method=choices.method,
+            options=choices.options,
+            quality=choices.quality,
+            regions=choices.regions,
+            has_maps=ours is not None and choices.style_region_map is not None,
+            foreign_map=ours.get_name() if is_foreign and ours is not None else "",
+            style_size_px=choices.style_size_px,
+            missed_layer="" if choices.change_painting or not choices.selection_only else self._missed(),
+        )
+
+    def _missed(self) -> str:
+        """A layer's name, if the selection lies outside all layers."""
+        _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(self.image)
+        for layer in self.layers if is_anything else ():
+            _ok, left, top = layer.get_offsets()
+            if x1 < left + layer.get_width() and y1 < top + layer.get_height() and x2 > left and y2 > top:
+                return ""
+        return str(self.layers[0].get_name()) if is_anything else ""
+
+
+def _taste(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in TASTE if settings.get(name) is not None}
+
+
+def _lost_name(file: Gio.File | None) -> str:
+    """The name of a file of this computer that is not there; others are not asked for, it may take long."""
+    if file is None or not file.is_native() or file.query_exists(None):
+        return ""
+    return file.get_basename() or "picture"
