@@ -312,8 +312,6 @@ def test_the_supervisors_modules_are_found_through_their_imports() -> None:
 def test_all_sources_are_seen() -> None:
     expected = {"install.py", "gimp_plugin/wire/frames.py", "engine/core/types.py", "tests/test_house.py"}
     assert expected <= set(_sources())
-        _sources()
-    )
 
 
 def test_all_sources_keep_the_rules() -> None:
