@@ -256,7 +256,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "state"
-        process = subprocess.Popen([sys.executable, "-m", "server.main", "--state-dir", str(folder)], cwd=ROOT)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.supervisor.main", "--state-dir", str(folder)], cwd=ROOT
+        )
         try:
             while (engine := Engine.find(folder)) is None or engine.health.status != "ready":
                 time.sleep(0.1)

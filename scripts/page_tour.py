@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(name)
         log = folder / "engine.out"
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "server.main", "--state-dir", str(folder / "state"), "--ui"]
+            command = [sys.executable, "-m", "server.supervisor.main", "--state-dir", str(folder / "state"), "--ui"]
             engine = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_until(lambda: "Open http" in log.read_text(), "the engine starts")

@@ -174,7 +174,7 @@ def keep(desktop: GimpDesktop, file: Path) -> None:
 @contextmanager
 def run_engine(state_dir: Path) -> Iterator[Engine]:
     """This repository's engine, outside of any sandbox."""
-    command = [sys.executable, "-m", "server.main", "--state-dir", str(state_dir)]
+    command = [sys.executable, "-m", "server.supervisor.main", "--state-dir", str(state_dir)]
     with open(state_dir.with_name("engine.log"), "wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -193,7 +193,7 @@ def run_engine(state_dir: Path) -> Iterator[Engine]:
 def make_profile(folder: Path, version: str, state_dir: Path, engine: Engine) -> Path:
     """A profile of GIMP for the tour, with the plug-in as the set-up places it."""
     folder.mkdir()
-    launcher = plugin.launcher([sys.executable, "-m", "server.main"], state_dir)
+    launcher = plugin.launcher([sys.executable, "-m", "server.supervisor.main"], state_dir)
     plugin.place(Changes(Voice(StringIO())), ROOT / "gimp_plugin", folder, launcher, engine.catalog(), None)
     (folder / "gimprc").write_text(PREFERENCES.format(version=version), "utf-8")
     (folder / "sessionrc").write_text(SESSION.format(width=SIZE[0], height=SIZE[1]), "utf-8")

@@ -175,8 +175,8 @@ def floor_of(module: str) -> int:
 
 @cache
 def supervisor_sources() -> frozenset[str]:
-    """Server modules that start with the supervisor: ``server/main.py`` and what these import at module level."""
-    found, waiting = set(), ["server/main.py"]
+    """Server modules that start with ``server/supervisor/main.py``: it, and what is imported at module level."""
+    found, waiting = set(), ["server/supervisor/main.py"]
     while waiting:
         path = waiting.pop()
         if path in found or not (ROOT / path).is_file():
@@ -217,7 +217,7 @@ def _name(node: ast.AST) -> str:
 
 
 OFFENDERS = [
-    ("engine/color/recolor.py", "from server.jobs import Queue\n", "knows nothing of ours"),
+    ("engine/color/recolor.py", "from server.supervisor.jobs import Queue\n", "knows nothing of ours"),
     ("engine/color/recolor.py", "import gimp_plugin.wire\n", "knows nothing of ours"),
     ("engine/color/recolor.py", "def f():\n    from gimp_plugin import wire\n", "knows nothing of ours"),
     ("engine/files.py", "from urllib.request import urlopen\n", "neither HTTP nor GIMP"),
@@ -226,10 +226,10 @@ OFFENDERS = [
     ("server/routes.py", "from gimp_plugin import canvas\n", "wire and client only"),
     ("server/routes.py", "from gimp_plugin.launch import ensure_engine\n", "wire and client only"),
     ("server/routes.py", "from scripts.demo import main\n", "not a room"),
-    ("server/app.py", "import torch\n", "the supervisor starts without it"),
-    ("server/main.py", "from engine.pipeline.stylize import stylize\n", "the supervisor starts without it"),
+    ("server/supervisor/app.py", "import torch\n", "the supervisor starts without it"),
+    ("server/supervisor/main.py", "from engine.pipeline.stylize import stylize\n", "the supervisor starts without it"),
     (
-        "server/main.py",
+        "server/supervisor/main.py",
         "try:\n    import gradio\nexcept ImportError:\n    pass\n",
         "the supervisor starts without it",
     ),
@@ -252,20 +252,20 @@ OFFENDERS = [
     ("tests/test_x.py", "import pickle\n", "safetensors"),
     ("engine/models/shipped.py", "from pickle import UnpicklingError, loads\n", "safetensors"),
     ("server/utils.py", "", "says nothing"),
-    ("server/jobs.py", "x = 1\n" * 401, "401 lines"),
+    ("server/supervisor/jobs.py", "x = 1\n" * 401, "401 lines"),
 ]
 
 INNOCENTS = [
     ("engine/color/recolor.py", "import torch\nfrom engine.core.types import Picture\n"),
     (
-        "server/convert.py",
+        "server/worker/convert.py",
         "import torch\nfrom engine.core.types import Picture\nfrom gimp_plugin.wire import Plane\n",
     ),
     (
         "server/routes.py",
         "from gimp_plugin import wire\nfrom gimp_plugin.client import Engine\nimport starlette\n",
     ),
-    ("server/main.py", "def serve_page():\n    import gradio\n"),
+    ("server/supervisor/main.py", "def serve_page():\n    import gradio\n"),
     (
         "gimp_plugin/image/canvas.py",
         "from gi.repository import Gimp\nimport json\nfrom gimp_plugin import wire\n",
@@ -273,7 +273,7 @@ INNOCENTS = [
     ("install.py", "from scripts.installer import interpreter\nimport sys\n"),
     ("engine/models/shipped.py", "import torch\nw = torch.load('a.pth', weights_only=True)\n"),
     ("engine/models/shipped.py", "from pickle import UnpicklingError\n"),
-    ("server/jobs.py", "x = 1\n" * 400),
+    ("server/supervisor/jobs.py", "x = 1\n" * 400),
 ]
 
 
@@ -305,8 +305,12 @@ def _walk() -> list[str]:
 
 
 def test_the_supervisors_modules_are_found_through_their_imports() -> None:
-    assert {"server/main.py", "server/app.py", "server/jobs.py"} <= supervisor_sources()
-    assert "server/worker.py" not in supervisor_sources()
+    assert {
+        "server/supervisor/main.py",
+        "server/supervisor/app.py",
+        "server/supervisor/jobs.py",
+    } <= supervisor_sources()
+    assert "server/worker/process.py" not in supervisor_sources()
 
 
 def test_all_sources_are_seen() -> None:
@@ -358,7 +362,7 @@ def test_no_module_of_the_engine_has_the_name_of_another() -> None:
 
 def test_the_supervisor_starts_without_torch_and_gradio() -> None:
     """What the syntax tree cannot see: an import of an import."""
-    code = "import sys, server.main; print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"
+    code = "import sys, server.supervisor.main; print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.stdout.strip() == "[]", answer.stderr
 

@@ -51,6 +51,6 @@ def test_the_figures_are_what_they_are_called() -> None:
 
 
 def test_the_steps_that_are_legal_are_those_of_the_queue() -> None:
-    from server.jobs import NEXT
+    from server.supervisor.jobs import NEXT
 
     assert {(old, new) for old, following in NEXT.items() for new in following} == clients.STEPS

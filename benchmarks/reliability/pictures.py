@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.landscape import make_landscape
 from gimp_plugin import wire
 
-REAL_WORKER = "server.worker"
+REAL_WORKER = "server.worker.process"
 
 
 @lru_cache(maxsize=4)

@@ -134,7 +134,7 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         pass  # another user's process: alive
     try:
-        return b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"server.main", b"serve")
+        return b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"server.supervisor.main", b"serve")
     except OSError:
         return sys.platform != "linux"
 

@@ -11,7 +11,7 @@ from server.commands.command import Command
 
 def read_catalog() -> dict[str, Any]:
     """Version, methods and style presets, as the HTTP API tells them."""
-    from server.painter import catalog  # noqa: PLC0415  (torch: only when it is needed)
+    from server.worker.painter import catalog  # noqa: PLC0415  (torch: only when it is needed)
 
     return catalog()
 

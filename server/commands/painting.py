@@ -26,7 +26,7 @@ from engine.regions.labels import pair_regions
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import MAX_SIDE_PX, Plane, StyleEntry, StylizeRequest
 from server.commands.stylize import AUTO_REGIONS
-from server.convert import picture_of
+from server.worker.convert import picture_of
 
 STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 LOOPBACK = ("127.0.0.1", "localhost")

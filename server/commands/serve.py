@@ -9,7 +9,7 @@ from server.commands.command import Command
 
 def run(options: argparse.Namespace) -> int:
     """Hand over to the supervisor, which parses its own options."""
-    from server.main import serve  # noqa: PLC0415  (starlette and uvicorn: only when they serve)
+    from server.supervisor.main import serve  # noqa: PLC0415  (starlette and uvicorn: only when they serve)
 
     return serve(options.words)
 

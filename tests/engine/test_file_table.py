@@ -15,8 +15,8 @@ from PIL import Image
 from engine.core.errors import InputError
 from engine.files import formats, read_picture, read_with_notes
 from gimp_plugin.wire import WireError
-from server import uploads
-from server.convert import picture_of
+from server.page import uploads
+from server.worker.convert import picture_of
 from tests.odd_files import BYTES, CASES, DEEP, RGB, Case, H, W, heic, saved, tiff
 
 IDS = [case.name.encode("ascii", "replace").decode()[:30] for case in CASES]
@@ -76,7 +76,7 @@ def test_the_page_reads_it_alike(tmp_path: Path, case: Case) -> None:
 
 
 def test_the_page_reads_without_torch() -> None:
-    code = "import sys, server.uploads, engine.files.source, engine.files.writing; print('torch' in sys.modules)"
+    code = "import sys, server.page.uploads, engine.files.source, engine.files.writing; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
 

@@ -10,7 +10,7 @@ from engine.core.limits import MAX_PIXELS
 from engine.core.types import Mask, Picture, Settings, Style
 from engine.pipeline.stylize import stylize
 from gimp_plugin.wire import ITEM_BYTES, plane_bytes
-from server.app import MAX_BODY_BYTES, too_large
+from server.supervisor.app import MAX_BODY_BYTES, too_large
 
 FAST = {
     "gatys": {"iterations": 2, "scales": 1},

@@ -15,7 +15,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from benchmarks.objects import SAUCER, iou, outline
-from server.painter import catalog
+from server.worker.painter import catalog
 from tests.gimp import gimps, samples
 from tests.gimp.conftest import HERE, START_TIMEOUT_S, Played, environment
 from tests.server.running_engine import RunningEngine, is_alive, kill, wait_until
@@ -59,7 +59,7 @@ def real(gimp: gimps.Gimp, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     is_small = mount_small_disk(jobs)
     if is_small:
         (folder / "disk-is-small").touch()
-    engine = RunningEngine(folder / "state", worker="server.worker").wait_ready(START_S)
+    engine = RunningEngine(folder / "state", worker="server.worker.process").wait_ready(START_S)
     killer = Killer(engine, folder)
     killer.start()
     try:

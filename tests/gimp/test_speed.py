@@ -31,7 +31,7 @@ def test_through_the_real_engine_too(gimp: gimps.Gimp, tmp_path: Path, capsys: p
     samples.write_samples(tmp_path)
     gimps.make_profile(tmp_path / "profile", gimp.version)
     (tmp_path / "state").mkdir(mode=0o700)
-    engine = RunningEngine(tmp_path / "state", worker="server.worker").wait_ready(ENGINE_START_S)
+    engine = RunningEngine(tmp_path / "state", worker="server.worker.process").wait_ready(ENGINE_START_S)
     try:
         settings = environment(tmp_path) | {"IMPASTO_ENGINE_COMMAND": "/no/such/engine"}
         done = gimp.run_script(HERE / "inside" / "real_speed.py", settings, START_TIMEOUT_S)

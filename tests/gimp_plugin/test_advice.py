@@ -12,7 +12,7 @@ import pytest
 from gimp_plugin.choices import catalog as plugin_catalog
 from gimp_plugin.choices.advice import Plan, advise
 from gimp_plugin.choices.catalog import Catalog
-from server.painter import catalog as engine_catalog
+from server.worker.painter import catalog as engine_catalog
 
 PRESET = Plan(source="preset", preset="starry-night", method="anystyle")
 FILE = dataclasses.replace(PRESET, source="file")

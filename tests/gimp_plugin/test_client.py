@@ -79,7 +79,7 @@ def test_a_12_megapixel_layer_crosses_in_seconds(engine: Engine, capsys: pytest.
 
 def test_the_engine_is_left_without_the_job(server: ScriptedEngine, engine: Engine) -> None:
     engine.stylize(a_request())
-    assert server.jobs == {}
+    assert server.supervisor.jobs == {}
     assert server.methods("/v1/jobs/") == ["PUT", "GET", "GET", "DELETE"]
 
 
@@ -247,7 +247,7 @@ def test_cancelling_works_in_every_phase_and_reaches_the_engine(
     assert caught.value.code == "cancelled"
     assert time.monotonic() - cancelled_at[0] < 1
     assert server.methods("/v1/jobs/")[-1] == "DELETE"
-    assert server.jobs == {}
+    assert server.supervisor.jobs == {}
 
 
 @pytest.mark.parametrize(

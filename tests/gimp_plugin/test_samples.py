@@ -12,7 +12,7 @@ import torch
 from engine.pipeline.series import sample as sample_in_engine
 from gimp_plugin.wire.frames import Plane
 from gimp_plugin.wire.samples import sample, series_of
-from server.convert import picture_of
+from server.worker.convert import picture_of
 
 SIZES = [(300, 900), (801, 1000), (256, 769), (255, 2000), (768, 768), (3, 5)]
 

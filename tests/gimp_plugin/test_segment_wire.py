@@ -131,14 +131,14 @@ def test_the_client_brings_the_mask_home_and_leaves_no_job_behind(server: FakeEn
     expected = [255 if 2 <= x < 14 and 1 <= y < 11 and x * 16 > 127 else 0 for y in range(HEIGHT) for x in range(WIDTH)]
     assert list(bytes(result.mask.data)) == expected
     assert result.report["box"] == [2, 1, 14, 11] and "Looking for the object" in told
-    assert server.jobs == {}
+    assert server.supervisor.jobs == {}
 
 
 def test_what_the_engine_does_not_find_is_its_own_sentence(server: FakeEngine) -> None:
     (server.state_dir / "mode").write_text("nothing")
     with pytest.raises(WireError, match="No object stands out there") as caught:
         engine_of(server).find_object(REQUEST)
-    assert caught.value.code == "unprocessable" and server.jobs == {}
+    assert caught.value.code == "unprocessable" and server.supervisor.jobs == {}
 
 
 def test_a_mask_of_another_size_is_refused(server: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from server.worker import main
+from server.worker.process import main
 
 if __name__ == "__main__":
     torch.cuda.is_available = lambda: True

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
-from server.spool import disk_error, put_result
-from server.worker import claim_stdout
-from server.worker_loop import Worker
+from server.supervisor.spool import disk_error, put_result
+from server.worker.loop import Worker
+from server.worker.process import claim_stdout
 
 PRESETS = ("invert", "any", "preset", "same", "starry-night")
 CATALOG = {

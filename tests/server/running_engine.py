@@ -76,9 +76,9 @@ class RunningEngine:
     ) -> None:
         self.folder = folder
         self.output = folder.parent / f"{folder.name}.{uuid.uuid4().hex}.out"
-        start = ["-m", "server.main"]
+        start = ["-m", "server.supervisor.main"]
         if patch:
-            start = ["-c", f"{patch}\nfrom server.main import serve\nraise SystemExit(serve())"]
+            start = ["-c", f"{patch}\nfrom server.supervisor.main import serve\nraise SystemExit(serve())"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, *start, "--state-dir", str(folder), "--worker", worker, *options],

@@ -15,9 +15,10 @@ from engine import methods
 from engine.core.errors import InputError, ResourceError, SettingsError, WeightsError
 from engine.core.types import WEIGHTS
 from gimp_plugin.wire import MAX_WEIGHT, MIN_WEIGHT, Plane, StyleEntry, StylizeRequest, WireError
-from server import convert, intake
-from server.painter import Painter, catalog
-from server.terms import in_wire_terms, without_folders
+from server.supervisor import intake
+from server.worker import convert
+from server.worker.painter import Painter, catalog
+from server.worker.terms import in_wire_terms, without_folders
 
 PIXELS = Plane("U8", (40, 60, 4), bytes(range(240)) * 40)
 CATALOG = json.loads(json.dumps(catalog()))  # as it crosses the pipe

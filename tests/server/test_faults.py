@@ -221,7 +221,7 @@ def test_a_client_that_stalls_in_its_body_is_given_up(start: Start) -> None:
     from tests.server.running_engine import frame_of
     from tests.server.test_app import head, raw
 
-    engine = start(patch="import server.guard; server.guard.IDLE_S = 0.3").wait_ready()
+    engine = start(patch="import server.supervisor.guard; server.supervisor.guard.IDLE_S = 0.3").wait_ready()
     body = frame_of(picture_request("same", 300, 300))
     answer = raw(engine, head(engine, f"Content-Length: {len(body)}") + body[:1000], hang_up=False)
     assert answer.startswith(b"HTTP/1.1 400 ") and b"broke off" in answer
@@ -232,7 +232,7 @@ def test_a_client_that_stalls_in_its_body_is_given_up(start: Start) -> None:
 def test_connections_that_ask_nothing_do_not_lock_anybody_out(start: Start) -> None:
     import socket
 
-    patch = "import server.connection; server.connection.SILENCE_S = 0.4"
+    patch = "import server.supervisor.connection; server.supervisor.connection.SILENCE_S = 0.4"
     engine = start(patch=patch).wait_ready()
     silent = [socket.create_connection(("127.0.0.1", engine.port), timeout=20) for _ in range(300)]
     for connection in silent[::2]:

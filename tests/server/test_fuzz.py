@@ -12,7 +12,7 @@ from tests.server.running_engine import PAINT_WORKER, RunningEngine
 Start = Callable[..., RunningEngine]
 
 
-@pytest.mark.parametrize(("worker", "n"), [(PAINT_WORKER, 500), ("server.worker", 100)], ids=["fake", "real"])
+@pytest.mark.parametrize(("worker", "n"), [(PAINT_WORKER, 500), ("server.worker.process", 100)], ids=["fake", "real"])
 def test_no_request_causes_a_fault_or_names_a_path(start: Start, worker: str, n: int) -> None:
     engine = start(worker=worker).wait_ready(60)
     report = fuzz.run(fuzz.Target(engine.port, engine.token, engine.process.pid), n, seed=3)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gimp_plugin import wire
-from server import guard as guard_module
-from server.app import Engine, make_app
-from server.guard import Guard
-from server.jobs import Jobs
-from server.worker_process import WorkerProcess
+from server.supervisor import guard as guard_module
+from server.supervisor.app import Engine, make_app
+from server.supervisor.guard import Guard
+from server.supervisor.jobs import Jobs
+from server.supervisor.worker_process import WorkerProcess
 from tests.server.running_engine import Answer, Headers, RunningEngine, frame_of, picture_request
 
 JOB = f"/v1/jobs/{uuid.uuid4()}"

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gimp_plugin import wire
-from server import worker_loop
-from server.worker_loop import Worker
+from server.worker import loop
+from server.worker.loop import Worker
 from tests.server.conftest import linux_only
 from tests.server.running_engine import RunningEngine
 
@@ -46,7 +46,7 @@ def test_a_card_that_only_claims_to_be_there_costs_a_note(start: Start, device: 
 
 @linux_only
 def test_after_a_picture_that_did_not_fit_the_next_one_is_painted(start: Start) -> None:
-    engine = start(worker="server.worker", before=limit_memory).wait_ready(60)
+    engine = start(worker="server.worker.process", before=limit_memory).wait_ready(60)
     for _ in range(ROUNDS):
         for side in (6000, 4000):
             job_id = engine.submit(a_request(side))
@@ -81,4 +81,4 @@ def test_a_worker_says_when_it_is_not_to_be_trusted(error: Exception, code: str,
     one.serve({"run": "1", "request": "a", "result": "b"}, paint)
     end = json.loads(said.getvalue().splitlines()[-1])
     assert (end["code"], bool(end.get("is_spoiled"))) == (code, is_spoiled)
-    assert end["message"] != worker_loop.FAULT or code == "failed"
+    assert end["message"] != loop.FAULT or code == "failed"

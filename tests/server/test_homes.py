@@ -64,7 +64,7 @@ def test_a_user_without_a_home_is_told_where_models_cannot_go(
 def test_the_engine_of_a_user_without_a_home_serves_and_is_found(
     homeless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-c", f"{LOST}\nfrom server.main import serve\nraise SystemExit(serve())"]
+    command = [sys.executable, "-c", f"{LOST}\nfrom server.supervisor.main import serve\nraise SystemExit(serve())"]
     with (
         open(homeless / "printed", "wb") as output,
         subprocess.Popen([*command, "--worker", PAINT_WORKER], cwd=ROOT, stdout=output, stderr=output) as process,
@@ -81,7 +81,7 @@ def test_the_engine_of_a_user_without_a_home_serves_and_is_found(
 def test_a_folder_that_cannot_be_made_ends_in_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = subprocess.run(
-        [sys.executable, "-m", "server.main", "--state-dir", str(tmp_path / "file" / "state")],
+        [sys.executable, "-m", "server.supervisor.main", "--state-dir", str(tmp_path / "file" / "state")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gimp_plugin import wire
-from server import intake
+from server.supervisor import intake
 from tests.server.running_engine import RunningEngine, frame_of, picture_request
 
 PIXELS = wire.Plane("U8", (20, 30, 4), bytes(2400))
@@ -169,7 +169,7 @@ def test_every_kind_of_network_that_the_engine_reads_can_be_named(tmp_path: Path
 
 def test_the_worker_opens_no_file_by_its_name_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the supervisor knows no catalog it takes what the worker must refuse: README.md lies where it runs."""
-    from server.convert import options_of
+    from server.worker.convert import options_of
 
     monkeypatch.setenv("IMPASTO_MODELS", str(tmp_path))
     monkeypatch.chdir(Path(__file__).parent.parent.parent)

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from gimp_plugin.wire import WireError
-from server import jobs as jobs_module
-from server.jobs import Job, Jobs
+from server.supervisor import jobs as jobs_module
+from server.supervisor.jobs import Job, Jobs
 
 N_SEQUENCES = 1000
 N_STEPS = 30

@@ -16,7 +16,7 @@ Start = Callable[..., RunningEngine]
 
 @pytest.fixture
 def real(start: Start) -> RunningEngine:
-    return start(worker="server.worker").wait_ready(60)
+    return start(worker="server.worker.process").wait_ready(60)
 
 
 def painted(engine: RunningEngine, asked: wire.StylizeRequest) -> wire.StylizeResult:

@@ -16,7 +16,7 @@ import pytest
 from gimp_plugin import wire
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import endpoint
-from server.lock import claim, lock
+from server.supervisor.lock import claim, lock
 from tests.server.running_engine import ROOT, RunningEngine, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="hosts are told apart on Linux only")
@@ -69,7 +69,8 @@ def test_the_lock_beside_a_lockless_folder_ends_with_its_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        f"{LOCKLESS}\nimport pathlib, server.lock\nheld = server.lock.lock(pathlib.Path({str(tmp_path)!r}))\n"
+        f"{LOCKLESS}\nimport pathlib\nfrom server.supervisor.lock import lock\n"
+        f"held = lock(pathlib.Path({str(tmp_path)!r}))\n"
         "print(held is not None, flush=True)\ninput()"
     )
     child = subprocess.Popen(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gimp_plugin import wire
-from server.effort import LONG_S, SHORT_S, expected_s
-from server.jobs import Job, Jobs
+from server.supervisor.effort import LONG_S, SHORT_S, expected_s
+from server.supervisor.jobs import Job, Jobs
 from tests.server.conftest import linux_only
 from tests.server.running_engine import RunningEngine, frame_of, is_alive, picture_request, wait_until
 
@@ -120,7 +120,7 @@ def test_what_is_no_request_takes_no_time(data: bytes, tmp_path: Path) -> None:
 
 def test_shorter_ones_are_taken_first_but_none_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("server.jobs.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("server.supervisor.jobs.time.monotonic", lambda: now[0])
     jobs = Jobs()
 
     def submit(name: str, expected: float) -> None:

@@ -30,10 +30,10 @@ def hear(event, args, log=open({log!r}, "a", buffering=1)):
 sys.addaudithook(hear)
 """
 OPEN_DOOR = """
-import server.page_door
+import server.page.door
 async def admit(self, path, scope, receive):
     return scope, receive
-server.page_door.Door.admit = admit
+server.page.door.Door.admit = admit
 """
 HOST = "elsewhere.example"
 META = {"meta": {"_type": "gradio.FileData"}}

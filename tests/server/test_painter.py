@@ -14,9 +14,9 @@ from engine.core.types import BlendMode, ColorMap, ColorMode
 from engine.pipeline.cache import PaintingCache
 from gimp_plugin import wire
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, StylizeResult, WireError
-from server import convert, painter
 from server.commands import stylize
-from server.painter import Painter, answer
+from server.worker import convert, painter
+from server.worker.painter import Painter, answer
 
 HEIGHT, WIDTH = 72, 96
 SCALE = {"U8": 255, "U16": 65535, "F16": 1, "F32": 1}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
-from server.painter import answer
+from server.worker.painter import answer
 
 HEIGHT, WIDTH = 48, 80
 TYPES: dict[str, Any] = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}

@@ -14,7 +14,7 @@ import pytest
 
 from gimp_plugin import wire
 from gimp_plugin.client import Engine, launch
-from server import spool
+from server.supervisor import spool
 from tests.server.running_engine import RunningEngine, picture_request
 
 Start = Callable[..., RunningEngine]

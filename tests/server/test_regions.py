@@ -17,7 +17,7 @@ from engine.pipeline import stylize as pipeline
 from gimp_plugin import wire
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server.cli import main
-from server.painter import answer
+from server.worker.painter import answer
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from gimp_plugin.wire import Plane, SegmentRequest, SegmentResult, WireError
 from server.cli import main
-from server.painter import Painter, find
-from server.worker_loop import JobCancelled
+from server.worker.loop import JobCancelled
+from server.worker.painter import Painter, find
 
 HEIGHT, WIDTH = 90, 120
 DTYPES: dict[str, Any] = {

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gimp_plugin import wire
-from server import spool
+from server.supervisor import spool
 from tests.server.running_engine import frame_of, picture_request
 
 N_FUZZED = 4000

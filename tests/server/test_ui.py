@@ -303,7 +303,7 @@ def test_the_page_shows_while_the_worker_starts(tmp_path: Path, photo: Path) -> 
 
 def test_without_the_page_nothing_of_gradio_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, server.main as m; folder = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib, server.supervisor.main as m; folder = pathlib.Path(sys.argv[1]);"
         "m.Supervisor(m.arguments(['--state-dir', str(folder)]), folder);"
         "print(sorted({'gradio', 'gradio_client', 'fastapi', 'PIL', 'torch'} & set(sys.modules)))"
     )

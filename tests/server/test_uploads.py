@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from engine.files.source import read_source
 from gimp_plugin.wire import Plane, WireError
-from server import uploads
+from server.page import uploads
 from tests.odd_files import ADOBE_ICC, BYTES, DEEP, P3_ICC, chunk, png, saved
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30), (200, 100, 50), (255, 255, 255)]

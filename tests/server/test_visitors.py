@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from server import visitors as visitors_module
-from server.jobs import Job
-from server.visitors import Listening, Visitors
+from server.page import visitors as visitors_module
+from server.page.visitors import Listening, Visitors
+from server.supervisor.jobs import Job
 from tests.server.running_engine import RunningEngine, wait_until
 
 pytest.importorskip("gradio")

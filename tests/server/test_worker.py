@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from server.worker_loop import Worker
+from server.worker.loop import Worker
 
 PATIENCE_S = 20.0
 

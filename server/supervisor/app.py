@@ -19,13 +19,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from gimp_plugin.wire import PROTOCOL, WireError, proof
-from server import intake, spool
-from server.effort import expected_s
-from server.guard import COOKIE, Guard, error_answer, is_visit
-from server.jobs import DONE, FINAL, Job, Jobs
-from server.visitors import PADDED_BYTES, Visitors, keep_little_unread, padding_pause_s
+from server.page.visitors import PADDED_BYTES, Visitors, keep_little_unread, padding_pause_s
+from server.supervisor import intake, spool
+from server.supervisor.effort import expected_s
+from server.supervisor.guard import COOKIE, Guard, error_answer, is_visit
+from server.supervisor.jobs import DONE, FINAL, Job, Jobs
+from server.supervisor.worker_process import WorkerProcess
 from server.wording import without_paths
-from server.worker_process import WorkerProcess
 
 MAX_BODY_BYTES = 2 << 30
 HEARTBEAT_S = 1.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gimp_plugin.wire import Plane, WireError
-from server.page_files import gone, open_regular
+from server.page.files import gone, open_regular
 
 if TYPE_CHECKING:
     from engine.files.source import Source

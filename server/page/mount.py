@@ -12,14 +12,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 
 from gimp_plugin.wire import WireError
-from server import spool
-from server.page_door import Door, refuse
-from server.page_files import PageFiles
-from server.visitors import Listening
+from server.page.door import Door, refuse
+from server.page.files import PageFiles
+from server.page.visitors import Listening
+from server.supervisor import spool
 
 if TYPE_CHECKING:
-    from server.app import Engine
-    from server.guard import App, Message, Receive, Scope, Send
+    from server.supervisor.app import Engine
+    from server.supervisor.guard import App, Message, Receive, Scope, Send
 
 PATH = "/ui"
 MAX_UPLOAD = "256mb"
@@ -65,8 +65,8 @@ def mount_page(app: Starlette, engine: Engine, port: int) -> None:
         raise SystemExit(
             f"The web page needs {error.name}: run `python3 install.py --ui` in Impasto's folder, then this again."
         ) from error
-    from server.page import Page  # noqa: PLC0415
-    from server.page_looks import CSS, SCRIPT, theme  # noqa: PLC0415
+    from server.page.looks import CSS, SCRIPT, theme  # noqa: PLC0415
+    from server.page.page import Page  # noqa: PLC0415
 
     files = PageFiles(folder)
     blocks = Page(engine, folder, files).blocks

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gimp_plugin.wire import WireError
-from server.jobs import CANCELLED, DONE, FAILED, FINAL, Job, Jobs
+from server.supervisor.jobs import CANCELLED, DONE, FAILED, FINAL, Job, Jobs
 from server.wording import without_paths
 
 GRACE_S = 0.1  # what a worker gets to stop between two operations of torch before it is killed
 UNLOAD_S = 300.0
-HOUSE = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
+HOUSE = Path(__file__).resolve().parents[2]  # the checkout, or site-packages
 
 log = logging.getLogger("impasto")
 

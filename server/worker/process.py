@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.compute import malloc
-from server.worker_loop import Worker, log
+from server.worker.loop import Worker, log
 
 
 def claim_stdout() -> TextIO:
@@ -27,8 +27,8 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     from engine.models.user_models import models_folder  # noqa: PLC0415
     from engine.pipeline.stylize import warm_up  # noqa: PLC0415  (torch: seconds to import)
-    from server.intake import MODELS_FOLDER  # noqa: PLC0415
-    from server.painter import Painter, catalog  # noqa: PLC0415
+    from server.supervisor.intake import MODELS_FOLDER  # noqa: PLC0415
+    from server.worker.painter import Painter, catalog  # noqa: PLC0415
 
     try:
         warm_up()

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
-from server.effort import expected_s
-from server.jobs import DONE, FINAL, Job
-from server.spool import disk_error
-from server.visitors import padding_pause_s
+from server.page.visitors import padding_pause_s
+from server.supervisor.effort import expected_s
+from server.supervisor.jobs import DONE, FINAL, Job
+from server.supervisor.spool import disk_error
 
 if TYPE_CHECKING:
-    from server.app import Engine
+    from server.supervisor.app import Engine
 
 PAUSE_S = 0.05  # between two reports: a browser need not redraw more often
 

@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from server.jobs import UNREAD_SHARE, Job
+from server.supervisor.jobs import UNREAD_SHARE, Job
 
 if TYPE_CHECKING:
-    from server.guard import App, Message, Receive, Scope, Send
+    from server.supervisor.guard import App, Message, Receive, Scope, Send
 
 EVENTS = "/gradio_api/queue/data"
 PADDED_BYTES = 32 << 10  # at a time: more at once, and the reader's system would make its buffer larger

@@ -25,15 +25,16 @@ from starlette.applications import Starlette
 
 from gimp_plugin import client
 from gimp_plugin.wire import Endpoint, WireError, state_dir, this_host, usual_dir
-from server import spool
-from server.app import Engine, make_app
-from server.connection import MAX_UNACCEPTED, Connection, Shortage, accepted_at_once
-from server.guard import Guard
-from server.jobs import LEASE_S, Job, Jobs
-from server.lock import OWNER, Held, claim, take
-from server.overtaking import Overtaking
-from server.worker_process import UNLOAD_S, WorkerProcess
+from server.supervisor import spool
+from server.supervisor.app import Engine, make_app
+from server.supervisor.connection import MAX_UNACCEPTED, Connection, Shortage, accepted_at_once
+from server.supervisor.guard import Guard
+from server.supervisor.jobs import LEASE_S, Job, Jobs
+from server.supervisor.lock import OWNER, Held, claim, take
+from server.supervisor.overtaking import Overtaking
+from server.supervisor.worker_process import UNLOAD_S, WorkerProcess
 
+WORKER = "server.worker.process"  # the module that the worker runs
 IDLE_EXIT_S = 1800.0
 KEPT = "kept"  # folder of finished paintings, which outlive the worker but not the engine
 ROOM_S = 15.0  # a start takes a second or two, a stop at most as much
@@ -64,7 +65,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="exit after so long without work")
     parser.add_argument("--unload-s", type=float, default=UNLOAD_S, help="free the weights after so long without work")
     parser.add_argument("--lease-s", type=float, default=LEASE_S, help="cancel the job of a client silent for so long")
-    parser.add_argument("--worker", default="server.worker", help=argparse.SUPPRESS)  # a module; tests bring their own
+    parser.add_argument("--worker", default=WORKER, help=argparse.SUPPRESS)  # tests bring their own
     return parser.parse_args(argv)
 
 
@@ -214,7 +215,7 @@ class Supervisor:
         )
         app = make_app(self.engine, self.lifespan)
         if args.ui:
-            from server.ui import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
+            from server.page.mount import mount_page  # noqa: PLC0415  (gradio: only when the page is wanted)
 
             mount_page(app, self.engine, self.port)
         self.engine.guard = Guard(app, token)

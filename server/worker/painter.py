@@ -31,10 +31,10 @@ from gimp_plugin.wire import (
     WireError,
     kind_of,
 )
-from server import convert
-from server.spool import put_result
-from server.terms import in_wire_terms
-from server.worker_loop import JobCancelled
+from server.supervisor.spool import put_result
+from server.worker import convert
+from server.worker.loop import JobCancelled
+from server.worker.terms import in_wire_terms
 
 
 def catalog() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The web page itself: what it shows, and what happens when something is chosen or pressed.
 
 Handlers are generators over our own queue: a visitor who cancels, or goes away, closes them, and that stops the job.
-Only ``server.ui`` imports this module, once gradio is told to stay offline.
+Only ``server.page.mount`` imports this module, once gradio is told to stay offline.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import gradio as gr
 from PIL import Image
 
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
-from server import uploads
-from server.painting import Painting
+from server.page import uploads
+from server.page.painting import Painting
 
 if TYPE_CHECKING:
-    from server.app import Engine
-    from server.page_files import PageFiles
+    from server.page.files import PageFiles
+    from server.supervisor.app import Engine
 
-THUMBNAILS = Path(__file__).resolve().parent.parent / "engine" / "presets" / "thumbnails"  # files.presets loads torch
+THUMBNAILS = Path(__file__).resolve().parents[2] / "engine" / "presets" / "thumbnails"  # files.presets loads torch
 STARTING_S = 120.0
 FIRST = "Choose a photo, then press Paint."
 READY = "Press Paint."

@@ -14,7 +14,7 @@ from engine.core.errors import Cancelled, ImpastoError, InputError, ResourceErro
 from engine.models.user_models import models_folder
 from gimp_plugin.wire import WireError
 from server.wording import without_paths
-from server.worker_loop import JobCancelled
+from server.worker.loop import JobCancelled
 
 TAIL = r"(?:[/\\\\][^\s'\"`,;()]*)?"
 
@@ -55,6 +55,6 @@ def _folders() -> dict[str, str]:
     found = {
         str(models_folder()): "the models folder",
         str(Path(torch.hub.get_dir()) / "checkpoints"): "PyTorch's folder of checkpoints",
-        str(Path(__file__).resolve().parent.parent): "Impasto's folder",
+        str(Path(__file__).resolve().parents[2]): "Impasto's folder",
     }
     return dict(sorted(found.items(), key=lambda entry: -len(entry[0])))

@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, urlencode
 from gimp_plugin.wire import ERROR_STATUS, WireError
 
 if TYPE_CHECKING:
-    from server.guard import Message, Receive, Scope, Send
-    from server.page_files import PageFiles
+    from server.page.files import PageFiles
+    from server.supervisor.guard import Message, Receive, Scope, Send
 
 MAX_JSON_BYTES = 1 << 20
 MAX_DEPTH = 24

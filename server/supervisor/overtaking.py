@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from server.jobs import Job
-from server.worker_process import WorkerProcess
+from server.supervisor.jobs import Job
+from server.supervisor.worker_process import WorkerProcess
 
 IDLE_S = 60.0  # of the second worker: it holds the weights once more
 BACKOFF_S = 60.0  # after it did not start, for want of memory perhaps

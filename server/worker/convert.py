@@ -32,7 +32,7 @@ from engine.pipeline.crop import in_range, is_finite, range_of
 from engine.pipeline.series import sample_series
 from engine.regions.labels import Color, pair_regions, split_labels
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
-from server import intake
+from server.supervisor import intake
 
 DTYPES = {"U8": torch.uint8, "U16": torch.uint16, "F16": torch.float16, "F32": torch.float32}
 FULL_SCALE = {"U8": 255, "U16": 65535}

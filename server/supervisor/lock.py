@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from gimp_plugin import wire
-from server import spool
+from server.supervisor import spool
 
 OWNER = "host"  # names the host whose engine has the folder; gone with the engine
 Held = BinaryIO | socket.socket

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gimp_plugin.wire import WireError
-from server.effort import LONG_S, SHORT_S
-from server.spool import TEMPORARY, discard
+from server.supervisor.effort import LONG_S, SHORT_S
+from server.supervisor.spool import TEMPORARY, discard
 
 MAX_QUEUED = 8
 LEASE_S = 30.0

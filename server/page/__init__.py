@@ -1,0 +1,1 @@
+"""The web page: gradio behind a door, with nothing that reaches beyond this computer."""

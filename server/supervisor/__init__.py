@@ -1,0 +1,1 @@
+"""The process that answers HTTP, without torch: guard, queue, workers."""
