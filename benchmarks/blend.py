@@ -38,7 +38,7 @@ def seam_ratio(content: Tensor, painted: Tensor, weight: Tensor, mask: Tensor, f
         content, painted: (3, H, W).
         weight: (H, W), by which they are blended.
         mask: (H, W), as it was drawn.
-        found: its edge found anew.
+        found: with its new edge.
 
     Returns:
         By line: "edge", that of the mask as it was drawn; "rim", the border of the band; "band", all pairs in it.

@@ -39,8 +39,8 @@ def main() -> int:
     """
     size = sys.argv[1]
     reading, writing = os.pipe()
-    # Xvfb takes a free number itself, so that any number of screens live side by side. Without -noreset it starts anew
-    # when its last client leaves, and refuses whoever comes just then.
+    # Xvfb takes a free number itself, so that any number of screens live side by side. Without -noreset it starts again
+    # when its last client leaves, and refuses a client that comes just then.
     screen = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{size}x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=[writing],

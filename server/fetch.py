@@ -145,7 +145,7 @@ def receive(file: Published, partial: Path, opener: Opener, on_progress: Callabl
         if error.code != RANGE_REFUSED:
             raise
         error.close()
-        partial.unlink()  # nothing is left to send, or it has another length now: begin anew
+        partial.unlink()  # nothing is left to send, or it has another length now: begin again
         request.remove_header("Range")
         answer, have = opener.open(request, timeout=TIMEOUT_S), 0
     with answer:

@@ -16,7 +16,7 @@ def status_kb(pid: int, name: str) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Let VmHWM begin anew at what the process holds now."""
+    """Reset VmHWM to what the process holds now."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

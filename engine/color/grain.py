@@ -52,7 +52,7 @@ def evenness(rgb: Tensor) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # whoever asks first, a training can use it too
+@torch.inference_mode(False)  # a training can use it too
 def pattern() -> Tensor:
     """The grain, which repeats every 256 pixels without a seam: (256, 256), as much of it in every octave."""
     rng = np.random.default_rng(SEED)

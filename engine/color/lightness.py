@@ -40,7 +40,7 @@ def keep_chroma(
         painted: (3, H, W) sRGB-encoded; clipped to [0, 1].
         content: (3, H, W), in [0, 1].
         weight: (H, W), what counts in the statistics of lightness; None = everything.
-        lightness: (H, W), the painting's (``lightness_of``), where it is at hand.
+        lightness: (H, W), the painting's (``lightness_of``), if it is known.
         out: (3, H, W) to write to, which may be the painting; used where its layout allows.
 
     Returns:

@@ -1,7 +1,7 @@
 """Freed memory stays with the process, ready for the next picture.
 
 The C library gives large blocks back to the system as soon as they are freed, and the system hands out every page of
-the next one anew, which takes longer than to fill it: of the 4.9 s of a painting of 12 megapixels 1 s, of another color
+the next one again, which takes longer than to fill it: of the 4.9 s of a painting of 12 megapixels 1 s, of another color
 mode a fifth. Only what a process does of itself is changed, when it begins: a program that imports the engine keeps its
 own ways.
 """

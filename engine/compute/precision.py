@@ -22,7 +22,7 @@ from engine.core.user_folders import home
 GAIN = 0.9  # what replaces the usual arithmetic must take at most this share of its time: timings are noisy
 PROBE_PX = 320
 ROUNDS = 3
-N_NOTES = 8  # two numbers of threads and the PyTorch of before are no reason to time anew
+N_NOTES = 8  # two numbers of threads and the PyTorch of before are no reason to time again
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def computer() -> str:
 
 
 def recall() -> Arithmetic | None:
-    """The choice made earlier on this computer, or None: then, or where the notes cannot be read, it is timed anew."""
+    """The choice made earlier on this computer; None if there is none, or the notes cannot be read."""
     try:
         choice = Arithmetic(**_notes()[computer()])
     except (KeyError, TypeError):

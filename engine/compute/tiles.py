@@ -134,7 +134,7 @@ def paint_tiles(
 
 
 def halving(tile_px: int, stride_px: int, paint: Callable[[int], Tensor]) -> Tensor:
-    """What is painted in tiles of a side, or, when memory runs out, all anew in tiles of half of it, and so on.
+    """What is painted in tiles of a side. When memory runs out, all is painted again in tiles of half the side.
 
     Args:
         tile_px: the side to begin with.

@@ -3,7 +3,7 @@
 torchvision's wheel brings compiled operators that load only beside the torch build that they were compiled for. Where
 they do not (a CPU-only torch beside the default torchvision), importing it fails at the registration of shape rules
 for ``torchvision::nms`` and ``qnms``, operators that its own binary would have defined. Defining their signatures first
-lets the import pass; Impasto calls neither, and whoever did would be told that there is no kernel.
+lets the import pass; Impasto calls neither, and a caller would be told that there is no kernel.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ class Series:
 
     Args:
         pictures: (3, h, w) each, at the size at which they are painted.
-        known: what was measured of them, by whoever measures; kept so that it is done once.
+        known: what was measured of them, kept so that it is done once.
     """
 
     pictures: tuple[Picture, ...]

@@ -1,4 +1,4 @@
-"""Where a selected object ends: inside a narrow band around the mask's edge the edge is found anew.
+"""Where a selected object ends: inside a narrow band around the mask's edge, the edge is found again.
 
 Two steps. A Markov random field relabels every pixel of the band as painted or original: near its own side of the
 mask's edge, alike in color to what lies on that side, and changing labels where the picture has an edge; the labeling
@@ -49,7 +49,7 @@ NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))  # of half of the eight: each pair
 
 @dataclass(frozen=True, eq=False)
 class Boundary:
-    """A mask whose edge was found anew.
+    """A mask with a new edge.
 
     Args:
         weight: (H, W) in [0, 1].

@@ -2,13 +2,13 @@
 
 The content A and the style B' are seen as halves of an analogy A : A' = B : B', in which A' (A in the looks of B') and
 B (B' in the looks of A) are wanted. At every level of features each position of A finds its like in B' and the other
-way round, by what both pictures and the unknown two look like so far; then the unknown ones are painted anew. With a
+way round, by what both pictures and the unknown two look like so far; then the unknown ones are painted again. With a
 pair given (the style was painted after a picture that the option ``pair`` names) nothing is unknown but the result: it
 becomes to the content what the style is to that picture.
 
 Source: Liao 2017, "Visual Attribute Transfer through Deep Image Analogy"; Hertzmann 2001, "Image Analogies" (pairs).
 Departs: a network that ends with block 3 looks at smaller copies of the pictures for the two coarsest levels;
-deconvolution runs to the pixels of the next level's size, which are then looked at anew, not from layer to layer; the
+deconvolution runs to the pixels of the next level's size, which are then looked at again, not from layer to layer; the
 place in the picture may count.
 """
 
@@ -109,7 +109,7 @@ def paint(job: Job) -> Tensor:
             report = part(job.on_progress, n / len(job.styles), (n + 1) / len(job.styles))
             painted += Analogy(job, style, backbone).paint(report) * (style.weight / total)
         if job.options["mode"] == "photo":
-            # A + WLS(A') - WLS(A), of which the paper speaks; WLS with one guide is linear
+            # the paper's A + WLS(A') - WLS(A); WLS with one guide is linear
             painted = content + smooth_by_guide(painted - content, content)
         return painted.clamp_(0, 1)
 
@@ -119,7 +119,7 @@ class Half:
     """One half of the analogy.
 
     Args:
-        plain: (1, 3, H, W): A, or B (of which, unless a pair was given, only an estimate is known).
+        plain: (1, 3, H, W): A, or B (only an estimate, unless a pair was given).
         styled: (1, 3, H, W): A' or B'.
     """
 
@@ -181,7 +181,7 @@ class Analogy:
         return self.assemble(there)
 
     def levels(self) -> Sequence[Level]:
-        """From coarse to fine, those of which both pictures have enough positions."""
+        """Coarse to fine; only those with enough positions in both pictures."""
         known = DEEP if "relu5_1" in self.backbone.layers else SHALLOW
         levels = [level for level in known if level.layer in self.backbone.layers]
         shortest = min(*self.content.shape[2:], *self.target.shape[2:])

@@ -118,7 +118,7 @@ def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tenso
 def encode_picture(
     net: AnyStyle, picture: Picture, weight: Tensor | None, size_px: int, device: torch.device
 ) -> Tensor:
-    """A style picture's code, (CODE_SIZE,), on the CPU; those of the last pictures are at hand.
+    """A style picture's code, (CODE_SIZE,), on the CPU; those of the last pictures are kept.
 
     Args:
         net: the network, on ``device``.

@@ -1,7 +1,7 @@
 """Painting out of patches: every patch of the result's features should be one that the style has.
 
 Source: Li & Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks for Image Synthesis".
-Departs: matches are looked up anew after some steps of the optimizer, not at each; the loss that holds between two
+Departs: matches are looked up again after some steps of the optimizer, not at each; the loss that holds between two
 look-ups is then a squared difference (``markov``), and L-BFGS sees one function. What is matched at relu3_1 also
 says what the finer layers and the pixels should be: features of block 3 alone leave color and contrast open. It starts
 from the content in the style's colors, painted over with the patches that are found first. Every term is relative to

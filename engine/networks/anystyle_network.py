@@ -1,7 +1,7 @@
 """The any-style network: one forward pass paints any content in any style.
 
 A content picture is first recolored to the style by a closed-form transport of its color moments. Of that picture
-only a coarse version reaches the result directly; every detail is painted anew from features at 1/4 and 1/8
+only a coarse version reaches the result directly; every detail is painted from features at 1/4 and 1/8
 resolution, which are whitened and colored with the style's (second order) and pass residual blocks modulated by a
 style code (first order). A skip of fine photo detail would be a shortcut that leaves nothing to paint.
 

@@ -146,7 +146,7 @@ class Level:
             return self.pair.encode(rgb.to(self.job.device), self.level)
 
     def report(self, share: float) -> None:
-        """Tell the progress; whoever listens may raise ``Cancelled``."""
+        """Tell the progress; the listener may raise ``Cancelled``."""
         self.job.on_progress(share, f"Level {self.level}")
 
     def wanted(self, seen: Sequence[Tensor]) -> list[list[Moments]]:

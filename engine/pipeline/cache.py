@@ -47,7 +47,7 @@ class PaintingCache:
         self._content: tuple[bytes, Picture] | None = None
 
     def content(self, data: Bytes, kind: str, make: Callable[[], Picture]) -> Picture:
-        """The picture that bytes stand for: whoever wants other colors sends the same ones again.
+        """The picture that bytes stand for. A client that wants other colors sends the same bytes again.
 
         Args:
             data: all that decides the picture, but for ``kind``.
@@ -143,7 +143,7 @@ class PaintingCache:
         return self._lightness[painting]
 
     def keeps(self, painting: Tensor) -> bool:
-        """Whether it is one of those at hand."""
+        """Whether it is one of those kept."""
         return any(painting is kept for kept in self._paintings.values())
 
     def clear(self) -> None:

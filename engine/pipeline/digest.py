@@ -19,7 +19,7 @@ from engine.core.types import Settings
 SLICE_BYTES = 8 << 20  # digested in parallel
 
 
-# Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints anew.
+# Of the settings, what the pipeline does with a finished painting. Anything else, known today or not, paints again.
 AFTERWARDS = ("color", "color_map", "photoreal", "composite", "blend")
 
 

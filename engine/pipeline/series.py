@@ -15,12 +15,12 @@ import torch
 from engine.compute.resize import rescale
 from engine.core.types import Picture, Series
 
-MAX_PICTURES = 32  # of which a series is measured; whoever has more chooses among them
+MAX_PICTURES = 32  # that a series is measured from; of more, choose some
 SAMPLE_PX, CROP_PX = 768, 256  # a larger picture is known by 9 crops of it, laid side by side
 
 
 def sample_series(pictures: Iterable[Picture], size_px: int | None = None) -> Series:
-    """A series of pictures, of which no more is kept than is measured.
+    """A series of pictures; only what is measured is kept.
 
     Args:
         pictures: in any order; the first ``MAX_PICTURES`` count.

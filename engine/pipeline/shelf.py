@@ -24,7 +24,7 @@ class Shelf:
     """Paintings by digest. The one that was longest not asked for goes first; a full disk keeps none.
 
     Args:
-        folder: made where it is missing. Whoever owns it empties it.
+        folder: made where it is missing. Its owner empties it.
         budget_bytes: what all of its files may take.
     """
 

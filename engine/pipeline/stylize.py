@@ -53,7 +53,7 @@ class Stylized:
     Args:
         picture: same size as the content, with its alpha.
         report: JSON values: "method", "device", "strength", "strength_chosen" (by us), "color", "photoreal", "blend",
-            "seed", "options", "size", "reused" (whether the painting was at hand from an earlier job), "seconds" by
+            "seed", "options", "size", "reused" (whether an earlier job's painting served), "seconds" by
             stage, "peak_bytes" (the most that this process has held on the device so far, CUDA only), "needed_bytes"
             (of memory, as estimated before), "notes".
         mask: (H, W), by which the painting is blended, where ``settings.blend`` gives the mask another edge than it

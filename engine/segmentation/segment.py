@@ -81,7 +81,7 @@ def find_object(
         picture: (3, H, W); what is transparent is never part of a thing.
         prompt: where it is, in pixels.
         model: one of ``model_names()``, or the path of a checkpoint.
-        edge: "soft": found anew at full size, with soft values; "hard": 0 or 1, as the model has it; "auto": soft for
+        edge: "soft": found again at full size, with soft values; "hard": 0 or 1, as the model has it; "auto": soft for
             grabcut, which is coarse, hard for the networks, so that their mask is the published one to the bit.
         on_progress: told the share done; may raise ``Cancelled``.
 

@@ -260,7 +260,7 @@ def _say_next(setup: Setup, installed: list[Gimp], profiles: list[Path]) -> None
     else:
         if not installed:
             say("No gimp-console was found, so nobody asked GIMP whether it knows the filter.")
-        say("Done. Start GIMP anew, open a picture, and choose Filters > Artistic > Neural Style...")
+        say("Done. Start GIMP again, open a picture, and choose Filters > Artistic > Neural Style...")
 
 
 def uninstall(setup: Setup) -> None:

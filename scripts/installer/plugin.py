@@ -115,7 +115,7 @@ def _remove_files(changes: Changes, folder: Path, names: Iterable[str]) -> list[
 
 
 def find_unrecorded(profile: Path, source: Path) -> Placed | None:
-    """Our plug-in in a profile of which no record is left."""
+    """Our plug-in in a profile without a record."""
     folder = profile / "plug-ins" / NAME
     if folder.is_symlink() or not (folder / ENTRY).is_file():
         return None

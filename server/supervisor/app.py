@@ -101,7 +101,7 @@ def engine_of(request: Request) -> Engine:
 
 
 async def health(request: Request) -> Response:
-    """Alive, how far, and proof of holding the token for whoever sent a challenge."""
+    """Alive, how far, and proof of holding the token to a client that sent a challenge."""
     engine = engine_of(request)
     challenge = request.query_params.get("challenge", "")
     if len(challenge) > 128:

@@ -197,7 +197,7 @@ class Training(Run):
         }
 
     def start_from(self, path: Path) -> None:
-        """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins anew.
+        """Begin with the weights of an earlier run whose checkpoint is gone; the optimizer begins again.
 
         Args:
             path: safetensors, such as the file that ships. Residual blocks that its network did not have yet stay the
