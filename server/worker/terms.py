@@ -37,7 +37,7 @@ def in_wire_terms() -> Iterator[None]:
 def without_folders(text: str) -> str:
     """A sentence with the last name alone of every file in it, and a folder by what it is.
 
-    The command line may say where something lies. An answer may not: the client need not be the person at this computer.
+    The command line may say where something lies. An answer may not: its reader may be someone else.
     """
     for folder, words in _folders().items():
         text = re.sub(re.escape(folder) + TAIL, partial(_named, folder=folder, words=words), text)
