@@ -2,7 +2,7 @@
 
 The C library gives large blocks back to the system as soon as they are freed. The system then hands out every page of
 the next block again, which takes longer than filling it: 1 s of the 4.9 s of a painting of 12 megapixels, and a fifth
-of another color mode's time. Only what a process does of itself is changed, when it begins: a program that imports the engine keeps its
+of another color mode's time. Only the process that asks for it is changed: a program that imports the engine keeps its
 own ways.
 """
 
