@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.errors import ImpastoError
+    from engine.errors import Cancelled, ImpastoError
     from engine.files import read_mask, read_picture, write_picture
     from engine.styles import load_preset
     from engine.stylize import Stylized, stylize
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Cancelled",
     "ImpastoError",
     "Mask",
     "Picture",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "engine.errors": ("ImpastoError",),
+    "engine.errors": ("Cancelled", "ImpastoError"),
     "engine.files": ("read_mask", "read_picture", "write_picture"),
     "engine.styles": ("load_preset",),
     "engine.stylize": ("Stylized", "stylize"),

@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "engine/**/*.md")
-LINK = re.compile(r"(\]\()(?!\w+:|#)([^)\s#]+)")
+LINK = re.compile(r"(?P<text>!?\[[^\]]*\])\((?!\w+:|#)(?P<target>[^)\s#]+)(?P<anchor>#[^)]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -35,22 +35,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn links from repository paths into paths of the site; what is no page becomes plain text."""
+    """Turn links from repository paths into paths of the site; one to what is no page becomes plain text."""
     here = page.file.src_uri
-    home = _in_repository(here)
+    home = posixpath.dirname(_in_repository(here))
 
     def turn(found: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(home), found[2]))
-        return found[1] + posixpath.relpath(_on_site(target), posixpath.dirname(here) or ".")
+        target = posixpath.normpath(posixpath.join(home, found["target"]))
+        is_on_site = bool(target.startswith("docs/") and Path(target).suffix) or target in _outside()
+        link = posixpath.relpath(_on_site(target), posixpath.dirname(here) or ".")
+        return f"{found['text']}({link}{found['anchor'] or ''})" if is_on_site else found["text"].strip("[]")
 
-    markdown = re.sub(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)\s#]+)\)", lambda found: _unlink(found, home), markdown)
     return LINK.sub(turn, markdown)
-
-
-def _unlink(found: re.Match[str], home: str) -> str:
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(home), found[2]))
-    is_page = target.startswith("docs/") and Path(target).suffix or target in _outside()
-    return found[0] if is_page else found[1]
 
 
 def _unfold(entry: Any) -> Any:

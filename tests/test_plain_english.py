@@ -27,10 +27,10 @@ def sentences(markdown: str) -> Iterator[str]:
     markdown = re.sub(r"^( *)```.*?^\1```", "", markdown, flags=re.M | re.S)
     markdown = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", markdown)
     markdown = re.sub(r"\]\([^)]*\)", "]", markdown)
-    markdown = re.sub(r"`[^`]+`", "code", markdown)
+    markdown = re.sub(r"`[^`]+`", "Code", markdown)
     markdown = re.sub(r"^ *(\|.*|#+ .*|---.*)$", "", markdown, flags=re.M)
-    for block in re.split(r"\n\s*\n|\n(?= *(?:[-*]|\d+\.) )", markdown):
-        for sentence in re.split(r"(?<=[.!?])[\])\"*_]*\s+(?=[\[(\"*_]*[A-Z0-9])", " ".join(block.split())):
+    for block in re.split(r"\n\s*\n|(?:^|\n) *(?:[-*]|\d+\.) ", markdown):
+        for sentence in re.split(r"(?<=[.!?])(?<! al\.)[\])\"*_]*\s+(?=[\[(\"*_]*[A-Z0-9])", " ".join(block.split())):
             if n_words(sentence):
                 yield sentence
 
@@ -44,8 +44,10 @@ def prose(markdown: str) -> str:
 
 
 def test_sentences_are_counted_as_a_reader_would() -> None:
-    text = "# A title\nOne two `three four` [five](six.md). Seven, e.g. eight!\n- Nine ten\n- (Eleven.)\n| a | b |\n"
-    assert [n_words(sentence) for sentence in sentences(text + "```\ncode. Code.\n```\n")] == [4, 3, 2, 1]
+    text = (
+        "# A title\nOne two `three four` [five](six.md). Seven, e.g. eight! `Nine` ten\n1. Li et al. 2017\n| a | b |\n"
+    )
+    assert [n_words(sentence) for sentence in sentences(text + "```\ncode. Code.\n```\n")] == [4, 3, 2, 4]
 
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: path.relative_to(ROOT).as_posix())
