@@ -143,7 +143,7 @@ def measure(engine: RunningEngine, make: Make, n_samples: int) -> Samples:
         ends: queue.Queue[tuple[float, dict[str, Any]]] = queue.Queue()
         listener = threading.Thread(target=_listen, args=(engine, job_id, ends))
         listener.start()
-        engine.wait_running(job_id)
+        engine.wait_running(job_id, 60)
         time.sleep(dice.uniform(0, longest_s))
         if not ends.empty():  # it was done, or refused, before
             _, last = ends.get()

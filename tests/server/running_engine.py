@@ -192,14 +192,14 @@ class RunningEngine:
         described: dict[str, Any] = answer.json
         return described
 
-    def wait_running(self, job_id: str) -> None:
-        """Wait until a job's painter has reported something."""
+    def wait_running(self, job_id: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until a job's painter has reported something; it may be done by then."""
 
         def has_begun() -> bool:
             job = self.look(job_id)
             return job["state"] != "queued" and job["message"] != "Waiting"
 
-        wait_until(has_begun, what="running")
+        wait_until(has_begun, timeout_s, "running")
 
     def events(self, job_id: str) -> Iterator[dict[str, Any]]:
         """A job's events to their end."""
