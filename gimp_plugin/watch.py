@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gi
@@ -12,33 +11,31 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp  # noqa: E402
 
 if TYPE_CHECKING or __package__:
-    from . import pixels, wire
+    from . import wire
 else:
-    import pixels
     import wire
 
 EVERY_S = 0.25  # a look costs GIMP some 0.1 ms for each item
 
 
 class Watch:
-    """Looks at an image and its layers again and again, on GIMP's thread.
+    """Looks at an image again and again, on GIMP's thread. A painting whose layer was deleted still has its place in it.
 
     Where GIMP itself has ended, the look fails and ends this process, and with it the job.
 
     Args:
         image: which may be closed at any time: GIMP's user may go on.
-        layers: all that the job needs.
     """
 
-    def __init__(self, image: Gimp.Image, layers: Sequence[Gimp.Layer] = ()) -> None:
-        self._image, self._layers = image, layers
+    def __init__(self, image: Gimp.Image) -> None:
+        self._image = image
         self._next_s = 0.0
 
     def look(self) -> bool:
         """Look, if the last look is a while ago. Always False, so that it can be asked whether to cancel.
 
         Raises:
-            WireError: "cancelled" if the image was closed, "unprocessable" if a layer was deleted.
+            WireError: "cancelled" if the image was closed.
         """
         now_s = time.monotonic()
         if now_s < self._next_s:
@@ -46,6 +43,4 @@ class Watch:
         self._next_s = now_s + EVERY_S
         if not self._image.is_valid():
             raise wire.WireError("cancelled", "The image was closed while it was painted.")
-        if not all(layer.is_valid() for layer in self._layers):
-            raise pixels.refusal("A layer was deleted while it was painted. Nothing was changed: run the filter again.")
         return False

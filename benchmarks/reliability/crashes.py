@@ -18,6 +18,7 @@ from gimp_plugin import client
 from gimp_plugin.wire import StylizeResult
 from tests.server.running_engine import RunningEngine, is_alive, kill, picture_request, wait_until
 
+START_S = 300.0  # that it starts soon is told by another test; here it only has to
 ROOM_BYTES = 1_700_000_000  # of address space: torch and its weights, and little beside
 
 
@@ -26,7 +27,7 @@ def running(folder: Path, *options: str, **more: object) -> Iterator[RunningEngi
     """An engine that is stopped at the end."""
     engine = RunningEngine(folder, *options, **more)  # type: ignore[arg-type]
     try:
-        yield engine.wait_ready(60)
+        yield engine.wait_ready(START_S)
     finally:
         engine.stop()
 
