@@ -19,7 +19,7 @@ EVERY_S = 0.25  # a look costs GIMP some 0.1 ms for each item
 
 
 class Watch:
-    """Looks at an image again and again, on GIMP's thread. A painting whose layer was deleted still has its place in it.
+    """Looks at an image again and again, on GIMP's thread. A painting whose layer was deleted still has a place in it.
 
     Where GIMP itself has ended, the look fails and ends this process, and with it the job.
 

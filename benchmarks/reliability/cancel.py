@@ -94,9 +94,7 @@ def jobs(engine: RunningEngine, scale: Scale) -> Iterator[tuple[str, Make]]:
 
 def stylize(method: str, **settings: Any) -> Make:
     """Pictures that differ in a pixel: none is painted already."""
-    return lambda side_px, n: replace(
-        request(side_px, method=method, **settings), content=varied(plane(side_px, 0), n)
-    )
+    return lambda side_px, n: replace(request(side_px, method=method, **settings), content=varied(plane(side_px, 0), n))
 
 
 def segment(model: str) -> Make:

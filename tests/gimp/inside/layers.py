@@ -9,7 +9,8 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import Engine, Facts
 
-from gimp_plugin import arguments, catalog, job, wire
+from gimp_plugin import catalog, job, wire
+from gimp_plugin.arguments import checked, read
 
 
 def in_a_group(engine: Engine) -> Facts:
@@ -131,7 +132,7 @@ def clipped(_engine: Engine) -> Facts:
 def changed_meanwhile(_engine: Engine) -> Facts:
     """While a layer is painted the user selects nothing; or resizes the layer; or deletes it."""
     config = Gimp.get_pdb().lookup_procedure("impasto-stylize").create_config()
-    choices = arguments.checked(arguments.read(config), catalog.load())
+    choices = checked(read(config), catalog.load())
     facts: Facts = {}
     compute = job._compute
     for what in ("unselected", "resized", "deleted"):
