@@ -211,6 +211,7 @@ def flat(*color: float) -> np.ndarray:
 
 RGB, GRAYS = BYTES / 255, np.repeat(GRAY[:, :, None] / 255, 3, 2)
 DEEP_RGB, MASK = DEEP / 65535, ALPHA / 255
+DEEP_GRAYS = np.repeat(DEEP_RGB[:, :, 1:2], 3, 2)
 FLOATS = (BASE / 255).astype(np.float32)
 HALF = saved(BYTES)[: len(saved(BYTES)) * 2 // 3]
 NAMED = "写真 été 100% & #1.png"
@@ -240,10 +241,20 @@ def webp(data: bytes) -> bytes:
     return saved(BYTES, "WEBP", lossless=True, exact=True, icc_profile=data)
 
 
+def told(**bodies: tuple[int, ...]) -> tuple[bytes, ...]:
+    """Chunks of 32-bit numbers; of cICP, of bytes."""
+    return tuple(
+        chunk(name.encode(), bytes(body) if name == "cICP" else struct.pack(f">{len(body)}I", *body))
+        for name, body in bodies.items()
+    )
+
+
 FLAT = np.full((H, W, 3), (200, 90, 40), np.uint8)
 SRGB_PARA = parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 ADOBE_ICC = profile("Adobe RGB (1998)", gamma(2.19921875), **ADOBE)
 GRAY_ICC = profile("sRGB", gamma(1.8), b"GRAY")
+SRGB_PLACES = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+P3_PLACES = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
 P3_ICC = profile("Display P3", parametric(0, 2.2), **P3)
 CASES = [
     Case("photo.png", lambda: saved(BYTES), RGB),
@@ -263,6 +274,16 @@ CASES = [
     Case("adobe.webp", lambda: webp(ADOBE_ICC), moved(RGB, 2.2, ADOBE_TO_SRGB), near=0.01),
     Case("adobe16.tif", lambda: tiff(DEEP, icc=ADOBE_ICC), moved(DEEP_RGB, 2.2, ADOBE_TO_SRGB), near=0.01),
     Case("gray18.png", lambda: saved(GRAY, icc_profile=GRAY_ICC), encoded(GRAYS**1.8), near=0.01),
+    # colors told without a profile; sRGB's are told by most files, and change nothing
+    Case("gama_linear.png", lambda: png(LINEAR, *told(gAMA=(100_000,))), encoded(LINEAR / 255)),
+    Case("gama_usual.png", lambda: png(BYTES, *told(gAMA=(45_455,), cHRM=SRGB_PLACES)), RGB),
+    Case("gama_srgb.png", lambda: png(BYTES, chunk(b"sRGB", b"\0"), *told(gAMA=(100_000,))), RGB),
+    Case("gama_none.png", lambda: png(BYTES, *told(gAMA=(0,), cHRM=(0,) * 8)), RGB),
+    Case("gama_gray.png", lambda: png(DEEP[:, :, 1:2], *told(gAMA=(100_000,))), encoded(DEEP_GRAYS)),
+    Case("chrm_p3.png", lambda: png(BYTES, *told(cHRM=P3_PLACES)), encoded(light(RGB) @ P3_TO_SRGB.T), near=0.01),
+    Case("cicp_p3.png", lambda: png(BYTES, *told(cICP=(12, 13, 0, 1))), encoded(light(RGB) @ P3_TO_SRGB.T), near=0.01),
+    Case("cicp_linear.png", lambda: png(DEEP, *told(cICP=(1, 8, 0, 1))), encoded(DEEP_RGB)),
+    Case("cicp_unknown.png", lambda: png(BYTES, *told(cICP=(99, 99, 0, 1))), RGB),
     Case("nonsense.png", lambda: saved(BYTES, icc_profile=b"nonsense"), RGB),
     Case("torn_icc.png", lambda: png(BYTES, chunk(b"iCCP", b"x\0\0no deflate")), RGB),
     Case("cmyk.jpg", lambda: saved(Image.new("CMYK", (W, H), (0, 255, 255, 0)), "JPEG"), flat(1, 0, 0), near=0.02),

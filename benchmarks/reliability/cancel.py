@@ -6,19 +6,26 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+
 from benchmarks.reliability.crashes import running
-from benchmarks.reliability.pictures import REAL_WORKER, request
+from benchmarks.reliability.pictures import REAL_WORKER, plane, request
 from benchmarks.reliability.processes import worker_pid
 from benchmarks.reliability.row import Row, Scale, ms, percentile
+from engine.train.recipes.train_unpaired import Recipe, generator_of
+from gimp_plugin import wire
 from tests.server.running_engine import RunningEngine, wait_until
 
+SIDE_PX, MOST_PX = 512, 4096
 LONGEST_S = 6.0  # into a job
 TRIES = 4  # for a sample, of jobs that are done too soon
+TRANSLATORS = ("cyclegan", "discogan")
+Make = Callable[[int, int], wire.StylizeRequest | wire.SegmentRequest]
 
 
 @dataclass
@@ -43,33 +50,66 @@ class Samples:
 
 
 def cancels(scale: Scale) -> Row:
-    """Every method that is ready, in each quality that it has."""
-    side_px, n_samples = scale.n(256, 512, 512), scale.n(2, 4, 20)
-    with running(scale.folder / "cancel", worker=REAL_WORKER) as engine:
+    """Every method, in each quality that it has, and what else an engine computes for long."""
+    n_samples = scale.n(2, 4, 20)
+    models = scale.folder / "models"
+    save_translators(models)
+    with running(scale.folder / "cancel", worker=REAL_WORKER, environment={"IMPASTO_MODELS": str(models)}) as engine:
         keep = request(96, 7)
         engine.paint(keep)
         found = {}
-        for name, settings in jobs(engine, scale):
-            found[name] = measure(engine, side_px, settings, n_samples)
+        for name, make in jobs(engine, scale):
+            found[name] = measure(engine, make, n_samples)
             if scale.level > 0:
-                print(f"  cancel {name}, {side_px} px: {found[name]}", flush=True)
+                print(f"  cancel {name}: {found[name]}", flush=True)
         again = engine.paint(request(96, 7, color="luminance"))
     return summary(found, bool(again.report["reused"]))
 
 
-def jobs(engine: RunningEngine, scale: Scale) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and settings."""
+def save_translators(folder: Path) -> None:
+    """Networks for the methods that ship none: of the published size, untrained."""
+    folder.mkdir()
+    for kind in TRANSLATORS:
+        state = generator_of(Recipe(kind=kind, width=64, blocks=9)).state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / f"{kind}.safetensors")
+
+
+def jobs(engine: RunningEngine, scale: Scale) -> Iterator[tuple[str, Make]]:
+    """Names, and what makes the request from a side in pixels and a number."""
     if scale.level == 0:
-        yield "gatys", {"method": "gatys"}
+        yield "gatys", stylize("gatys")
         return
-    for method in engine.ask("GET", "/v1/catalog").json["methods"]:
+    catalog = engine.ask("GET", "/v1/catalog").json
+    for method in catalog["methods"]:
         name = method["name"]
-        if not method["is_ready"]:
-            continue
-        yield name, {"method": name}
-        if name == "anystyle":
-            yield f"{name}, better", {"method": name, "quality": "better"}
-            yield f"{name}, best", {"method": name, "quality": "best"}
+        yield name, stylize(name, options={"model": name} if name in TRANSLATORS else {})
+    for quality in ("better", "best"):
+        yield f"anystyle, {quality}", stylize("anystyle", quality=quality)
+    yield "regions", stylize("anystyle", auto_regions=True)
+    yield "smoothed", stylize("anystyle", photoreal=1.0)
+    yield "auto strength", stylize("anystyle", auto_strength=True)
+    for model in catalog["segment_models"]:
+        yield f"object, {model}", segment(model)
+
+
+def stylize(method: str, **settings: Any) -> Make:
+    """Pictures that differ in a pixel: none is painted already."""
+    return lambda side_px, n: replace(request(side_px, method=method, **settings), content=varied(plane(side_px, 0), n))
+
+
+def segment(model: str) -> Make:
+    """An object in the middle of a picture."""
+
+    def make(side_px: int, n: int) -> wire.SegmentRequest:
+        content, q = varied(plane(side_px, 0), n), side_px // 4
+        return wire.SegmentRequest(content, (q, q, 3 * q, 3 * q), model=model, edge="soft")
+
+    return make
+
+
+def varied(whole: wire.Plane, n: int) -> wire.Plane:
+    """The plane with another first pixel."""
+    return replace(whole, data=bytes([n, 0, 0, 255]) + bytes(whole.data)[4:])
 
 
 def summary(found: dict[str, Samples], is_kept: bool) -> Row:
@@ -89,25 +129,25 @@ def summary(found: dict[str, Samples], is_kept: bool) -> Row:
     return Row("cancel", target, measured, is_kept and acknowledged < 0.05 and p95 < 0.2 and longest < 0.5)
 
 
-def measure(engine: RunningEngine, side_px: int, settings: dict[str, Any], n_samples: int) -> Samples:
-    """Cancel one kind of job again and again."""
-    samples, dice, longest_s = Samples(), random.Random(2), LONGEST_S  # noqa: S311
+def measure(engine: RunningEngine, make: Make, n_samples: int) -> Samples:
+    """Cancel one kind of job again and again, at a random moment. One that is done before gets a larger picture."""
+    samples, dice, side_px, longest_s = Samples(), random.Random(2), SIDE_PX, LONGEST_S  # noqa: S311
     for n in range(TRIES * n_samples):
         if len(samples.stopped) >= n_samples or samples.refusal:
             break
         wait_until(lambda: worker_pid(engine) != 0)
         pid = worker_pid(engine)
-        job_id = engine.submit(request(side_px, n, **settings))  # another picture: none is painted already
+        job_id = engine.submit(make(side_px, n))
         ends: queue.Queue[tuple[float, dict[str, Any]]] = queue.Queue()
         listener = threading.Thread(target=_listen, args=(engine, job_id, ends))
         listener.start()
-        engine.wait_running(job_id)
+        engine.wait_running(job_id, 60)
         time.sleep(dice.uniform(0, longest_s))
         if not ends.empty():  # it was done, or refused, before
             _, last = ends.get()
             samples.refusal = last["error"]["message"] if last["state"] == "failed" else ""
             engine.forget(job_id)
-            longest_s *= 0.6
+            side_px, longest_s = min(2 * side_px, MOST_PX), longest_s * (0.6 if side_px == MOST_PX else 1)
         else:
             _cancel(engine, job_id, pid, samples)
             at, last = ends.get(timeout=20)

@@ -29,7 +29,7 @@ from pathlib import Path
 from gimp_plugin.client import Engine
 from tests.server.running_engine import picture_request
 engine = Engine.find(Path(sys.argv[1]))
-engine.stylize(picture_request("sleep 600"), on_progress=lambda share, message: print(message, flush=True))
+engine.pipeline.stylize(picture_request("sleep 600"), on_progress=lambda share, message: print(message, flush=True))
 """
 LISTENER = """
 import sys
@@ -136,13 +136,13 @@ def flood(scale: Scale) -> Row:
     n_asked, statuses, refusals, healths = scale.n(30, 60, 300), list[int](), list[float](), list[float]()
     is_real = scale.level > 0
     with running(scale.folder / "flood", worker=REAL_WORKER if is_real else "tests.server.paint_worker") as engine:
-        sent = request(1024, quality="best") if is_real else picture_request("sleep 60")
+        sent = request(512, quality="best") if is_real else picture_request("sleep 60")
         first = engine.submit(sent)
         engine.wait_running(first)
 
         def submit() -> None:
             began = time.monotonic()
-            status = engine.put(picture_request("sleep 60")).status
+            status = engine.put(sent).status
             statuses.append(status)
             if status == 429:
                 refusals.append(time.monotonic() - began)

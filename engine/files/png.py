@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from engine.files import png_colors
 from engine.files.icc import MAX_PROFILE_BYTES
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -20,6 +21,7 @@ MAX_TEXT_BYTES = 1 << 16  # as stored; what is larger is no description of a pic
 MAX_UNPACKED_BYTES = 1 << 19
 PIECE_BYTES = 1 << 22  # are unpacked at a time
 MAX_FILTER = 4
+MAX_TOLD_BYTES = 64  # of a chunk about colors
 
 
 def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -83,14 +85,22 @@ def _unpacked_pixels(file: BinaryIO) -> Iterator[bytes]:
 def readable(file: BinaryIO) -> tuple[BinaryIO, bytes | None]:
     """The file without what Pillow stumbles over, and its color profile."""
     profile: bytes | None = None
+    told: dict[bytes, bytes] = {}
     left_out: list[tuple[int, int]] = []
     for kind, start, length in chunks(file):
         if kind == b"iCCP":
             file.seek(start + 8)
             profile = _unpacked_profile(file.read(length - 12))
             left_out.append((start, length))
+        elif kind in png_colors.CHUNKS:
+            file.seek(start + 8)
+            told[kind] = file.read(min(length - 12, MAX_TOLD_BYTES))
         elif kind in TEXTS and (length > MAX_TEXT_BYTES or _is_bomb(file, kind, start, length)):
             left_out.append((start, length))
+    file.seek(25)
+    is_gray = file.read(1) in (b"\0", b"\4")
+    if b"cICP" in told or profile is None:
+        profile = png_colors.profile_of(told, is_gray=is_gray) or profile
     file.seek(0)
     if not left_out:
         return file, profile

@@ -65,22 +65,26 @@ def stylize(
     sources = [(painting and painting.source) or layer for painting, layer in zip(paintings, layers, strict=True)]
     canvas.start_progress("Neural Style: reading the layer")
     read, remarks = _read(image, list(zip(sources, paintings, strict=True)), choices)
-    watch = Watch(image, [*layers, *sources])
+    watch = Watch(image)
     style = _style(choices, catalog, remarks)
     is_series = choices.consistent and len(read) > 1
     series = samples.series_of([reading.content for _source, _painting, reading in read]) if is_series else ()
     name, painted = _layer_name(style, choices), []
+    settings = _settings(style, choices) | {"name": name}
+    # Whatever layers are asked for comes first: they may be gone once something is painted.
+    records = [repaint.record(source, reading) for source, _painting, reading in read]
+    maps = [label_maps(image, source, reading.box, choices) for source, _painting, reading in read]
     for i, (source, painting, reading) in enumerate(read):
         began = time.monotonic()
-        request = _request(reading, style, choices, series, label_maps(image, source, reading.box, choices))
+        request = _request(reading, style, choices, series, maps[i])
         if painting is not None:
             request = dataclasses.replace(request, blend="feather")  # its mask stays as it is
         result = _compute(request, (i / len(read), (i + 1) / len(read)), watch)
         if i == 0:
             result.report["notes"] = [*result.report.get("notes", []), *remarks]
-        settings = _settings(style, choices, result.report) | repaint.record(source, reading) | {"name": name}
-        settings["seconds"] = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
-        painted.append(_Painted(source, painting, reading, result, settings))
+        seconds = {"read": (began - started) if i == 0 else 0.0, "engine": time.monotonic() - began}
+        own = settings | records[i] | {"report": result.report, "seconds": seconds}
+        painted.append(_Painted(source, painting, reading, result, own))
     layer = _insert(image, painted, name)
     for one in painted:
         on_report(one.result.report)
@@ -113,13 +117,12 @@ def _read(
 def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.Layer:
     """Put the new layers into the image, as one step of undo; the first of them."""
     layers = []
-    for one in painted:
-        canvas.check_unchanged(one.source, one.reading)
     image.undo_group_start()
     try:
         for one in painted:
             reading, picture = one.reading, one.result.picture
-            if one.painting is not None:
+            is_here = canvas.is_unchanged(one.source, reading)
+            if one.painting is not None and one.painting.layer.is_valid() and is_here:
                 layers.append(repaint.replace(image, one.source, one.painting, reading, picture, name, one.settings))
                 continue
             if one.result.mask is not None:
@@ -198,8 +201,8 @@ def _compute(request: wire.StylizeRequest, stretch: tuple[float, float], watch: 
     """Find or start the engine and let it paint, while the progress bar goes through a stretch of its length.
 
     The client talks to the engine in a thread of its own and calls back on this one, the only one that may talk to
-    GIMP. GIMP's Cancel ends this process; the engine notices that and stops. If the image is closed or the layer is
-    deleted meanwhile, the job is cancelled.
+    GIMP. GIMP's Cancel ends this process; the engine notices that and stops. If the image is closed meanwhile, the job
+    is cancelled.
     """
     first, last = stretch
 
@@ -221,7 +224,7 @@ def _layer_name(style: wire.StyleEntry, choices: Choices) -> str:
     return f"{style.name}{strength} (Neural Style)"
 
 
-def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) -> dict[str, Any]:
+def _settings(style: wire.StyleEntry, choices: Choices) -> dict[str, Any]:
     """What is needed to make the layer again, as JSON values; the names are those of the procedure's arguments."""
     source = choices.chosen_source
     return {
@@ -248,7 +251,6 @@ def _settings(style: wire.StyleEntry, choices: Choices, report: dict[str, Any]) 
         "seed": choices.seed,
         "device": choices.device,
         "layers": {name: references.describe(layer) for name, layer in _layers(choices).items()},
-        "report": report,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gi.repository import Gimp
@@ -30,12 +30,14 @@ class Reading:
 
     Args:
         size: of the whole layer, (width, height).
+        offset: of the layer in its image, (x, y).
         box: the part that is to be painted.
         content: its pixels.
         mask: the selection in it, softened if that was asked for; None = everything.
     """
 
     size: tuple[int, int]
+    offset: tuple[int, int]
     box: Box
     depth: Depth
     content: wire.Plane
@@ -121,6 +123,7 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
         content = pixels.read(drawable, box, depth.pixels)
     return Reading(
         (whole.width, whole.height),
+        offset_of(layer),
         box,
         depth,
         wire.Plane(depth.dtype, (box.height, box.width, 4), content),
@@ -128,18 +131,15 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
     )
 
 
-def check_unchanged(source: Gimp.Layer, reading: Reading) -> None:
-    """Refuse to put anything above a layer that has gone or changed its size since it was read: GIMP's user may go on.
+def is_unchanged(source: Gimp.Layer, reading: Reading) -> bool:
+    """Whether a layer is still there, as large as it was when it was read: GIMP's user may go on."""
+    return source.is_valid() and (source.get_width(), source.get_height()) == reading.size
 
-    Raises:
-        WireError: it has.
-    """
-    if not source.is_valid():
-        raise pixels.refusal("A layer was deleted while it was painted. Nothing was changed: run the filter again.")
-    if (source.get_width(), source.get_height()) != reading.size:
-        raise pixels.refusal(
-            f'The layer "{source.get_name()}" got another size while it was painted: run the filter again.'
-        )
+
+def offset_of(layer: Gimp.Layer) -> tuple[int, int]:
+    """Its place in its image."""
+    _ok, left, top = layer.get_offsets()
+    return left, top
 
 
 def insert_layer(
@@ -153,7 +153,8 @@ def insert_layer(
     """Put the painted picture into the image: one layer right above the source, in one undo step.
 
     Where nothing was painted the new layer holds the source's pixels, so that its mask can be edited freely. So it does
-    to the bit wherever a pixel came back as it was sent, whatever the image's color space.
+    to the bit wherever a pixel came back as it was sent, whatever the image's color space. A source that was deleted or
+    got another size meanwhile gives no pixels: then the new layer is what was read of it, where it was.
 
     Args:
         picture: the pixels for ``reading.box``.
@@ -163,7 +164,12 @@ def insert_layer(
     Raises:
         WireError: GIMP refused; the image is as it was.
     """
-    layer = _new_layer(image, source)
+    if is_unchanged(source, reading):
+        layer = _new_layer(image, source)
+    else:
+        layer = _layer_of(image, reading)
+        reading = replace(reading, box=Box(0, 0, reading.box.width, reading.box.height))
+    parent, place = (source.get_parent(), image.get_item_position(source)) if source.is_valid() else (None, 0)
     is_inserted = False
     try:
         for part in changes(reading.content, picture):
@@ -174,7 +180,7 @@ def insert_layer(
         _replace_mask(layer, source, reading)
         image.undo_group_start()
         try:
-            is_inserted = image.insert_layer(layer, source.get_parent(), image.get_item_position(source))
+            is_inserted = image.insert_layer(layer, parent, place)
         finally:
             image.undo_group_end()
     finally:
@@ -229,7 +235,7 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
         raise pixels.refusal(
             'Nothing is selected: select something, or turn off "Only the selection" (selection-only).'
         )
-    _ok, left, top = layer.get_offsets()
+    left, top = offset_of(layer)
     width, height = layer.get_width(), layer.get_height()
     x1, x2, y1, y2 = x1 - left, x2 - left, y1 - top, y2 - top
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
@@ -240,7 +246,7 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
 
 
 def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth, feather_px: float) -> wire.Buffer:
-    _ok, left, top = layer.get_offsets()
+    left, top = offset_of(layer)
     in_image = Box(left + box.x, top + box.y, box.width, box.height)
     mask = pixels.read(image.get_selection(), in_image, depth.mask)
     return mask if feather_px <= 0 else scratch.feather(image, mask, box, depth, feather_px)
@@ -265,10 +271,19 @@ def _new_layer(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
         return layer
     width, height = source.get_width(), source.get_height()
     layer = Gimp.Layer.new(image, "", width, height, source.type(), 100.0, Gimp.LayerMode.NORMAL)
-    _ok, left, top = source.get_offsets()
-    layer.set_offsets(left, top)
+    layer.set_offsets(*offset_of(source))
     with scratch.as_seen(image, source) as drawable:
         pixels.copy(drawable, layer)
+    return layer
+
+
+def _layer_of(image: Gimp.Image, reading: Reading) -> Gimp.Layer:
+    """A layer of the part that was read, at its place, not yet in the image."""
+    box, (left, top) = reading.box, reading.offset
+    kind = Gimp.ImageType.GRAYA_IMAGE if is_gray(image) else Gimp.ImageType.RGBA_IMAGE
+    layer = Gimp.Layer.new(image, "", box.width, box.height, kind, 100.0, Gimp.LayerMode.NORMAL)
+    layer.set_offsets(left + box.x, top + box.y)
+    pixels.write(layer, Box(0, 0, box.width, box.height), reading.depth.pixels, reading.content.data)
     return layer
 
 
@@ -307,7 +322,8 @@ def _own_space(image: Gimp.Image) -> Gimp.LayerColorSpace:
 
 def _replace_mask(layer: Gimp.Layer, source: Gimp.Layer, reading: Reading) -> None:
     """Make the selection, as it was when it was read, the layer's mask. A mask that the source has still limits it."""
-    limit = source.get_mask() if source.get_mask() is not None and source.get_apply_mask() else None
+    has_limit = is_unchanged(source, reading) and source.get_mask() is not None and source.get_apply_mask()
+    limit = source.get_mask() if has_limit else None
     if reading.mask is None and limit is None:
         return
     if reading.mask is None:

@@ -103,7 +103,7 @@ def read(image: Gimp.Image, source: Gimp.Layer, painting: Painting) -> canvas.Re
     if mask is not None:
         weights = wire.Plane(depth.dtype, (box.height, box.width), pixels.read(mask, box, depth.mask))
     plane = wire.Plane(depth.dtype, (box.height, box.width, 4), content)
-    return canvas.Reading((whole.width, whole.height), box, depth, plane, weights)
+    return canvas.Reading((whole.width, whole.height), canvas.offset_of(source), box, depth, plane, weights)
 
 
 def replace(
@@ -126,8 +126,6 @@ def replace(
         WireError: GIMP refused; the image is as it was.
     """
     old = painting.layer
-    if not old.is_valid():
-        raise pixels.refusal("The painting was deleted while it was made again. Nothing was changed.")
     kept = {part: painting.settings[part] for part in OF_THE_MASK if part in painting.settings}
     new = old.copy()
     is_inserted = False

@@ -139,9 +139,10 @@ def write_png(path: Path, plane: Plane, like: Path | None = None) -> list[str]:
     planes = unit_planes(pixels)  # (4, H, W)
     alpha = None if (planes[3] == 1).all() else planes[3]
     try:
-        return write_planes(path, planes[:3], alpha, like)
+        notes = write_planes(path, planes[:3], alpha, like)
     except ImpastoError as error:
         raise WireError("disk_full", "The result could not be written: make room on the disk and try again.") from error
+    return notes if like is None else [note.replace(like.name, "the photo") for note in notes]
 
 
 def renew(path: Path) -> None:

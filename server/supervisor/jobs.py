@@ -33,7 +33,7 @@ class Job:
 
     Args:
         id: the client's UUID.
-        digest: SHA-256 of the request's frame, to tell a repeated submission from another one.
+        digest: of the request's frame, to tell a repeated submission from another one.
         request: the spooled frame.
         result: where the worker puts the result's frame.
         lease_s: how long the client may be silent.

@@ -191,7 +191,8 @@ class Supervisor:
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # asyncio sends answers without delay only where the protocol is named; else each one waits 40 ms for an ACK.
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if sys.platform != "win32":
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(("127.0.0.1", args.port))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import logging
 import os
 import shutil
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -99,16 +99,15 @@ async def receive(
         check_head: gets the first bytes, the header complete among them, and ``total_bytes``; refuses by ``WireError``.
 
     Returns:
-        The SHA-256 of the body.
+        What tells the body from another one: its length and CRC-32 (SHA-256 takes as long as all the rest here).
 
     Raises:
         WireError: not a frame, another length than declared, or no room on the disk.
         asyncio.TimeoutError: passed on from the chunks.
     """
-    digest = hashlib.sha256()
     head = bytearray()
     is_checked = False
-    n_received = 0
+    n_received, checksum = 0, 0
     try:
         with path.open("xb") as file:
             async for chunk in chunks:
@@ -121,7 +120,7 @@ async def receive(
                     if is_checked:
                         check_head(head, total_bytes)
                         head.clear()
-                digest.update(chunk)
+                checksum = zlib.crc32(chunk, checksum)
                 file.write(chunk)
     except asyncio.TimeoutError:  # since Python 3.11 an OSError too, but the disk's least of all
         discard(path)
@@ -135,7 +134,7 @@ async def receive(
     if n_received != total_bytes or not is_checked:
         discard(path)
         raise WireError("bad_request", f"The body has {n_received} bytes, its Content-Length says {total_bytes}.")
-    return digest.hexdigest()
+    return f"{n_received}-{checksum:08x}"
 
 
 def _is_header_whole(head: bytearray, total_bytes: int) -> bool:

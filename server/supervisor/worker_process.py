@@ -35,7 +35,7 @@ class WorkerProcess:
         self.process: Process | None = None
         self.is_ready = False
         self.has_failed = False
-        self.is_spoiled = False  # memory ran out in the worker, or it met a fault: the next job gets a fresh one
+        self.is_spoiled = False  # memory ran out in the worker, it met a fault or was killed: the next gets a fresh one
         self.catalog: dict[str, Any] | None = None
         self.kill_task: asyncio.Task[None] | None = None
         self.job: Job | None = None  # which it is at
@@ -118,7 +118,7 @@ class WorkerProcess:
 
     async def stop(self) -> None:
         """Kill the worker; it has nothing to lose."""
-        process, self.process, self.is_ready = self.process, None, False
+        process, self.process, self.is_ready, self.is_spoiled = self.process, None, False, False
         if process is not None:
             if process.returncode is None:
                 process.kill()
@@ -168,7 +168,6 @@ class WorkerProcess:
         """Run one job to its final state."""
         if await self.hand_over(job):
             if self.is_spoiled:
-                self.is_spoiled = False
                 await self.stop()
                 await self.prepare()
             return
@@ -203,7 +202,7 @@ class WorkerProcess:
 
     def end(self, job: Job, message: dict[str, Any]) -> None:
         """Take the worker's word for how a job ended."""
-        self.is_spoiled = bool(message.get("is_spoiled"))
+        self.is_spoiled |= bool(message.get("is_spoiled"))
         if message["code"] is None:
             job.share, job.message = 1.0, "Done"
             self.finish(job, state=DONE)
@@ -236,6 +235,7 @@ class WorkerProcess:
         if self.process is not None and self.process.returncode is None:
             log.info("worker did not stop in time: killed")
             self.process.kill()
+            self.is_spoiled = True  # its answer may lie in the pipe already
 
 
 def died() -> WireError:

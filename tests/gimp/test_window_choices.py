@@ -225,17 +225,6 @@ def test_a_closed_image_ends_the_job_and_nobody_is_bothered(user: User, desktop:
     assert script(user, f"answer(Gimp.Image.id_is_valid({number}))") is False
 
 
-def test_a_deleted_layer_ends_the_job_with_a_sentence(user: User, desktop: tuple[GimpDesktop, Path]) -> None:
-    script(user, "image.insert_layer(image.get_layers()[0].copy(), None, 0)\nanswer(1)")
-    begin_to_hang(user)
-    n_before = n_cancelled(desktop)
-    script(user, "image.remove_layer(image.get_layers()[0])\nanswer(1)")
-    deleted_at = time.monotonic()
-    user.desktop.wait_for("the end of the job", lambda: n_cancelled(desktop) > n_before)
-    assert time.monotonic() - deleted_at < CANCEL_LIMIT_S
-    assert "A layer was deleted" in user.read_message()
-
-
 def read_notice(user: User) -> str:
     """Mark the text above the dialog's buttons, with the mouse; its last line."""
     window = user.desktop.find_window(DIALOG)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAINT_WORKER = "tests.server.paint_worker"
 PATIENCE_S = 20.0
 Headers = Sequence[tuple[str, str]]
+Request = wire.StylizeRequest | wire.SegmentRequest
 
 
 def wait_until(is_so: Callable[[], Any], timeout_s: float = PATIENCE_S, what: str = "") -> float:
@@ -64,6 +65,7 @@ class RunningEngine:
         worker: module of the worker process.
         patch: Python statements that run in the supervisor before it serves, to shorten its waits.
         before: runs in the new process before Python does (POSIX).
+        environment: variables beside those of this process.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class RunningEngine:
         worker: str = PAINT_WORKER,
         patch: str = "",
         before: Callable[[], None] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.output = folder.parent / f"{folder.name}.{uuid.uuid4().hex}.out"
@@ -83,6 +86,7 @@ class RunningEngine:
             self.process = subprocess.Popen(
                 [sys.executable, *start, "--state-dir", str(folder), "--worker", worker, *options],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, preexec_fn=before,  # noqa: PLW1509
+                env={**os.environ, **(environment or {})},
             )  # fmt: skip
         self.endpoint: wire.Endpoint | None = None
         self.token = ""
@@ -169,12 +173,12 @@ class RunningEngine:
         finally:
             connection.close()
 
-    def put(self, request: wire.StylizeRequest | bytes, job_id: str | None = None) -> Answer:
+    def put(self, request: Request | bytes, job_id: str | None = None) -> Answer:
         """Submit a job."""
         body = request if isinstance(request, bytes) else frame_of(request)
         return self.ask("PUT", f"/v1/jobs/{job_id or uuid.uuid4()}", body)
 
-    def submit(self, request: wire.StylizeRequest) -> str:
+    def submit(self, request: Request) -> str:
         """Submit a job that must be taken; its id."""
         answer = self.put(request)
         assert answer.status == 202, answer.body
@@ -188,14 +192,14 @@ class RunningEngine:
         described: dict[str, Any] = answer.json
         return described
 
-    def wait_running(self, job_id: str) -> None:
-        """Wait until a job's painter has reported something."""
+    def wait_running(self, job_id: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until a job's painter has reported something; it may be done by then."""
 
         def has_begun() -> bool:
             job = self.look(job_id)
-            return job["state"] == "running" and job["message"] != "Waiting"
+            return job["state"] != "queued" and job["message"] != "Waiting"
 
-        wait_until(has_begun, what="running")
+        wait_until(has_begun, timeout_s, "running")
 
     def events(self, job_id: str) -> Iterator[dict[str, Any]]:
         """A job's events to their end."""
@@ -241,7 +245,7 @@ def send_request(
     connection.endheaders(body)
 
 
-def frame_of(request: wire.StylizeRequest) -> bytes:
+def frame_of(request: Request) -> bytes:
     """A request as it crosses the wire."""
     return b"".join(bytes(part) for part in request.pack())
 

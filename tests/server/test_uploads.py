@@ -196,6 +196,13 @@ def test_a_result_keeps_depth_and_colors_of_its_photo(tmp_path: Path, data: byte
     assert (before.profile and before.profile.data) == (after.profile and after.profile.data)
 
 
+def test_a_note_on_the_result_calls_the_photo_what_the_page_calls_it(tmp_path: Path) -> None:
+    Image.new("CMYK", (3, 2)).save(tmp_path / "cat.jpg")
+    plane = uploads.read_picture(tmp_path / "cat.jpg", "photo")
+    notes = uploads.write_png(tmp_path / "r.png", plane, tmp_path / "cat.jpg")
+    assert notes == ["the photo is CMYK: the result is in sRGB."]
+
+
 def test_a_brushed_layer_is_a_mask(tmp_path: Path) -> None:
     layer = Image.new("RGBA", (80, 100))
     layer.paste((255, 0, 0, 140), (0, 0, 80, 50))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import Engine, Facts
 
 from gimp_plugin import wire
-from gimp_plugin.image import canvas
+from gimp_plugin.choices import catalog
+from gimp_plugin.choices.arguments import checked, read
+from gimp_plugin.filter import job
 
 
 def in_a_group(engine: Engine) -> Facts:
@@ -129,28 +132,36 @@ def clipped(_engine: Engine) -> Facts:
 
 
 def changed_meanwhile(_engine: Engine) -> Facts:
-    """Between reading and inserting the user selects nothing; then resizes the layer, then deletes it."""
-    image = stage.load("chelsea.jpg")
-    stage.select_ellipse(image)
-    stage.dump("changed_meanwhile-selection", stage.pixels(image.get_selection(), "Y float"))
-    (source,) = image.get_layers()
-    reading = canvas.read_layer(image, source, selection_only=True, feather_px=0)
-    Gimp.Selection.none(image)
-    canvas.check_unchanged(source, reading)
-    layer = canvas.insert_layer(image, source, reading, reading.content, "painted", {})
-    stage.dump("changed_meanwhile-mask", stage.pixels(layer.get_mask(), "Y float"))
-    source.resize(200, 100, 0, 0)
-    facts = {"resized": _refusal(source, reading)}
-    image.remove_layer(source)
-    return facts | {"deleted": _refusal(source, reading), "n_layers": len(image.get_layers())}
+    """While a layer is painted the user selects nothing; or resizes the layer; or deletes it."""
+    config = Gimp.get_pdb().lookup_procedure("impasto-stylize").create_config()
+    choices = checked(read(config), catalog.load())
+    facts: Facts = {}
+    compute = job._compute
+    for what in ("unselected", "resized", "deleted"):
+        image = stage.load("chelsea.jpg")
+        (source,) = image.get_layers()
+        stage.select_ellipse(image)
+        stage.dump("changed_meanwhile-source", stage.pixels(source, "R'G'B'A u8"))
+        stage.dump("changed_meanwhile-selection", stage.pixels(image.get_selection(), "Y float"))
+        change = {
+            "unselected": lambda image=image: Gimp.Selection.none(image),
+            "resized": lambda source=source: source.resize(200, 100, 0, 0),
+            "deleted": lambda image=image, source=source: image.remove_layer(source),
+        }[what]
 
+        def change_and_compute(*given: Any, change: Callable[[], object] = change) -> wire.StylizeResult:
+            change()
+            return compute(*given)
 
-def _refusal(source: Gimp.Layer, reading: canvas.Reading) -> str:
-    try:
-        canvas.check_unchanged(source, reading)
-    except wire.WireError as error:
-        return error.message
-    return "nothing is wrong"
+        job._compute = change_and_compute
+        try:
+            layer = job.stylize(image, [source], choices, catalog.load())
+        finally:
+            job._compute = compute
+        stage.dump(f"changed_meanwhile-{what}", stage.pixels(layer.get_mask(), "Y float"))
+        stage.dump(f"changed_meanwhile-{what}-layer", stage.pixels(layer, "R'G'B'A u8"))
+        facts[what] = stage.layer_facts(layer)
+    return facts
 
 
 def text(_engine: Engine) -> Facts:
