@@ -17,6 +17,7 @@ from engine.recent import Recent, digest_of_bytes
 from engine.shelf import Shelf
 from engine.stylize import stylize
 from engine.types import Picture, Progress
+from gimp_plugin.settings import listed
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
     Plane,
@@ -57,6 +58,7 @@ def catalog() -> dict[str, Any]:
             }
             for info in methods.catalog()
         ],
+        "settings": listed(),
         "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in styles.presets()],
         "segment_models": list(segment.model_names()),
     }
@@ -132,7 +134,7 @@ def answer(
         seconds = converted - began + time.perf_counter() - painted
         done.report["seconds"]["convert"] = round(seconds, 4)
         used = done.report["options"]  # a network is told by the name that was asked for, not by its path
-        used |= {name: asked for name, asked in request.options.items() if isinstance(used.get(name), str)}
+        used |= {name: asked for name, asked in request.settings["options"].items() if isinstance(used.get(name), str)}
         return StylizeResult(plane, done.report, edge)
 
 
