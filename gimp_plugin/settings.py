@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["word", "preset", "method", "number", "whole", "switch", "text", "options", "layer", "file"]
@@ -294,20 +294,4 @@ def option_of(values: Mapping[str, Any]) -> Setting:
 
 def listed() -> list[dict[str, Any]]:
     """The table as JSON values, for the catalog."""
-    return [
-        {
-            "name": setting.name,
-            "kind": setting.kind,
-            "default": setting.default,
-            "title": setting.label,
-            "help": setting.help,
-            "choices": [{"name": entry.name, "title": entry.title} for entry in setting.choices],
-            "low": setting.low,
-            "high": setting.high,
-            "group": setting.group,
-            "needs": setting.needs,
-            "when": {name: list(allowed) for name, allowed in setting.when.items()},
-            "places": list(setting.places),
-        }
-        for setting in SETTINGS
-    ]
+    return [{**asdict(setting), "title": setting.label} for setting in SETTINGS]
