@@ -9,6 +9,7 @@ from gi.repository import Gimp, Gtk
 
 from gimp_plugin.choices import options
 from gimp_plugin.choices.catalog import Catalog
+from gimp_plugin.dialog.fit import prepare
 from gimp_plugin.settings import Setting
 
 ARGUMENT = "options"
@@ -41,19 +42,22 @@ class OptionFields:
 
     def update(self) -> None:
         """Show the fields of the method that is chosen now."""
-        method = self._config.get_property("method")
-        if method == self._method:
+        method, text = self._config.get_property("method"), self._config.get_property(ARGUMENT) or ""
+        is_ours = bool(self._method) and text == self._texts.get(self._method, "")  # else somebody else has set it
+        if method == self._method and is_ours:
             return
-        is_first, self._method = not self._method, method
+        if is_ours:
+            text = self._texts.get(method, "")
+        self._method = method
         for row in self.box.get_children():
             row.destroy()
         if not self.are_known:
             return
-        text = self._config.get_property(ARGUMENT) or "" if is_first else self._texts.get(method, "")
         self._values = options.values_of(text, self._known)
         for setting in self._known:
             self._add_row(setting)
         self.box.show_all()
+        prepare(self.box)
         self._write()
 
     @property
