@@ -188,7 +188,7 @@ def _paint_with_client(engine: Engine, preset: str, photo: Image.Image, mask: Im
             photoreal=wanted.photoreal,
         )
         started = time.monotonic()
-        result = engine.stylize(request)
+        result = engine.answer(request)
         seconds.append(time.monotonic() - started)
         pictures.append(Image.frombytes("RGBA", (width, height), bytes(result.picture.data)).convert("RGB"))
     return Painted(pictures, seconds, "through the plug-in's client")

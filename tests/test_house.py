@@ -40,6 +40,7 @@ WEB = {
     "requests",
     "httpx",
 }
+PLUGIN_FLOORS = ("gimp_plugin.settings", "gimp_plugin.wire", "gimp_plugin.client")  # for others than GIMP
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
 UNPICKLERS_ERROR = "pickle.UnpicklingError"  # what torch.load(weights_only=True) refuses with: its name runs nothing
 GIMP_OWN = {"gi"}
@@ -78,8 +79,8 @@ def _forbidden_imports(path: str, room: str, tree: ast.Module) -> Iterator[str]:
             yield f"imports {module}: the engine knows neither HTTP nor GIMP"
         if room == "server" and top in {"scripts", "tests", "benchmarks", "install"}:
             yield f"imports {module}: not a room that the server may enter"
-        if room == "server" and top == "gimp_plugin" and module not in ("gimp_plugin.wire", "gimp_plugin.client"):
-            yield f"imports {module}: of the plug-in the server knows wire and client only"
+        if room == "server" and top == "gimp_plugin" and module not in PLUGIN_FLOORS:
+            yield f"imports {module}: of the plug-in the server knows settings, wire and client only"
         if room == "gimp_plugin" and not _may_plugin_import(module):
             yield f"imports {module}: GIMP's Python has the standard library and gi only"
         if path in supervisor_sources() and not is_lazy and top in SUPERVISOR_FORBIDDEN:
@@ -128,7 +129,7 @@ def _may_plugin_import(module: str) -> bool:
 
 
 def _may_installer_import(module: str) -> bool:
-    allowed = ("scripts.installer", "gimp_plugin.wire", "gimp_plugin.client")
+    allowed = ("scripts.installer", *PLUGIN_FLOORS)
     return module.partition(".")[0] in sys.stdlib_module_names or module.startswith(allowed)
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from gimp_plugin.client import Engine
 from tests.server.running_engine import picture_request
 engine = Engine.find(Path(sys.argv[1]))
-engine.pipeline.stylize(picture_request("sleep 600"), on_progress=lambda share, message: print(message, flush=True))
+engine.answer(picture_request("sleep 600"), on_progress=lambda share, message: print(message, flush=True))
 """
 LISTENER = """
 import sys

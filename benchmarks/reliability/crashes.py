@@ -109,7 +109,7 @@ def two_starts(scale: Scale) -> Row:
             served = [client.Engine.find(folder) for _ in both]
             sent = picture_request("same")
             wait_until(lambda both=both: sum(e.process.poll() is None for e in both) == 1)  # type: ignore[misc]
-            pictures = [bytes(found.stylize(sent).picture.data) for found in served if found is not None]
+            pictures = [bytes(found.answer(sent).picture.data) for found in served if found is not None]
             n_wrong += pictures != [bytes(sent.content.data)] * 2
         finally:
             for engine in both:

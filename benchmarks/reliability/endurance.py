@@ -21,13 +21,13 @@ from tests.server.running_engine import picture_request
 def kb(name): return int(Path("/proc/self/status").read_text().partition(name + ":")[2].split()[0])
 dtype, n = sys.argv[2], int(sys.argv[3])
 engine = Engine.find(Path(sys.argv[1]))
-engine.stylize(picture_request("same"))
+engine.answer(picture_request("same"))
 sent = picture_request("same", 2160, 3840, dtype)
 before, times = kb("VmRSS"), []
 Path("/proc/self/clear_refs").write_text("5")
 for _ in range(n):
     began = time.perf_counter()
-    result = engine.stylize(sent)
+    result = engine.answer(sent)
     times.append(time.perf_counter() - began)
     is_same = bytes(result.picture.data[:1000]) == bytes(sent.content.data[:1000])
     peak = kb("VmHWM") - before

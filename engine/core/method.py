@@ -53,7 +53,8 @@ class MethodInfo:
         paper: author, year and short title; "" for what no paper describes.
         kind: "feed-forward", "optimization" or "photorealistic".
         takes: of "blend" (several styles), "pictures" (it looks at a style picture), "presets" (style codes without a
-            picture), "regions", "size", "quality" (strokes of the style picture are laid over its painting).
+            picture), "regions", "size", "quality" (strokes of the style picture are laid over its painting), "series"
+            (several pictures that are to look alike).
         paint: the method itself.
         options: what can be chosen beyond the settings that all methods have.
         fades: strength is how opaque the painting is: the method always paints at full strength, the pipeline fades.

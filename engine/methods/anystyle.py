@@ -64,7 +64,7 @@ def arithmetic(device: torch.device) -> Arithmetic:
     title="Any style",
     paper="",
     kind="feed-forward",
-    takes=("blend", "pictures", "presets", "regions", "size", "quality"),
+    takes=("blend", "pictures", "presets", "regions", "size", "quality", "series"),
     ready=lambda: shipped.is_here("anystyle"),
     fades=True,
 )

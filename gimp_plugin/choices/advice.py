@@ -9,44 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gimp_plugin import settings
 from gimp_plugin.choices import options
-from gimp_plugin.choices.catalog import Catalog, Method, Setting
+from gimp_plugin.choices.arguments import Choices
+from gimp_plugin.choices.catalog import Catalog, Method
 from gimp_plugin.wire import WireError
 
-LEAST_BRUSH_PX = 32  # what the engine takes
 OWN_STYLE = ("model", "trained")  # options that bring a network or a style of their own
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is chosen, as far as it decides whether it can work.
+class Seen:
+    """What only a look at the image and the disk tells.
 
     Args:
-        source: "preset", "file" or "layer".
-        preset: the name of a preset.
-        has_style: a file or a layer is chosen, where one is needed.
         lost_file: name of the chosen style picture, if it is no longer there.
-        method: name of a method.
-        options: its options, as typed.
-        quality: "fast", "better" or "best".
-        regions: "none", "auto" or "layers".
-        has_maps: both label maps are chosen.
         foreign_map: name of the label map of the picture, if it is a layer of another image.
-        style_size_px: 0 = automatic.
         missed_layer: name of a layer that has nothing of the selection in it, where only the selection counts.
     """
 
-    source: str = "preset"
-    preset: str = ""
-    has_style: bool = True
     lost_file: str = ""
-    method: str = ""
-    options: str = ""
-    quality: str = "fast"
-    regions: str = "none"
-    has_maps: bool = True
     foreign_map: str = ""
-    style_size_px: int = 0
     missed_layer: str = ""
 
 
@@ -63,41 +46,52 @@ class Advice:
     is_refused: bool = False
 
 
-def advise(plan: Plan, catalog: Catalog) -> Advice:
-    """Look at a plan: refused with all reasons, or fine with what would surprise."""
-    method = catalog.method(plan.method)
-    reasons = tuple(_refusals(plan, method, catalog))
-    return Advice(reasons, True) if reasons else Advice(tuple(_surprises(plan, method)))
+def advise(choices: Choices, catalog: Catalog, seen: Seen = Seen()) -> Advice:
+    """Look at choices: refused with all reasons, or fine with what would surprise."""
+    method = catalog.method(choices["method"])
+    reasons = tuple(_refusals(choices, method, catalog, seen))
+    return Advice(reasons, True) if reasons else Advice(tuple(_surprises(method)))
 
 
-def _refusals(plan: Plan, method: Method, catalog: Catalog) -> Iterator[str]:
-    yield from _style_refusals(plan, method, catalog)
-    yield from _region_refusals(plan)
-    if 0 < plan.style_size_px < LEAST_BRUSH_PX:
-        yield f"The brush size must be 0 (automatic) or at least {LEAST_BRUSH_PX} pixels: change it."
-    yield from _option_refusals(plan, method)
-    if plan.missed_layer:
+def _refusals(choices: Choices, method: Method, catalog: Catalog, seen: Seen) -> Iterator[str]:
+    yield from style_refusals(choices)
+    if seen.lost_file:
+        yield f"The style picture {seen.lost_file} is gone: choose another one."
+    yield from _preset_refusals(choices, method, catalog)
+    yield from map_refusals(choices, seen.foreign_map)
+    yield from brush_refusals(choices["style-size"])
+    yield from _option_refusals(choices["options"], method)
+    if seen.missed_layer:
         yield (
-            f'The selection lies outside the layer "{plan.missed_layer}": select a part of the layer, '
+            f'The selection lies outside the layer "{seen.missed_layer}": select a part of the layer, '
             'or turn off "Only the selection".'
         )
 
 
-def _style_refusals(plan: Plan, method: Method, catalog: Catalog) -> Iterator[str]:
-    if plan.source == "layer" and not plan.has_style:
+def brush_refusals(style_size_px: int | None) -> Iterator[str]:
+    """Why a brush size is none; GIMP's own limits cannot say that a range begins beyond "automatic"."""
+    (least,) = (setting.low for setting in settings.SETTINGS if setting.name == "style-size")
+    if style_size_px and style_size_px < (least or 0):
+        yield f"The brush size must be 0 (automatic) or at least {least:.0f} pixels: change it."
+
+
+def style_refusals(choices: Choices) -> Iterator[str]:
+    """Why there is no style."""
+    if choices.source == "layer" and choices["style-layer"] is None:
         yield "No style layer is chosen: choose one, or a painting or a file."
-    elif plan.source == "file" and not plan.has_style:
+    elif choices.source == "file" and choices["style-file"] is None:
         yield "No style picture is chosen: choose a file, or a painting."
-    elif plan.source == "file" and plan.lost_file:
-        yield f"The style picture {plan.lost_file} is gone: choose another one."
-    if plan.source != "preset" or method.presets is None or not _looks_at_pictures(method):
+
+
+def _preset_refusals(choices: Choices, method: Method, catalog: Catalog) -> Iterator[str]:
+    if choices.source != "preset" or method.presets is None or not _looks_at_pictures(method):
         return
     if not method.presets:
         yield (
             f"{method.title} needs a style picture, and a famous painting is known by its style only: choose a "
             "picture file or a layer, or the method Any style."
         )
-    elif plan.preset not in method.presets and not _brings_its_style(plan):
+    elif choices["style-preset"] not in method.presets and not _brings_its_style(choices["options"]):
         known = [style.title.partition(",")[0] for style in catalog.styles if style.name in method.presets]
         yield (
             f"{method.title} does not know this painting: choose a picture file, a layer, or one that it knows "
@@ -105,23 +99,19 @@ def _style_refusals(plan: Plan, method: Method, catalog: Catalog) -> Iterator[st
         )
 
 
-def _region_refusals(plan: Plan) -> Iterator[str]:
-    if plan.regions == "none":
+def map_refusals(choices: Choices, foreign_map: str) -> Iterator[str]:
+    """Why label maps cannot be used."""
+    if choices["regions"] != "layers":
         return
-    if plan.source == "preset":
-        yield (
-            'A famous painting has no parts for "Like takes from like": choose a picture file or a layer as the style, '
-            "or let all of the style feed all of the picture."
-        )
-    elif plan.regions == "layers" and not plan.has_maps:
+    if choices["region-map"] is None or choices["style-region-map"] is None:
         yield "A label map is missing: choose a layer for the picture's and one for the style's."
-    elif plan.regions == "layers" and plan.foreign_map:
-        yield f'The label map "{plan.foreign_map}" is of another image: choose a layer of this one.'
+    elif foreign_map:
+        yield f'The label map "{foreign_map}" is of another image: choose a layer of this one.'
 
 
-def _option_refusals(plan: Plan, method: Method) -> Iterator[str]:
+def _option_refusals(text: str, method: Method) -> Iterator[str]:
     try:
-        given = options.read(plan.options or "")
+        given = options.read(text)
     except WireError as error:
         yield error.message
         return
@@ -130,48 +120,16 @@ def _option_refusals(plan: Plan, method: Method) -> Iterator[str]:
     known = {setting.name: setting for setting in method.settings}
     for name, value in given.items():
         if name in known:
-            yield from _value_refusals(known[name], str(value))
+            wrong = settings.fault(known[name], value)
+            yield from [f"The option {name} {wrong}."] if wrong else []
         else:
             have = f"it has {', '.join(known)}" if known else "it has none"
             yield f"{method.title} has no option {name}: {have}."
 
 
-def _value_refusals(setting: Setting, value: str) -> Iterator[str]:
-    if setting.choices and value not in setting.choices:
-        yield f"The option {setting.name} must be one of {', '.join(setting.choices)}, not {value}."
-    if not setting.is_number:
-        return
-    try:
-        number = float(value.replace(",", "."))
-    except ValueError:
-        yield f"The option {setting.name} must be a number, not {value}."
-        return
-    is_low = setting.low is not None and number < setting.low
-    is_high = setting.high is not None and number > setting.high
-    if is_low or is_high:
-        yield f"The option {setting.name} must be {_range(setting)}, not {value}."
-
-
-def _range(setting: Setting) -> str:
-    if setting.high is None:
-        return f"at least {setting.low:g}"
-    return f"at most {setting.high:g}" if setting.low is None else f"from {setting.low:g} to {setting.high:g}"
-
-
-def _surprises(plan: Plan, method: Method) -> Iterator[str]:
-    if method.takes is None:
-        return
+def _surprises(method: Method) -> Iterator[str]:
     if not _looks_at_pictures(method):
         yield f"{method.title} has its style in itself: the style that is chosen here is not used."
-    if plan.quality != "fast" and "quality" not in method.takes:
-        yield f"Better and Best are of the method Any style: {method.title} has settings of its own."
-    elif plan.quality != "fast" and plan.source == "preset":
-        yield (
-            "A famous painting is painted fast: Better and Best lay brush strokes of a style picture. For these choose "
-            "a picture file or a layer."
-        )
-    if plan.regions != "none" and "regions" not in method.takes:
-        yield f'{method.title} paints all parts alike: "Like takes from like" is not used.'
 
 
 def _looks_at_pictures(method: Method) -> bool:
@@ -179,8 +137,8 @@ def _looks_at_pictures(method: Method) -> bool:
     return method.takes is None or "pictures" in method.takes
 
 
-def _brings_its_style(plan: Plan) -> bool:
+def _brings_its_style(text: str) -> bool:
     try:
-        return any(name in OWN_STYLE for name in options.read(plan.options or ""))
+        return any(name in OWN_STYLE for name in options.read(text))
     except WireError:
         return False

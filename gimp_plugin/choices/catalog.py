@@ -7,43 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gimp_plugin import FOLDER
+from gimp_plugin import FOLDER, settings
+from gimp_plugin.settings import Entry, Setting, option_of
 
 FILE = FOLDER / "catalog.json"
-DEFAULT_METHOD = "anystyle"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a choice.
-
-    Args:
-        name: what crosses the wire and what scripts write.
-        title: what the user reads.
-        options: of a method, what can be set, for people.
-    """
-
-    name: str
-    title: str
-    options: str = ""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One option of a method.
-
-    Args:
-        name: as users type it.
-        is_number: whether its value is a number.
-        choices: the words allowed; none = any.
-        low, high: the range of a number, both ends included; None = no limit.
-    """
-
-    name: str
-    is_number: bool = False
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +26,11 @@ class Method(Entry):
     takes: tuple[str, ...] | None = None
     presets: tuple[str, ...] | None = None
     settings: tuple[Setting, ...] | None = None
+
+    @property
+    def options(self) -> str:
+        """ "statistic=gram|linear, iterations=200": names with their choices, or the usual value."""
+        return ", ".join(f"{s.name}={'|'.join(s.words) or s.default}" for s in self.settings or ())
 
 
 @dataclass(frozen=True)
@@ -79,7 +51,7 @@ class Catalog:
     def default_method(self) -> str:
         """The one that takes every style, wherever it stands in the list."""
         names = [method.name for method in self.methods]
-        return DEFAULT_METHOD if DEFAULT_METHOD in names else names[0]
+        return settings.DEFAULT_METHOD if settings.DEFAULT_METHOD in names else names[0]
 
     def method(self, name: str) -> Method:
         """The method of a name; of an unknown name one of which nothing is known."""
@@ -89,7 +61,7 @@ class Catalog:
 # Where the plug-in was copied by hand, without install.py: enough to register and to reach a running engine.
 BUILT_IN = Catalog(
     styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
-    methods=(Method(DEFAULT_METHOD, "Any style (fast)"),),
+    methods=(Method(settings.DEFAULT_METHOD, "Any style (fast)"),),
     others=None,
 )
 
@@ -115,23 +87,11 @@ def _method(values: dict[str, Any]) -> Method:
     return Method(
         values["name"],
         values["title"],
-        _options(values),
         None if takes is None or presets is None else tuple(takes),
         None if presets is None else tuple(presets),
-        None if options is None else tuple(_setting(option) for option in options),
+        None if options is None else tuple(map(option_of, options)),
     )
-
-
-def _setting(values: dict[str, Any]) -> Setting:
-    is_number = not isinstance(values["default"], str)
-    return Setting(values["name"], is_number, tuple(values["choices"]), values.get("low"), values.get("high"))
 
 
 def _style_title(style: dict[str, str]) -> str:
     return ", ".join(part for part in (style["title"], style.get("artist")) if part)
-
-
-def _options(method: dict[str, Any]) -> str:
-    """ "statistic=gram|linear, iterations=200": names with their choices, or the usual value."""
-    options = method.get("options", [])
-    return ", ".join(f"{o['name']}={'|'.join(o['choices']) or o['default']}" for o in options)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import http.client
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gimp_plugin import wire
 from gimp_plugin.client import exchange, line
 from gimp_plugin.client.errand import ANSWER_S, Errand, Report
 from gimp_plugin.client.line import SILENT, Line
+
+R = TypeVar("R", bound=wire.Result)
 
 
 def _silent(_share: float, _message: str) -> None:
@@ -84,13 +86,13 @@ class Engine(Line):
             address = self.ask("POST", "/v1/page", ANSWER_S).get("address")
         return None if address is None else str(address)
 
-    def stylize(
+    def answer(
         self,
-        request: wire.StylizeRequest,
+        request: wire.Request[R],
         on_progress: Report = _silent,
         should_cancel: Callable[[], bool] = _never,
-    ) -> wire.StylizeResult:
-        """Let the engine paint. Whatever happens, no job is left behind in the engine.
+    ) -> R:
+        """Let the engine paint, or find an object. Whatever happens, no job is left behind in the engine.
 
         Args:
             request: the job.
@@ -98,18 +100,9 @@ class Engine(Line):
             should_cancel: asked on this thread about twenty times a second.
 
         Returns:
-            The result; its picture has the content's shape and dtype.
+            The result; its planes have the content's size and dtype.
 
         Raises:
             WireError: the engine's own error, "unreachable" when it dies or hangs, "cancelled".
         """
-        return Errand[wire.StylizeResult](self, request).run(on_progress, should_cancel)
-
-    def find_object(
-        self,
-        request: wire.SegmentRequest,
-        on_progress: Report = _silent,
-        should_cancel: Callable[[], bool] = _never,
-    ) -> wire.SegmentResult:
-        """Let the engine find an object, in the same way as ``stylize``; its mask has the content's size and dtype."""
-        return Errand[wire.SegmentResult](self, request).run(on_progress, should_cancel)
+        return Errand(self, request).run(on_progress, should_cancel)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gimp_plugin import wire
 from gimp_plugin.client import exchange
@@ -38,19 +38,7 @@ def _renewal_s(event: dict[str, Any]) -> float:
     return min(RENEW_S, lease_s / 4) if isinstance(lease_s, int | float) else RENEW_S
 
 
-R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class _Request(Protocol[R_co]):
-    """What can be asked of the engine: see ``wire``."""
-
-    @property
-    def max_result_bytes(self) -> int: ...
-
-    def pack(self) -> list[wire.Buffer]: ...
-
-    def read_result(self, frame: wire.Buffer) -> R_co | None: ...
+R = TypeVar("R", bound=wire.Result)
 
 
 class Errand(Generic[R]):
@@ -60,7 +48,7 @@ class Errand(Generic[R]):
     is shut down under the reader.
     """
 
-    def __init__(self, line: Line, request: _Request[R]) -> None:
+    def __init__(self, line: Line, request: wire.Request[R]) -> None:
         self._line = line
         self._request = request
         self._id = str(uuid.uuid4())

@@ -30,7 +30,7 @@ class Fit:
         scroller.set_propagate_natural_height(True)
         scroller.set_propagate_natural_width(True)
         scroller.get_parent().set_child_packing(scroller, True, True, 0, Gtk.PackType.START)
-        _prepare(scroller)
+        prepare(scroller)
         dialog.connect("map", self.soon)
         self._follow_expanders(scroller)
         self._fit()
@@ -95,7 +95,7 @@ class Fit:
         return monitor.get_workarea()
 
 
-def _prepare(widget: Gtk.Widget) -> None:
+def prepare(widget: Gtk.Widget) -> None:
     """Let lists become narrow, and the wheel scroll the dialog: GTK would change the number that is under the mouse."""
     if isinstance(widget, Gtk.ComboBox | Gtk.SpinButton | Gtk.Scale):
         widget.connect("scroll-event", _pass_on)
@@ -104,7 +104,7 @@ def _prepare(widget: Gtk.Widget) -> None:
             if isinstance(cell, Gtk.CellRendererText):
                 cell.set_property("ellipsize", Pango.EllipsizeMode.END)
     elif isinstance(widget, Gtk.Container):
-        widget.forall(_prepare)
+        widget.forall(prepare)
 
 
 def _pass_on(widget: Gtk.Widget, _event: Gdk.Event) -> bool:

@@ -7,25 +7,25 @@ from typing import Any
 
 from gi.repository import Gimp, GimpUi, GLib, Gtk
 
-from gimp_plugin.choices import advice
+from gimp_plugin import settings
+from gimp_plugin.choices import advice, arguments
+from gimp_plugin.dialog import option_fields
 from gimp_plugin.dialog.fit import Fit
 from gimp_plugin.dialog.notice import Notice
-from gimp_plugin.filter import arguments
+from gimp_plugin.dialog.option_fields import OptionFields
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
+from gimp_plugin.settings import Setting
 
 Update = Callable[[], None]
 """Brings a part of the dialog up to date with the choices."""
-# The pages of the style chooser: value of style-source -> (title, the argument that it shows).
-PAGES = {
-    "preset": ("Famous painting", "style-preset"),
-    "file": ("Picture file", "style-file"),
-    "layer": ("Layer", "style-layer"),
-}
+# The pages of the style chooser: value of style-source -> title.
+PAGES = {"preset": "Famous painting", "file": "Picture file", "layer": "Layer"}
 SPACING_PX = 6
 INDENT_PX = 16
-REGION_ARGUMENTS = ("regions", "region-map", "style-region-map")
 GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
+MORE = ("regions", "more")  # groups that are folded away
+APART = ("style-source", "change-painting")  # shown as buttons, where they are of use
 
 
 def ask(
@@ -52,10 +52,11 @@ def ask(
     fit = Fit(dialog, _fill(dialog))
     _add_target(dialog, config, scene)
     _explain(dialog, has_selection, canvas.is_gray(scene.image))
-    _arrange(dialog)
+    labels = _arrange(dialog)
     updates = (
+        _add_option_fields(dialog, config, scene, labels),
         _add_style_switch(dialog, config),
-        _show_maps_when_wanted(dialog, config),
+        _grey_out(dialog, config, scene),
         _keep_area_apart(dialog, config, scene, has_selection),
         _advise(dialog, config, scene, notice),
         fit.soon,
@@ -84,14 +85,14 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
     Returns:
         What holds them all, and scrolls.
     """
-    for name in ("style-preset", "color", "blend", "method", "color-map", "device", "quality", "regions"):
-        dialog.get_widget(name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
-    for name in ("strength", "photoreal"):
-        _show_percent(dialog.get_scale_entry(name, 100.0))
-    dialog.fill_box("style-box", [argument for _title, argument in PAGES.values()])
-    dialog.fill_box("look-box", ["quality", "strength", "auto-strength", "color", "photoreal", "style-size"])
-    dialog.fill_box("area-box", ["selection-only", "blend", "feather", "consistent"])
-    dialog.fill_box("more-box", [*REGION_ARGUMENTS, "method", "options", "color-map", "seed", "device"])
+    for setting in _shown(*GROUPS, *MORE):
+        if setting.kind in ("word", "preset", "method"):
+            dialog.get_widget(setting.name, Gtk.ComboBox)  # GIMP 3.2 would show some of them as long lists of buttons
+        elif setting.kind == "number" and setting.high == 1:
+            _show_percent(dialog.get_scale_entry(setting.name, 100.0))
+    for group in GROUPS:
+        dialog.fill_box(f"{group}-box", [setting.name for setting in _shown(group)])
+    dialog.fill_box("more-box", [setting.name for setting in _shown(*MORE)])
     for group, title in GROUPS.items():
         dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
         dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box").set_margin_bottom(SPACING_PX)
@@ -103,14 +104,27 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
     return scroller
 
 
-def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
-    """One column of labels through all groups, air between the rows, and no button that leads nowhere."""
+def _shown(*groups: str) -> list[Setting]:
+    """The settings of some groups that have a control of their own, group by group."""
+    table = [setting for setting in settings.of("gimp") if setting.name not in APART]
+    return [setting for group in groups for setting in table if setting.group == group]
+
+
+def _arrange(dialog: GimpUi.ProcedureDialog) -> Gtk.SizeGroup:
+    """One column of labels through all groups, air between the rows, and no button that leads nowhere.
+
+    Returns:
+        The column.
+    """
     labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
-    for name in arguments.LABELLED:
-        row = dialog.get_widget(name, Gtk.Widget)
-        _label_of(row).set_xalign(0.0)
-        labels.add_widget(_label_of(row))
+    for setting in _shown(*GROUPS, *MORE):
+        row = dialog.get_widget(setting.name, Gtk.Widget)
         row.get_parent().set_spacing(SPACING_PX)
+        if setting.kind == "switch":  # GIMP draws them bold, as if they were titles
+            row.get_child().set_markup_with_mnemonic(f'<span weight="normal">{row.get_child().get_label()}</span>')
+        else:
+            _label_of(row).set_xalign(0.0)
+            labels.add_widget(_label_of(row))
     file = dialog.get_widget("style-file", Gtk.Widget)
     for button in file.get_children()[1:]:
         file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
@@ -119,12 +133,10 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> None:
     more = dialog.get_widget("regions", Gtk.Widget).get_parent()
     more.set_margin_start(INDENT_PX)
     more.set_margin_top(SPACING_PX)
-    for name in ("selection-only", "auto-strength", "consistent"):  # GIMP draws them bold, as if they were titles
-        check = dialog.get_widget(name, Gtk.Widget).get_child()
-        check.set_markup_with_mnemonic(f'<span weight="normal">{check.get_label()}</span>')
     help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
     if help_button is not None:
         help_button.hide()  # GIMP looks into its own manual, which knows nothing of us
+    return labels
 
 
 def _label_of(row: Gtk.Container) -> Gtk.Label:
@@ -143,7 +155,7 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
     switch = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, homogeneous=True, margin_bottom=SPACING_PX)
     switch.get_style_context().add_class("linked")
     buttons: dict[str, Gtk.RadioButton] = {}
-    for source, (title, _argument) in PAGES.items():
+    for source, title in PAGES.items():
         button = Gtk.RadioButton.new_with_label_from_widget(next(iter(buttons.values()), None), title)
         button.set_mode(False)  # drawn as a button
         button.connect("toggled", _choose_source, config, source)
@@ -154,23 +166,46 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
     box.reorder_child(switch, 0)
 
     def update() -> None:
-        chosen = arguments.read(config).chosen_source
+        chosen = arguments.read(config).source
         buttons[chosen].set_active(True)
         for source, button in buttons.items():  # many themes hardly tell a pressed button from others
-            title = GLib.markup_escape_text(PAGES[source][0])
+            title = GLib.markup_escape_text(PAGES[source])
             button.get_child().set_markup(f"<b>{title}</b>" if source == chosen else title)
-        for source, (_title, argument) in PAGES.items():
-            dialog.get_widget(argument, Gtk.ComboBox).set_visible(source == chosen)
 
     return update
 
 
-def _show_maps_when_wanted(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Update:
-    """The layers of label maps are asked for only where they are to be used."""
+def _grey_out(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> Update:
+    """What does nothing with the present choices is grey; pictures are asked for only where they are to be used."""
 
     def update() -> None:
-        for name in REGION_ARGUMENTS[1:]:
-            dialog.get_widget(name, Gtk.Widget).set_visible(config.get_property("regions") == "layers")
+        choices = arguments.read(config).effective(scene.catalog)
+        takes = scene.catalog.method(choices["method"]).takes
+        for setting in _shown(*GROUPS, *MORE):
+            is_used = settings.is_used(setting, choices.values, takes)
+            widget = dialog.get_widget(setting.name, Gtk.Widget)
+            if setting.kind in ("preset", "file", "layer"):
+                widget.set_visible(is_used)
+            else:
+                widget.set_sensitive(is_used)
+
+    return update
+
+
+def _add_option_fields(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, labels: Gtk.SizeGroup
+) -> Update:
+    """The options of the method as fields, right below it; as text where the catalog does not know them."""
+    fields = OptionFields(config, scene.catalog, labels)
+    text = dialog.get_widget(option_fields.ARGUMENT, Gtk.Widget)
+    box = text.get_parent()
+    box.pack_start(fields.box, False, False, 0)
+    box.reorder_child(fields.box, box.get_children().index(text))
+    fields.box.show()
+
+    def update() -> None:
+        fields.update()
+        text.set_visible(not fields.are_known)
 
     return update
 
@@ -221,7 +256,6 @@ def _keep_area_apart(
         is_change = config.get_property("change-painting")
         check.set_sensitive(has_selection and not is_change)
         for widget in edge:
-            widget.set_sensitive(config.get_property("selection-only"))
             widget.set_visible(not is_change)
         kept.set_visible(is_change)
 
@@ -232,7 +266,8 @@ def _advise(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene:
     """Say what cannot work while it is chosen, and let OK wait for it."""
 
     def update() -> None:
-        said = advice.advise(scene.plan(arguments.read(config)), scene.catalog)
+        choices = arguments.read(config).effective(scene.catalog)
+        said = advice.advise(choices, scene.catalog, scene.look_closer(choices))
         notice.show(said)
         dialog.set_response_sensitive(Gtk.ResponseType.OK, not said.is_refused)
 

@@ -10,31 +10,26 @@ from typing import Any
 
 from gi.repository import Gimp
 
-from gimp_plugin.filter.arguments import Choices
+from gimp_plugin import settings
+from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.image import pixels
+from gimp_plugin.settings import Setting
 
 PARASITE = "impasto-last-layers"
 _SESSION_ONLY = 0  # GIMP's flags of a parasite that is not saved
-_NAMES = {
-    "style-layer": "style layer",
-    "region-map": "label map of the picture",
-    "style-region-map": "label map of the style",
-}
 
 
 def keep(choices: Choices) -> None:
     """Remember the layers of a run."""
-    layers = (choices.layer, choices.region_map, choices.style_region_map)
-    is_used = (choices.chosen_source == "layer", *[choices.regions == "layers"] * 2)
     memory = {
-        argument: {
+        setting.name: {
             "number": layer.get_id(),
             "name": layer.get_name(),
             "image": layer.get_image().get_name(),
-            "is_used": used,
+            "is_used": choices.is_used(setting),
         }
-        for argument, layer, used in zip(_NAMES, layers, is_used, strict=True)
-        if layer is not None and layer.is_valid()
+        for setting in _layers()
+        if (layer := choices[setting.name]) is not None and layer.is_valid()
     }
     Gimp.attach_parasite(Gimp.Parasite.new(PARASITE, _SESSION_ONLY, json.dumps(memory).encode()))
 
@@ -53,17 +48,23 @@ def recall(config: Gimp.ProcedureConfig, is_repeat: bool) -> None:
     Raises:
         WireError: a layer that is needed is gone.
     """
-    for argument, kept in _memory().items():
-        if argument not in _NAMES or config.get_property(argument) is not None:
+    memory = _memory()
+    for setting in _layers():
+        kept = memory.get(setting.name)
+        if kept is None or config.get_property(setting.name) is not None:
             continue
         item = Gimp.Item.get_by_id(kept["number"]) if Gimp.Item.id_is_valid(kept["number"]) else None
         if isinstance(item, Gimp.Layer):
-            config.set_property(argument, item)
+            config.set_property(setting.name, item)
         elif is_repeat and kept["is_used"]:
             raise pixels.refusal(
-                f'The {_NAMES[argument]} "{kept["name"]}" of {kept["image"]} is gone: '
+                f'The {setting.label.lower()} "{kept["name"]}" of {kept["image"]} is gone: '
                 "open the filter again (Filters > Artistic > Neural Style) and choose another one."
             )
+
+
+def _layers() -> list[Setting]:
+    return [setting for setting in settings.of("gimp") if setting.kind == "layer"]
 
 
 def _memory() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from gi.repository import Gimp, GObject
 
 from gimp_plugin import wire
 from gimp_plugin.choices import checks
-from gimp_plugin.client import launch
+from gimp_plugin.filter.asking import ask
 from gimp_plugin.image import canvas, pixels, scratch
 from gimp_plugin.image.pixels import Box
 from gimp_plugin.image.watch import Watch
@@ -18,7 +18,6 @@ _KINDS = {
     Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
     Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
 }
-_START_SHARE = 0.05  # of the progress bar: finding the engine
 
 
 def declare(procedure: Gimp.Procedure) -> None:
@@ -59,14 +58,7 @@ def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> Non
         model=model or "auto",
         edge=edge,
     )
-    engine = launch.ensure_engine(
-        on_progress=lambda share, message: canvas.show_progress(_START_SHARE * share, message)
-    )
-    found = engine.find_object(
-        request,
-        on_progress=lambda share, message: canvas.show_progress(_START_SHARE + (1 - _START_SHARE) * share, message),
-        should_cancel=Watch(image).look,
-    )
+    found = ask(request, Watch(image))
     _select(image, around, found.mask)
 
 
@@ -87,10 +79,7 @@ def _surroundings(rough: Box, whole: Box) -> Box:
     """What the engine is shown."""
     if max(whole.width, whole.height) <= WHOLE_SIDE_PX:
         return whole
-    padding = round(SURROUNDINGS * max(rough.width, rough.height))
-    x1, y1 = max(0, rough.x - padding), max(0, rough.y - padding)
-    x2, y2 = min(whole.width, rough.x + rough.width + padding), min(whole.height, rough.y + rough.height + padding)
-    around = Box(x1, y1, x2 - x1, y2 - y1)
+    around = rough.padded(round(SURROUNDINGS * max(rough.width, rough.height)), whole)
     wire.plane_bytes("U8", (around.height, around.width))  # refuses what is too large before it is read
     return around
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from gi.repository import Gimp, GLib, GObject
 
 from gimp_plugin import wire
-from gimp_plugin.choices import catalog
-from gimp_plugin.filter import arguments, declaration, drafts, job, lastlayers, notes, object_selection
+from gimp_plugin.choices import arguments, catalog
+from gimp_plugin.filter import declaration, drafts, job, lastlayers, notes, object_selection
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
 
@@ -115,7 +114,7 @@ def _run(
         else:
             choices = arguments.checked(arguments.read(config), offered)
             if run_mode == Gimp.RunMode.WITH_LAST_VALS:
-                choices = _as_the_dialog(choices, image, drawables)
+                choices = _as_the_dialog(choices.effective(offered), Scene.look(image, drawables, offered))
             reports: list[dict[str, Any]] = []
             layer = job.stylize(image, drawables, choices, offered, reports.append)
             if run_mode == Gimp.RunMode.WITH_LAST_VALS:
@@ -190,13 +189,10 @@ def _describe(fault: Exception) -> str:
     )
 
 
-def _as_the_dialog(
-    choices: arguments.Choices, image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
-) -> arguments.Choices:
+def _as_the_dialog(choices: arguments.Choices, scene: Scene) -> arguments.Choices:
     """Filters > Repeat does what the dialog would offer. Scripts get what they ask for: nobody looks at the result."""
-    can_change = Scene.look(image, drawables, catalog.load()).can_change
-    is_part = choices.selection_only and canvas.has_selection(image)
-    return dataclasses.replace(choices, selection_only=is_part, change_painting=can_change)
+    is_part = choices["selection-only"] and canvas.has_selection(scene.image)
+    return choices.changed(selection_only=is_part, change_painting=scene.can_change)
 
 
 def _paint_as_asked(
@@ -223,7 +219,7 @@ def _paint_as_asked(
         lastlayers.keep(choices)
         reports: list[dict[str, Any]] = []
         try:
-            layer = job.stylize(image, drawables, choices, scene.catalog, reports.append)
+            layer = job.stylize(image, drawables, choices.effective(scene.catalog), scene.catalog, reports.append)
         except wire.WireError as outcome:
             if outcome.code == "cancelled" or not all(layer.is_valid() for layer in scene.layers):
                 raise

@@ -8,17 +8,12 @@ from typing import Any
 
 from gi.repository import Gimp, Gio
 
-from gimp_plugin.choices.advice import Plan
+from gimp_plugin import settings as table
+from gimp_plugin.choices.advice import Seen
+from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.filter import drafts
-from gimp_plugin.filter.arguments import Choices
-from gimp_plugin.image import canvas, repaint
-
-# What a painting tells of its making; where it was painted is told by its mask.
-TASTE = (
-    *("style-source", "style-preset", "style-file", "method", "options", "quality", "strength", "auto-strength"),
-    *("color", "color-map", "photoreal", "regions", "style-size", "seed", "device"),
-)
+from gimp_plugin.image import canvas, repaint, scratch
 
 
 @dataclass(frozen=True)
@@ -62,25 +57,13 @@ class Scene:
             drafts.fill_in(config, _taste(settings), self.image)
             drafts.fill_in(config, layers if isinstance(layers, dict) else {}, self.image)
 
-    def plan(self, choices: Choices) -> Plan:
-        """What is chosen, as far as advice depends on it."""
-        source = choices.chosen_source
-        chosen = {"preset": True, "file": choices.file is not None, "layer": choices.layer is not None}
-        ours = choices.region_map
-        is_foreign = ours is not None and ours.get_image().get_id() != self.image.get_id()
-        return Plan(
-            source=source,
-            preset=choices.preset,
-            has_style=chosen[source],
-            lost_file=_lost_name(choices.file) if source == "file" else "",
-            method=choices.method,
-            options=choices.options,
-            quality=choices.quality,
-            regions=choices.regions,
-            has_maps=ours is not None and choices.style_region_map is not None,
-            foreign_map=ours.get_name() if is_foreign and ours is not None else "",
-            style_size_px=choices.style_size_px,
-            missed_layer="" if choices.change_painting or not choices.selection_only else self._missed(),
+    def look_closer(self, choices: Choices) -> Seen:
+        """What of the image and the disk decides whether choices can work."""
+        is_free = choices["change-painting"] or not choices["selection-only"]
+        return Seen(
+            lost_file=_lost_name(choices["style-file"]) if choices.source == "file" else "",
+            foreign_map=scratch.foreign_name(choices["region-map"], self.image),
+            missed_layer="" if is_free else self._missed(),
         )
 
     def _missed(self) -> str:
@@ -94,7 +77,9 @@ class Scene:
 
 
 def _taste(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: settings[name] for name in TASTE if settings.get(name) is not None}
+    """What a painting tells of its making, less its layers; where it was painted is told by its mask."""
+    names = [s.name for s in table.of("gimp") if s.group != "area" and s.kind != "layer"]
+    return {name: settings[name] for name in names if settings.get(name) is not None}
 
 
 def _lost_name(file: Gio.File | None) -> str:

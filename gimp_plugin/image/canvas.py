@@ -241,8 +241,7 @@ def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         raise MissedError(layer)
     padding = max(PADDING_PX, math.ceil(PADDING_SHARE * max(x2 - x1, y2 - y1)), math.ceil(1.5 * feather_px))
-    x1, y1 = max(0, x1 - padding), max(0, y1 - padding)
-    return Box(x1, y1, min(width, x2 + padding) - x1, min(height, y2 + padding) - y1)
+    return Box(x1, y1, x2 - x1, y2 - y1).padded(padding, Box(0, 0, width, height))
 
 
 def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth, feather_px: float) -> wire.Buffer:

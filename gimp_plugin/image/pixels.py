@@ -22,6 +22,13 @@ class Box:
     width: int
     height: int
 
+    def padded(self, padding_px: int, whole: Box) -> Box:
+        """With more around it, as far as the layer or image goes."""
+        x1, y1 = max(0, self.x - padding_px), max(0, self.y - padding_px)
+        x2 = min(whole.width, self.x + self.width + padding_px)
+        y2 = min(whole.height, self.y + self.height + padding_px)
+        return Box(x1, y1, x2 - x1, y2 - y1)
+
     @property
     def rectangle(self) -> Gegl.Rectangle:
         return Gegl.Rectangle.new(self.x, self.y, self.width, self.height)

@@ -9,13 +9,11 @@ from typing import Any
 
 from gi.repository import Gimp
 
+from gimp_plugin import settings as table
 from gimp_plugin import wire
 from gimp_plugin.image import canvas, pixels, references, scratch
 from gimp_plugin.image.pixels import Box, Depth
 from gimp_plugin.wire.changes import changes
-
-# They belong to the mask, which stays as it is.
-OF_THE_MASK = ("selection-only", "blend", "feather")
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,8 @@ def replace(
         WireError: GIMP refused; the image is as it was.
     """
     old = painting.layer
-    kept = {part: painting.settings[part] for part in OF_THE_MASK if part in painting.settings}
+    of_the_mask = [setting.name for setting in table.of("gimp") if setting.group == "area"]  # which stays as it is
+    kept = {name: painting.settings[name] for name in of_the_mask if name in painting.settings}
     new = old.copy()
     is_inserted = False
     image.undo_group_start()
@@ -206,10 +205,7 @@ def _box(mask: Gimp.LayerMask, depth: Depth, whole: Box, settings: Mapping[str, 
         box = Box(*(int(value) for value in last))
         if box.x <= seen.x and box.y <= seen.y and _ends(seen)[0] <= _ends(box)[0] and _ends(seen)[1] <= _ends(box)[1]:
             return box
-    padding = max(canvas.PADDING_PX, round(canvas.PADDING_SHARE * max(seen.width, seen.height)))
-    x1, y1 = max(0, seen.x - padding), max(0, seen.y - padding)
-    x2, y2 = min(whole.width, _ends(seen)[0] + padding), min(whole.height, _ends(seen)[1] + padding)
-    return Box(x1, y1, x2 - x1, y2 - y1)
+    return seen.padded(max(canvas.PADDING_PX, round(canvas.PADDING_SHARE * max(seen.width, seen.height))), whole)
 
 
 def _ends(box: Box) -> tuple[int, int]:

@@ -134,6 +134,13 @@ def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
         return _read_scaled(scratch)
 
 
+def foreign_name(labels: Gimp.Layer | None, image: Gimp.Image) -> str:
+    """The name of a label map that is not of an image; "" if it is, or if there is none."""
+    if labels is None or labels.get_image().get_id() == image.get_id():
+        return ""
+    return str(labels.get_name())
+
+
 def read_over(labels: Gimp.Layer, layer: Gimp.Layer, box: pixels.Box) -> wire.Plane:
     """What a layer with a label map has over a part of another layer of its image; transparent where it ends."""
     _ok, left, top = layer.get_offsets()

@@ -19,12 +19,10 @@ from gimp_plugin.wire.frames import (
     ITEM_BYTES,
     MAX_HEADER_BYTES,
     MAX_PIXELS,
-    MAX_SIDE_PX,
     PROTOCOL,
     Buffer,
     Plane,
     WireError,
-    brief,
     check_header,
     frame_bytes,
     kind_of,
@@ -34,27 +32,16 @@ from gimp_plugin.wire.frames import (
     unpack_frame,
 )
 from gimp_plugin.wire.private import is_ours, open_ours
+from gimp_plugin.wire.request import Request, Result
 from gimp_plugin.wire.segment import EDGES, SEGMENT_REQUEST, SegmentRequest, SegmentResult
 from gimp_plugin.wire.state import home, is_read_only, spare_dir, state_dir, usual_dir
-from gimp_plugin.wire.stylize import (
-    BLENDS,
-    COLOR_MAPS,
-    COLOR_MODES,
-    DEVICES,
-    MAX_SERIES,
-    MAX_STYLES,
-    QUALITIES,
-    StyleEntry,
-    StylizeRequest,
-    StylizeResult,
-)
+from gimp_plugin.wire.stylize import MAX_SERIES, MAX_STYLES, StyleEntry, StylizeRequest, StylizeResult
 
 __all__ = [
-    "BLENDS", "COLOR_MAPS", "COLOR_MODES", "DEVICES", "EDGES", "ERROR_STATUS", "ITEM_BYTES",
-    "MAX_HEADER_BYTES", "MAX_PIXELS", "MAX_SERIES", "MAX_SIDE_PX", "MAX_STYLES", "PROTOCOL", "QUALITIES",
-    "SEGMENT_REQUEST", "Buffer", "Endpoint", "Plane", "SegmentRequest", "SegmentResult", "StyleEntry",
-    "StylizeRequest", "StylizeResult", "WireError", "brief", "check_header", "engine_folder", "frame_bytes",
-    "home", "host_folder", "is_elsewhere", "is_other_start", "is_ours", "is_read_only", "kind_of",
-    "open_ours", "outline_frame", "pack_frame", "plane_bytes", "proof", "read_endpoint", "read_token",
-    "spare_dir", "state_dir", "this_host", "unpack_frame", "usual_dir",
+    "EDGES", "ERROR_STATUS", "ITEM_BYTES", "MAX_HEADER_BYTES", "MAX_PIXELS", "MAX_SERIES", "MAX_STYLES",
+    "PROTOCOL", "SEGMENT_REQUEST", "Buffer", "Endpoint", "Plane", "Request", "Result", "SegmentRequest",
+    "SegmentResult", "StyleEntry", "StylizeRequest", "StylizeResult", "WireError", "check_header",
+    "engine_folder", "frame_bytes", "home", "host_folder", "is_elsewhere", "is_other_start", "is_ours",
+    "is_read_only", "kind_of", "open_ours", "outline_frame", "pack_frame", "plane_bytes", "proof",
+    "read_endpoint", "read_token", "spare_dir", "state_dir", "this_host", "unpack_frame", "usual_dir",
 ]  # fmt: skip

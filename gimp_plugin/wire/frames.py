@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from gimp_plugin.settings import brief
+
 PROTOCOL = 1
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PIXELS = 100_000_000  # of one picture, whatever its sides; as in engine/core/limits.py
-MAX_SIDE_PX = 8192  # at which a picture or a style can be asked to be computed
-MAX_QUOTE = 60  # characters of a client's value that an error repeats
 ITEM_BYTES = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 
 Buffer = bytes | bytearray | memoryview
@@ -246,9 +246,3 @@ def _plane_table(header: dict[str, Any], body_bytes: int) -> _Table:
 def require(condition: bool, message: str) -> None:
     if not condition:
         raise WireError("bad_request", message)
-
-
-def brief(value: Any) -> str:
-    """A client's value as an error quotes it, which is no longer than a line."""
-    text = repr(value)
-    return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."

@@ -6,28 +6,35 @@ Standard library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from gimp_plugin.wire.frames import (
-    MAX_PIXELS,
-    Buffer,
-    Plane,
-    WireError,
-    brief,
-    outline_frame,
-    pack_frame,
-    require,
-    unpack_frame,
-)
+from gimp_plugin.settings import brief
+from gimp_plugin.wire.frames import MAX_PIXELS, Plane, require
+from gimp_plugin.wire.request import Request, Result, is_alike
 
-SEGMENT_REQUEST, SEGMENT_RESULT = "segment request", "segment result"
+SEGMENT_REQUEST = "segment request"
 EDGES = ("auto", "soft", "hard")
 MAX_POINTS = 64
 Point = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class SegmentRequest:
+class SegmentResult(Result):
+    """What was found.
+
+    Args:
+        mask: (H, W) in the content's dtype.
+        report: JSON values: "model", "box", "area" (share of the picture), "quality" (None: not known), "seconds".
+    """
+
+    mask: Plane
+    report: dict[str, Any]
+    kind: ClassVar = "segment result"
+    planes: ClassVar = ("mask",)
+
+
+@dataclass(frozen=True)
+class SegmentRequest(Request[SegmentResult]):
     """Where an object is, roughly. At least a box or a point.
 
     Args:
@@ -48,6 +55,8 @@ class SegmentRequest:
     others: tuple[Point, ...] = ()
     model: str = "auto"
     edge: str = "auto"
+    kind: ClassVar = SEGMENT_REQUEST
+    result: ClassVar = SegmentResult
 
     def __post_init__(self) -> None:
         require(len(self.content.shape) == 3 and self.content.shape[2] == 4, "The content needs the shape (H, W, 4).")
@@ -62,79 +71,23 @@ class SegmentRequest:
 
     @property
     def max_result_bytes(self) -> int:
-        """Of the planes of its result."""
         return len(self.content.data) // 4
 
-    def pack(self) -> list[Buffer]:
-        """The request as a frame: buffers to be sent one after another (nothing is copied)."""
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Plane]]:
         names = ("box", "points", "others", "model", "edge")
-        return pack_frame(SEGMENT_REQUEST, {name: getattr(self, name) for name in names}, {"content": self.content})
+        return {name: getattr(self, name) for name in names}, {"content": self.content}
 
     @classmethod
-    def unpack(cls, frame: Buffer) -> SegmentRequest:
-        """The inverse of ``pack``; the content is a view into ``frame``.
-
-        Raises:
-            WireError: the frame is not a valid request.
-        """
-        return cls._read(*unpack_frame(SEGMENT_REQUEST, frame))
-
-    @classmethod
-    def outline(cls, head: Buffer, total_bytes: int) -> SegmentRequest:
-        """The request that a frame's header announces; its content has no pixels yet.
-
-        Args:
-            head, total_bytes: see ``outline_frame``.
-
-        Raises:
-            WireError: the frame is not a valid request, whatever its pixels.
-        """
-        return cls._read(*outline_frame(SEGMENT_REQUEST, head, total_bytes))
-
-    @classmethod
-    def _read(cls, meta: dict[str, Any], planes: dict[str, Plane]) -> SegmentRequest:
+    def _of(cls, meta: dict[str, Any], planes: dict[str, Plane]) -> SegmentRequest:
         require(planes.keys() == {"content"}, "The request needs one plane, its content.")
-        try:
-            box = None if meta["box"] is None else tuple(meta["box"])
-            points, others = (
-                tuple(tuple(point) for point in meta[name][: MAX_POINTS + 1]) for name in ("points", "others")
-            )
-            return cls(planes["content"], box, points, others, meta["model"], meta["edge"])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise WireError("bad_request", "The request lacks a part or has one of the wrong type.") from error
+        box = None if meta["box"] is None else tuple(meta["box"])
+        points, others = (
+            tuple(tuple(point) for point in meta[name][: MAX_POINTS + 1]) for name in ("points", "others")
+        )
+        return cls(planes["content"], box, points, others, meta["model"], meta["edge"])
 
-    def read_result(self, frame: Buffer) -> SegmentResult | None:
-        """The result of this request; None if it is of another picture.
-
-        Raises:
-            WireError: it is no result.
-        """
-        result = SegmentResult.unpack(frame)
-        is_ours = (result.mask.dtype, result.mask.shape) == (self.content.dtype, self.content.shape[:2])
-        return result if is_ours else None
-
-
-@dataclass(frozen=True)
-class SegmentResult:
-    """What was found.
-
-    Args:
-        mask: (H, W) in the content's dtype.
-        report: JSON values: "model", "box", "area" (share of the picture), "quality" (None: not known), "seconds".
-    """
-
-    mask: Plane
-    report: dict[str, Any]
-
-    def pack(self) -> list[Buffer]:
-        return pack_frame(SEGMENT_RESULT, {"report": self.report}, {"mask": self.mask})
-
-    @classmethod
-    def unpack(cls, frame: Buffer) -> SegmentResult:
-        meta, planes = unpack_frame(SEGMENT_RESULT, frame)
-        if "mask" not in planes or not isinstance(meta.get("report"), dict):
-            raise WireError("bad_request", "The result lacks its mask or its report.")
-        return cls(planes["mask"], meta["report"])
+    def _fits(self, result: SegmentResult) -> bool:
+        return is_alike(result.mask, self.content, n_dimensions=2)
 
 
 def _are_pixels(values: tuple[Any, ...], n: int) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from server.commands.arguments import add_painting_arguments, settings_of
 from server.commands.command import Command
 from server.commands.folder import Marks, list_pictures, make_folder, target_of
-from server.commands.stylize import add_painting_arguments, peak_bytes, settings_of
+from server.commands.stylize import peak_bytes
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ def run(options: argparse.Namespace) -> int:
 
     What an earlier run painted in the same way is left as it is. A disk that takes no more stops the work.
     """
+    from engine import methods  # noqa: PLC0415
     from engine.core.errors import SettingsError  # noqa: PLC0415  (torch: only when needed)
-    from engine.methods import get  # noqa: PLC0415
     from server.commands.painting import read_styles  # noqa: PLC0415
 
     settings = settings_of(options)
-    if options.consistent and settings.method != "anystyle":
-        raise SettingsError("--consistent is of the method anystyle: leave it or --method out.")
-    get(settings.method)
+    if "series" not in methods.get(settings.method).takes and options.consistent:
+        able = " and ".join(method.name for method in methods.catalog() if "series" in method.takes)
+        raise SettingsError(f"--consistent is of the method {able}: leave it or --method out.")
     account = Account()
     styles = read_styles(options, STYLE_PX, account.notes)
     found = list_pictures(options.folder, options.output)

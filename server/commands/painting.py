@@ -16,19 +16,22 @@ from urllib.parse import urlsplit
 import torch
 from torch import Tensor
 
+from engine import methods
 from engine.compute.memory_need import estimate
 from engine.core.errors import InputError, SettingsError
-from engine.core.types import Mask, Picture, Progress, Region, Settings, Style
+from engine.core.types import Mask, Picture, Progress, Settings, Style
 from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_with_notes
 from engine.files.presets import load_preset, presets
 from engine.pipeline.stylize import stylize
-from engine.regions.labels import pair_regions
+from engine.regions.labels import Color, pair_regions
+from gimp_plugin import settings as table
 from gimp_plugin.client import Engine
-from gimp_plugin.wire import MAX_SIDE_PX, Plane, StyleEntry, StylizeRequest
-from server.commands.stylize import AUTO_REGIONS
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
+from server.commands.arguments import AUTO_REGIONS
 from server.worker.convert import picture_of
 
 STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
+Labels = list[tuple[Color, Mask]]
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -40,7 +43,7 @@ class Work:
         content: the picture to paint.
         styles: with the names of presets, where they are some, in ``preset_names``.
         mask: None = all of it.
-        regions: pairs of content and style parts.
+        labels: the regions of the content and of the style, by color, where label maps are given.
         preset_names: per style its preset's name, or None for a picture.
         notes: what of the files was not read.
     """
@@ -48,7 +51,7 @@ class Work:
     content: Picture
     styles: list[Style]
     mask: Mask | None
-    regions: list[Region]
+    labels: tuple[Labels, Labels] | None
     preset_names: list[str | None]
     notes: list[str]
 
@@ -68,15 +71,14 @@ def read_work(options: argparse.Namespace) -> Work:
     content, notes = read_with_notes(options.content)
     styles = read_styles(options, max(content.size), notes)
     mask = None if options.mask is None else read_mask(options.mask, content.size)
-    regions: list[Region] = []
+    labels = None
     if maps is not None:
         if len(styles) != 1 or styles[0].picture is None:
             raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
-        ours = read_labels(maps, content.size)
-        theirs = read_labels(options.style_regions, styles[0].picture.size)
-        regions = pair_regions(ours, theirs, options.style_regions)
+        labels = read_labels(maps, content.size), read_labels(options.style_regions, styles[0].picture.size)
+        pair_regions(*labels, options.style_regions)  # what cannot be paired is told by its file's name
     names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
-    return Work(content, styles, mask, regions, names, notes)
+    return Work(content, styles, mask, labels, names, notes)
 
 
 def read_styles(options: argparse.Namespace, content_px: int, notes: list[str]) -> list[Style]:
@@ -102,7 +104,8 @@ def read_styles(options: argparse.Namespace, content_px: int, notes: list[str]) 
 
 def looked_at_px(options: argparse.Namespace, content_px: int) -> int:
     """The longest side at which a style picture is read: as large as any method will look at it."""
-    own_px = STYLE_PX if options.method == "anystyle" else min(content_px, MAX_SIDE_PX)
+    has_strokes = "quality" in methods.get(options.method).takes  # its network looks at less
+    own_px = STYLE_PX if has_strokes else min(content_px, table.MAX_SIDE_PX)
     return max(STYLE_PX, options.style_size or own_px)
 
 
@@ -141,7 +144,8 @@ def paint_here(work: Work, settings: Settings, on_progress: Progress) -> tuple[P
     need = estimate(settings, work.content.size, work.content.size)
     if need.is_large:
         print(need.sentence.rstrip("."), file=sys.stderr)
-    done = stylize(work.content, work.styles, settings, mask=work.mask, regions=work.regions, on_progress=on_progress)
+    regions = [] if work.labels is None else pair_regions(*work.labels, "the style's label map")
+    done = stylize(work.content, work.styles, settings, mask=work.mask, regions=regions, on_progress=on_progress)
     return done.picture, dict(done.report)
 
 
@@ -157,7 +161,7 @@ def paint_there(url: str, work: Work, settings: Settings, on_progress: Progress)
     engine = Engine.find()
     if engine is None or (port is not None and engine.port != port):
         raise InputError(f"No engine of yours runs at {url}: start one with impasto serve, or leave --engine out.")
-    result = engine.stylize(request_of(work, settings), on_progress)
+    result = engine.answer(request_of(work, settings), on_progress)
     painted = picture_of(result.picture)
     return Picture(painted.rgb, work.content.alpha), dict(result.report)
 
@@ -186,32 +190,16 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
     Raises:
         SettingsError: something that the wire has no word for.
     """
-    unsent = {
-        "--regions": bool(work.regions),
-        "--backbone": settings.backbone != "embedded",
-    }
-    for option, is_used in unsent.items():
-        if is_used:
-            raise SettingsError(f"{option} cannot be sent to an engine yet: leave it or --engine out.")
-    entries = [_entry(style, name) for style, name in zip(work.styles, work.preset_names, strict=True)]
+    if settings.backbone != "embedded":
+        raise SettingsError("--backbone cannot be sent to an engine yet: leave it or --engine out.")
+    labels = (None, None) if work.labels is None else tuple(map(_map, work.labels))
     return StylizeRequest(
-        content=_plane(work.content),
-        styles=tuple(entries),
-        mask=None if work.mask is None else Plane("F32", tuple(work.mask.weight.shape), _bytes(work.mask.weight)),
-        method=settings.method,
-        strength=settings.strength,
-        auto_strength=settings.auto_strength,
-        color=settings.color,
-        color_map=settings.color_map,
-        photoreal=settings.photoreal,
-        style_size_px=settings.style_size_px,
-        seed=settings.seed,
-        device=settings.device,
-        blend=settings.blend,
-        auto_regions=settings.auto_regions,
-        quality=settings.quality,
-        options=dict(settings.options),
-        size_px=settings.size_px,
+        _plane(work.content),
+        tuple(_entry(style, name) for style, name in zip(work.styles, work.preset_names, strict=True)),
+        None if work.mask is None else Plane("F32", tuple(work.mask.weight.shape), _bytes(work.mask.weight)),
+        labels=labels[0],
+        style_labels=labels[1],
+        settings={setting.key: getattr(settings, setting.key) for setting in table.of("wire")},
     )
 
 
@@ -219,6 +207,14 @@ def _entry(style: Style, preset: str | None) -> StyleEntry:
     picture = None if style.picture is None else _plane(style.picture)
     name = style.name.encode("utf-8", "replace").decode()  # of a file's name in another encoding
     return StyleEntry(name, style.weight, preset, picture)
+
+
+def _map(labels: Labels) -> Plane:
+    """Regions as a label map (H, W, 4) in 8 bits."""
+    pixels = torch.zeros(*labels[0][1].weight.shape, 4, dtype=torch.uint8)
+    for color, mask in labels:
+        pixels[mask.weight >= 0.5] = torch.tensor([*color, 255], dtype=torch.uint8)
+    return Plane("U8", tuple(pixels.shape), pixels.numpy().data.cast("B"))
 
 
 def _plane(picture: Picture) -> Plane:

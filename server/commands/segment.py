@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import SettingsError
+from gimp_plugin.wire import EDGES
 from server.commands.command import Command
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.segmentation.segment import Found
 
-EDGES = ("auto", "soft", "hard")
 MAX_OBJECTS = 31  # and the rest: a label map has at most 32 colors
 # Colors of a label map, far from each other and from black, neighbors in the list as different as can be.
 _LEVELS = (255, 0, 170, 85)

@@ -8,20 +8,15 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from server.commands.arguments import AUTO_REGIONS, add_painting_arguments, settings_of
 from server.commands.command import Command
 from server.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.core.types import Settings
 
-COLOR_MODES = ("style", "luminance", "match")
-COLOR_MAPS = ("transport", "cholesky", "symmetric", "histogram")
-BLENDS = ("feather", "hard", "mrf")
-QUALITIES = ("fast", "better", "best")
-DEVICES = ("auto", "cpu", "cuda")
-AUTO_REGIONS = Path("auto")
 MUCH_BYTES = 2 << 30  # of memory: said before the work starts
 
 
@@ -96,42 +91,8 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The engine's settings.
-
-    Raises:
-        SettingsError: a value is out of range.
-    """
-    from engine.core.types import Settings  # noqa: PLC0415
-    from engine.features.backbones import check_backbone  # noqa: PLC0415
-
-    check_backbone(options.backbone)
-    return Settings(
-        method=options.method,
-        strength=1.0 if options.strength == "auto" else options.strength,
-        auto_strength=options.strength == "auto",
-        color=options.color,
-        color_map=options.color_map,
-        photoreal=options.photoreal,
-        style_size_px=options.style_size,
-        size_px=options.size,
-        backbone=options.backbone,
-        device=options.device,
-        seed=options.seed,
-        blend=options.blend,
-        auto_regions=getattr(options, "regions", None) == AUTO_REGIONS,  # not of a batch
-        quality=options.quality,
-        options=dict(options.option),
-    )
-
-
-def strength(text: str) -> float | Literal["auto"]:
-    """A number, or "auto": as much as the picture bears."""
-    return "auto" if text == "auto" else float(text)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options; their ranges are checked by ``Settings``, in one place for all who ask the engine."""
+    """The options."""
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture to paint")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
@@ -145,58 +106,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
     parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
     add_painting_arguments(parser)
-
-
-def add_painting_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command that paints takes."""
-    parser.add_argument(
-        "--style", action="append", required=True, metavar="FILE|PRESET", help="repeat it to blend several"
-    )
-    parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="their shares; default: all alike")
-    parser.add_argument("--method", default="anystyle", metavar="NAME", help="as in `impasto methods`")
-    parser.add_argument(
-        "--quality",
-        choices=QUALITIES,
-        default="fast",
-        help="of anystyle; better: with strokes of the style picture, in seconds; best: in a minute or two",
-    )
-    parser.add_argument(
-        "--color", choices=COLOR_MODES, default="style", help="whose colors; luminance: paint only light"
-    )
-    parser.add_argument(
-        "--color-map", choices=COLOR_MAPS, default="transport", help="how --color match moves the colors"
-    )
-    parser.add_argument(
-        "--blend", choices=BLENDS, default="feather", help="the mask's edge: as it is, hard, or the object's own (mrf)"
-    )
-    parser.add_argument("--photoreal", type=float, default=0.0, metavar="0..1", help="keep the photo's edges")
-    parser.add_argument(
-        "--strength", type=strength, default="auto", metavar="0..1|auto", help="0: the photo, 1: the style"
-    )
-    parser.add_argument("--style-size", type=int, metavar="PX", help="longest side of the style: size of the brush")
-    parser.add_argument("--size", type=int, metavar="PX", help="longest side at which to compute; default: its own")
-    parser.add_argument("--backbone", default="embedded", metavar="embedded|deep|vgg19|FILE")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument(
-        "--option", action="append", default=[], type=option, metavar="NAME=VALUE", help="of the method; repeat it"
-    )
-
-
-def weights(text: str) -> list[float]:
-    """ "0.7,0.3" as numbers."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.7,0.3") from None
-
-
-def option(text: str) -> tuple[str, str]:
-    """ "pooling=average" as a pair."""
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    return name, value
 
 
 COMMAND = Command("stylize", "paint a picture in the style of another", run, add_arguments)

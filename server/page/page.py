@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import html
+import inspect
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
+from gimp_plugin import settings
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
 from server.page import uploads
+from server.page.controls import control_of, layers_of, name_of, picture_input
 from server.page.painting import Painting
 
 if TYPE_CHECKING:
@@ -36,13 +39,6 @@ STROKE_OPACITY = 0.55
 STROKE = f"rgba(226, 88, 34, {STROKE_OPACITY})"
 
 SOURCES = [("A famous painting", "painting"), ("A picture of mine", "picture")]
-QUALITIES = [("Fast", "fast"), ("Better", "better"), ("Best", "best")]
-QUALITY_HINT = "Better (seconds) and best (minutes) lay brush strokes of a style picture of your own"
-COLORS = [
-    ("The style's", "style"),
-    ("My photo's: only light and dark are painted", "luminance"),
-    ("My photo's palette: the style is recolored first", "match"),
-]
 AREAS = [("Whole photo", "whole"), ("Where I brush", "brush"), ("Mask picture", "mask")]
 
 
@@ -96,14 +92,7 @@ class Page:
             with gr.Column(visible=False) as self.mask_area:
                 self.mask = picture_input("Mask: white is painted, black is left alone", 200)
         with gr.Group():
-            self.quality = gr.Radio(QUALITIES, value="fast", label="Quality", info=QUALITY_HINT)
-            self.color = gr.Radio(COLORS, value="style", label="Colors")
-            self.strength = gr.Slider(
-                0, 1, 1, step=0.05, label="Strength", info="0 leaves the photo, 1 is as much as it bears"
-            )
-            self.photoreal = gr.Slider(
-                0, 1, 0, step=0.05, label="Photorealistic smoothing", info="0 is a painting, 1 keeps the photo's edges"
-            )
+            self.controls = {setting.name: control_of(setting) for setting in settings.of("page")}
 
     def _lay_out_result(self) -> None:
         with gr.Row():
@@ -128,6 +117,9 @@ class Page:
         self.blocks.load(self.await_catalog, None, self.preset, concurrency_limit=None, **quiet)
         self.preset.change(self.show_sample, self.preset, self.sample, **at_once)
         self.source.change(show_source, self.source, [self.preset, self.sample_column, self.own_style], **at_once)
+        controls = list(self.controls.values())
+        for chosen in (self.blocks.load, self.source.change, *(control.input for control in controls)):
+            chosen(self.grey_out, [self.source, *controls], controls, **at_once)
         areas = [self.brush_area, self.mask_area, self.strokes]
         self.area.change(self.show_area, [self.area, self.photo], areas, **at_once)
         # Not ``change``: gradio reports that for a picture again and again, whatever else on the page has changed.
@@ -142,11 +134,11 @@ class Page:
         buttons = [self.paint_button, self.cancel_button]
         inputs = [
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
-            self.color, self.strength, self.photoreal, self.quality,
+            *controls,
         ]  # fmt: skip
         pressed = self.paint_button.click(show_running, None, buttons, **at_once)
         painted = pressed.then(
-            self.paint, inputs, [self.result, self.download, self.status],
+            self._handler(), inputs, [self.result, self.download, self.status],
             api_name="paint", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
         for ended in (painted.success, painted.failure):  # ``then`` comes after a success only
@@ -198,7 +190,38 @@ class Page:
             return gr.skip()
         return state(READY if photo else FIRST)
 
-    async def paint(  # noqa: PLR0913, PLR0917  (one argument per control of the page)
+    def grey_out(self, source: str, *values: Any) -> Any:
+        """What does nothing with the present choices is grey."""
+        takes = self._takes()
+        given = self._given(source, values)
+        changes = [gr.update(interactive=settings.is_used(s, given, takes)) for s in settings.of("page")]
+        return changes if len(changes) > 1 else changes[0]
+
+    def _takes(self) -> list[str] | None:
+        """What the method of the page takes, once the engine has told."""
+        catalog = self.engine.worker.catalog or {"methods": []}
+        return next((m["takes"] for m in catalog["methods"] if m["name"] == settings.DEFAULT_METHOD), None)
+
+    @staticmethod
+    def _given(source: str, values: Sequence[Any]) -> dict[str, Any]:
+        names = [setting.name for setting in settings.of("page")]
+        return dict(zip(names, values, strict=True)) | {"style-source": "file" if source == "picture" else "preset"}
+
+    def _handler(self) -> Callable[..., AsyncIterator[Any]]:
+        """``paint`` with an argument for each control, by which clients of the page's API name them."""
+
+        async def paint(visitor: gr.Request, *given: Any) -> AsyncIterator[Any]:
+            n_choices = len(given) - len(self.controls)
+            async with aclosing(self.paint(visitor, *given[:n_choices], values=given[n_choices:])) as outputs:
+                async for output in outputs:
+                    yield output
+
+        ours = [p for p in inspect.signature(self.paint).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        more = [ours[0].replace(name=s.key, default=s.default, annotation=Any) for s in settings.of("page")]
+        setattr(paint, "__signature__", inspect.Signature([*ours, *more]))  # noqa: B010  (mypy knows of none)
+        return paint
+
+    async def paint(  # noqa: PLR0913  (one argument per choice of pictures)
         self,
         visitor: gr.Request,
         photo: str | None = None,
@@ -208,11 +231,9 @@ class Page:
         area: str = "whole",
         strokes: list[str] | None = None,
         mask: str | None = None,
-        color: str = "style",
-        strength: float = 1,
-        photoreal: float = 0,
-        quality: str = "fast",
-    ) -> AsyncIterator[Any]:
+        *,
+        values: Sequence[Any],
+    ) -> AsyncGenerator[Any, None]:
         """Paint the photo.
 
         Args:
@@ -224,10 +245,7 @@ class Page:
             area: "whole", "brush" or "mask".
             strokes: what was brushed over the photo.
             mask: white is painted, black is left alone.
-            color: "style", "luminance" or "match".
-            strength: 0 (photo) to 1 (style).
-            photoreal: amount of photorealistic smoothing, 0 to 1.
-            quality: "fast", "better" or "best".
+            values: of the page's settings, in the order of their table.
 
         Returns:
             The result, the file to save, and how it went.
@@ -241,14 +259,9 @@ class Page:
             style = await asyncio.to_thread(self._style, source, preset, style_picture, unread)
             content = await asyncio.to_thread(self._photo, photo, unread)
             selection = await asyncio.to_thread(self._selection, area, strokes, mask, content)
-            request = StylizeRequest(
-                *(content, (style,), selection),
-                color=color,
-                strength=float(strength),
-                auto_strength=True,
-                photoreal=float(photoreal),
-                quality=quality,
-            )
+            chosen = settings.effective(self._given(source, values), self._takes())
+            given = {setting.key: chosen[setting.name] for setting in settings.of("page")}
+            request = StylizeRequest(content, (style,), selection, auto_strength=True, settings=given)
             began = time.monotonic()
             async with aclosing(painting.follow(request)) as reports:
                 async for share, message in reports:
@@ -317,32 +330,6 @@ class Page:
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
         return folder / f"{words}.png"
-
-
-def picture_input(label: str, height_px: int) -> gr.Image:
-    """A place to put a picture, whose file comes to the handler as it was uploaded: gradio's own reading has neither a
-    list of formats nor a limit.
-    """
-    image = gr.Image(
-        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=height_px, buttons=[]
-    )
-    setattr(image, "preprocess", path_of)  # noqa: B010  (gradio writes a stub file beside a subclass)
-    return image
-
-
-def name_of(payload: Any) -> str | None:
-    """What was chosen in a list."""
-    return payload if isinstance(payload, str) else None
-
-
-def path_of(payload: Any) -> str | None:
-    """The file of an upload."""
-    return None if payload is None or payload.path is None else str(payload.path)
-
-
-def layers_of(payload: Any) -> list[str]:
-    """The files of the brushed layers. Gradio's page uploads them, as it does a photo."""
-    return [] if payload is None else [str(layer.path) for layer in payload.layers]
 
 
 def show_source(source: str) -> tuple[Any, Any, Any]:

@@ -7,19 +7,18 @@ tell (an empty mask, say) is left to the worker, and all of the catalog's part w
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gimp_plugin.settings import brief, fault, option_of
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
     Buffer,
     SegmentRequest,
     StylizeRequest,
     WireError,
-    brief,
     kind_of,
     outline_frame,
 )
@@ -92,9 +91,10 @@ def _check_segment(request: SegmentRequest, catalog: Catalog) -> None:
 
 
 def _check_stylize(request: StylizeRequest, catalog: Catalog) -> None:
-    refuse_files(request.options)
+    settings = request.settings
+    refuse_files(settings["options"])
     is_one_picture = len(request.styles) == 1 and request.styles[0].picture is not None
-    if (request.auto_regions or request.labels is not None) and not is_one_picture:
+    if (settings["auto_regions"] or request.labels is not None) and not is_one_picture:
         raise refuse("Regions need exactly one style, and that a picture: a preset has no regions.")
     if "styles" in catalog:
         presets = [style["name"] for style in catalog["styles"]]
@@ -103,51 +103,34 @@ def _check_stylize(request: StylizeRequest, catalog: Catalog) -> None:
                 raise refuse(f"There is no style preset {brief(style.preset)}. {_hint(style.preset, presets)}")
     if "methods" in catalog:
         methods = {method["name"]: method for method in catalog["methods"]}
-        if request.method not in methods:
-            raise refuse(f"There is no method {brief(request.method)}; the methods are {', '.join(sorted(methods))}.")
-        _check_method(request, methods[request.method], catalog)
+        if settings["method"] not in methods:
+            raise refuse(
+                f"There is no method {brief(settings['method'])}; the methods are {', '.join(sorted(methods))}."
+            )
+        _check_method(request, methods[settings["method"]], catalog)
 
 
 def _check_method(request: StylizeRequest, method: Catalog, catalog: Catalog) -> None:
-    takes = method.get("takes", ())
+    takes, name, options = method.get("takes", ()), request.settings["method"], request.settings["options"]
     if "blend" in takes and "presets" not in takes and any(style.picture is None for style in request.styles):
-        raise refuse(f"The method {request.method} needs a style picture, and a preset is none: choose Any style.")
+        raise refuse(f"The method {name} needs a style picture, and a preset is none: choose Any style.")
     if "options" in method:
-        known = {option["name"]: option for option in method["options"]}
-        for name, value in request.options.items():
-            if name not in known:
+        known = {option["name"]: option_of(option) for option in method["options"]}
+        for option, value in options.items():
+            if option not in known:
                 have = f"its options are {', '.join(known)}" if known else "it has none"
-                raise refuse(f"The method {request.method} has no option {brief(name)}; {have}.")
-            _check_option(known[name], value)
-    network = str(request.options.get(NETWORK, ""))
+                raise refuse(f"The method {name} has no option {brief(option)}; {have}.")
+            if wrong := fault(known[option], value):
+                raise refuse(f"{option} {wrong}.")
+    network = str(options.get(NETWORK, ""))
     if not network and not method.get("is_ready", True):
         raise refuse(
-            f"The method {request.method} needs a trained network: name one of the models folder with the option "
+            f"The method {name} needs a trained network: name one of the models folder with the option "
             f"{NETWORK}, or choose another method (`impasto models list` and `impasto train --help` tell more)."
         )
     folder = catalog.get(MODELS_FOLDER)
     if network and folder is not None and network not in _defaults(method):
         find_network(network, Path(folder))
-
-
-def _check_option(option: Catalog, value: str | int | float) -> None:
-    """Refuse a value that the option's own type, choices or range refuse."""
-    name, default, choices = option["name"], option["default"], option.get("choices", ())
-    if isinstance(default, str):
-        if choices and value not in choices:
-            raise refuse(f"{name} must be one of {', '.join(choices)}, not {brief(value)}.")
-        return
-    kind = "whole number" if isinstance(default, int) else "number"
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise refuse(f"{name} must be a {kind}, not {brief(value)}.") from None
-    if isinstance(value, bool) or (isinstance(default, int) and not number.is_integer()):
-        raise refuse(f"{name} must be a {kind}, not {brief(value)}.")
-    low, high = option.get("low"), option.get("high")
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    if not (low <= number <= high and math.isfinite(number)):
-        raise refuse(f"{name} must be from {low:g} to {high:g}, not {brief(number)}.")
 
 
 def refuse_files(options: Mapping[str, str | int | float]) -> None:

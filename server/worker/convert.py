@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,19 +12,7 @@ from torch.nn import functional as F
 from engine import methods
 from engine.core.errors import InputError, SettingsError
 from engine.core.options import resolve
-from engine.core.types import (
-    BlendMode,
-    ColorMap,
-    ColorMode,
-    DeviceName,
-    Mask,
-    Picture,
-    Quality,
-    Region,
-    Series,
-    Settings,
-    Style,
-)
+from engine.core.types import Mask, Picture, Region, Series, Settings, Style
 from engine.files.presets import load_preset
 from engine.models.user_models import models_folder
 from engine.pipeline.crop import in_range, is_finite, range_of
@@ -140,7 +127,7 @@ def series_of(request: StylizeRequest) -> Series | None:
     """The pictures that a request's is to look like."""
     if not request.series:
         return None
-    return sample_series((_of_series(plane) for plane in request.series), request.size_px)
+    return sample_series((_of_series(plane) for plane in request.series), request.settings["size_px"])
 
 
 def _of_series(plane: Plane) -> Picture:
@@ -158,32 +145,17 @@ def options_of(request: StylizeRequest) -> dict[str, str | int | float]:
         SettingsError: the method has no such option, or a value is not allowed.
         WireError: one names a file of this computer, which no request may, or a network that is not there.
     """
-    intake.refuse_files(request.options)
-    method = methods.get(request.method)
-    given = resolve(method.name, method.options, request.options)
+    asked = request.settings["options"]
+    intake.refuse_files(asked)
+    method = methods.get(request.settings["method"])
+    given = resolve(method.name, method.options, asked)
     for option in method.options:
         value = given[option.name]
         if option.names and value != option.default:  # the engine itself would take any file of that name
             given[option.name] = str(intake.find_network(str(value), models_folder()))
-    return {name: value for name, value in given.items() if name in request.options}
+    return {name: value for name, value in given.items() if name in asked}
 
 
 def settings_of(request: StylizeRequest) -> Settings:
     """A request's settings, as the engine takes them."""
-    return Settings(
-        method=request.method,
-        strength=request.strength,
-        auto_strength=request.auto_strength,
-        color=cast(ColorMode, request.color),
-        color_map=cast(ColorMap, request.color_map),
-        photoreal=request.photoreal,
-        style_size_px=request.style_size_px,
-        device=cast(DeviceName, request.device),
-        seed=request.seed,
-        composite=request.composite,
-        blend=cast(BlendMode, request.blend),
-        auto_regions=request.auto_regions,
-        quality=cast(Quality, request.quality),
-        options=options_of(request),
-        size_px=request.size_px,
-    )
+    return Settings(**{**request.settings, "options": options_of(request)})

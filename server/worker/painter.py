@@ -21,6 +21,7 @@ from engine.pipeline.digest import digest_of_bytes
 from engine.pipeline.shelf import Shelf
 from engine.pipeline.stylize import stylize
 from engine.segmentation import segment
+from gimp_plugin.settings import listed
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
     Plane,
@@ -61,6 +62,7 @@ def catalog() -> dict[str, Any]:
             }
             for info in methods.catalog()
         ],
+        "settings": listed(),
         "styles": [{"name": p.name, "title": p.title, "artist": p.artist, "year": p.year} for p in presets.presets()],
         "segment_models": list(segment.model_names()),
     }
@@ -136,7 +138,7 @@ def answer(
         seconds = converted - began + time.perf_counter() - painted
         done.report["seconds"]["convert"] = round(seconds, 4)
         used = done.report["options"]  # a network is told by the name that was asked for, not by its path
-        used |= {name: asked for name, asked in request.options.items() if isinstance(used.get(name), str)}
+        used |= {name: asked for name, asked in request.settings["options"].items() if isinstance(used.get(name), str)}
         return StylizeResult(plane, done.report, edge)
 
 

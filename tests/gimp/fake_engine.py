@@ -110,7 +110,7 @@ class FakeEngine(ThreadingHTTPServer):
             self._find(job, mode)
             return
         started = time.monotonic()
-        picture = negative(job.request.content, job.request.strength)
+        picture = negative(job.request.content, job.request.settings["strength"])
         report = {"method": "fake", "device": "cpu", "seconds": {"paint": time.monotonic() - started}, "notes": []}
         if mode == "notes":
             report["notes"] = ["painted fast: a preset is only a code", "Held back to 80%."]
@@ -141,10 +141,10 @@ class FakeEngine(ThreadingHTTPServer):
             "preset": request.styles[0].preset,
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "style_sight": request.styles[0].picture and sight_of(request.styles[0].picture),
-            "composite": request.composite,
-            "settings": {name: getattr(request, name) for name in SETTINGS},
+            "composite": request.settings["composite"],
+            "settings": {name: request.settings[name] for name in SETTINGS},
             "n_series": len(request.series),
-            "auto_regions": request.auto_regions,
+            "auto_regions": request.settings["auto_regions"],
             "labels": request.labels and sight_of(request.labels),
             "style_labels": request.style_labels and sight_of(request.style_labels),
         }
@@ -176,7 +176,7 @@ def bright(request: wire.SegmentRequest) -> wire.Plane:
 def other_edge(request: wire.StylizeRequest) -> wire.Plane | None:
     """The mask cut at one half, where the request asks for another edge than it has."""
     mask = request.mask
-    if mask is None or request.blend == "feather":
+    if mask is None or request.settings["blend"] == "feather":
         return None
     if mask.dtype == "U8":
         return wire.Plane("U8", mask.shape, bytes(mask.data).translate(bytes(128) + bytes([255]) * 128))

@@ -53,7 +53,7 @@ UNKNOWN = {
     "strength": "strength must be from 0 to 1, not 1.5",
     "photoreal": "photoreal must be from 0 to 1, not -0.25",
     "feather": "feather must be from 0 to 500, not 501",
-    "style-size": "style-size must be from 0 to 4096, not 5000",
+    "style-size": "style-size must be from 0 to 8192, not 9000",
     "seed": "seed must be from 0 to 2147483647, not -1",
     "edge": '"softly": did you mean "soft"',
     "style-file": "There is no style picture /no/such/picture.jpg",

@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(300)]
 SCREEN = (1280, 720)
 CANCEL_LIMIT_S = 1.0
 MESSAGE = "^GIMP Message$"
-ANYSTYLE = ["blend", "pictures", "presets", "regions", "size", "quality"]
+ANYSTYLE = ["blend", "pictures", "presets", "regions", "size", "quality", "series"]
+LEVELS = {"name": "levels", "default": 3, "choices": [], "meaning": "how many", "low": 1, "high": 5, "names": ""}
 
 
 def catalog() -> dict[str, Any]:
@@ -33,7 +34,7 @@ def catalog() -> dict[str, Any]:
     told: dict[str, Any] = copy.deepcopy(gimps.FEW)
     analogy, anystyle = told["methods"]
     analogy.update(takes=["blend", "pictures", "regions", "size"], presets=[], options=[])
-    anystyle.update(takes=ANYSTYLE, presets=[style["name"] for style in told["styles"]], options=[])
+    anystyle.update(takes=ANYSTYLE, presets=[style["name"] for style in told["styles"]], options=[LEVELS])
     return told
 
 
@@ -152,6 +153,18 @@ def test_what_cannot_work_cannot_be_confirmed_and_all_of_it_is_on_the_screen(use
     user.confirm()
     user.wait_for_layers(2)
     assert user.jobs()[-1]["preset"] is not None
+
+
+def test_an_option_of_the_method_has_a_field_and_what_does_nothing_is_grey(user: User) -> None:
+    user.choose_filter()
+    user.set_choice("q", 2)  # grey with a famous painting, so that the keys go nowhere
+    user.desktop.press("alt+m", "alt+h", "Tab", "ctrl+a")
+    user.desktop.write("4")
+    user.desktop.press("Tab")
+    user.confirm()
+    user.wait_for_layers(2)
+    settings = user.jobs()[-1]["settings"]
+    assert settings["options"] == {"levels": "4"} and settings["quality"] == "fast"
 
 
 @pytest.mark.parametrize(("mode", "words"), [("disk_full", "disk for temporary files is full"), ("die", "engine")])

@@ -41,7 +41,7 @@ def a_request(content: wire.Plane | None = None) -> wire.StylizeRequest:
 
 def refusal(engine: Engine, request: wire.StylizeRequest | None = None) -> wire.WireError:
     with pytest.raises(wire.WireError) as caught:
-        engine.stylize(request or a_request())
+        engine.answer(request or a_request())
     return caught.value
 
 
@@ -55,9 +55,11 @@ def test_all_that_was_sent_arrives_and_the_result_comes_back(
     content, mask, picture = a_plane(dtype, (5, 7, 4), 1), a_plane("U8", (5, 7), 2), a_plane(dtype, (3, 2, 4), 3)
     styles = (wire.StyleEntry("A", 0.25, preset="a"), wire.StyleEntry("Bäume", 2.0, picture=picture))
     request = wire.StylizeRequest(
-        content, styles, mask, "gatys", 0.5, "match", 0.125, 300, 2**62, "cpu", composite=False
+        *(content, styles, mask),
+        **{"method": "gatys", "strength": 0.5, "color": "match", "photoreal": 0.125},
+        **{"style_size_px": 300, "seed": 2**62, "device": "cpu", "composite": False},
     )
-    result = engine.stylize(request)
+    result = engine.answer(request)
 
     assert bytes(result.picture.data) == bytes(content.data)[::-1]
     assert (result.picture.dtype, result.picture.shape) == (dtype, (5, 7, 4))
@@ -69,7 +71,7 @@ def test_a_12_megapixel_layer_crosses_in_seconds(engine: Engine, capsys: pytest.
     content = wire.Plane("U8", (3000, 4000, 4), os.urandom(48_000_000))
     request = a_request(content)
     started = time.monotonic()
-    result = engine.stylize(request)
+    result = engine.answer(request)
     seconds = time.monotonic() - started
     with capsys.disabled():
         print(f"\n12 megapixels there and back: {seconds:.2f} s")
@@ -78,8 +80,8 @@ def test_a_12_megapixel_layer_crosses_in_seconds(engine: Engine, capsys: pytest.
 
 
 def test_the_engine_is_left_without_the_job(server: ScriptedEngine, engine: Engine) -> None:
-    engine.stylize(a_request())
-    assert server.supervisor.jobs == {}
+    engine.answer(a_request())
+    assert server.jobs == {}
     assert server.methods("/v1/jobs/") == ["PUT", "GET", "GET", "DELETE"]
 
 
@@ -99,7 +101,7 @@ def test_progress_comes_on_the_callers_thread_with_the_engines_words(server: Scr
 
     server.steps["events"] = stream
     told: list[tuple[float, str, int]] = []
-    engine.stylize(a_request(), lambda share, message: told.append((share, message, threading.get_ident())))
+    engine.answer(a_request(), lambda share, message: told.append((share, message, threading.get_ident())))
     me = threading.get_ident()
     expected = [(0.0, "Waiting"), (0.25, "Painting"), (0.0, ""), (0.0, "Painting"), (1.0, "Done")]
     assert told == [(share, message, me) for share, message in expected]
@@ -112,7 +114,7 @@ def test_an_error_of_the_callers_own_comes_out_as_it_is_and_frees_the_engine(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        engine.stylize(a_request(), show)
+        engine.answer(a_request(), show)
     assert "DELETE" in server.methods("/v1/jobs/")
 
 
@@ -129,7 +131,7 @@ def test_a_dropped_submission_is_sent_once_more_as_the_same_job(server: Scripted
 
     server.steps["PUT"] = drop_first
     request = a_request()
-    engine.stylize(request)
+    engine.answer(request)
     sent = hashlib.sha256(b"".join(bytes(part) for part in request.pack())).hexdigest()
     assert bodies == [(bodies[0][0], sent), (bodies[0][0], "")]
     assert server.requests == [request]
@@ -153,7 +155,7 @@ def test_a_broken_stream_of_events_is_taken_up_again(server: ScriptedEngine, eng
         return n_streams <= 2
 
     server.steps["events"] = break_twice
-    engine.stylize(a_request())
+    engine.answer(a_request())
     assert n_streams == 3
 
 
@@ -243,11 +245,11 @@ def test_cancelling_works_in_every_phase_and_reaches_the_engine(
         return bool(cancelled_at)
 
     with pytest.raises(wire.WireError) as caught:
-        engine.stylize(a_request(content), should_cancel=should_cancel)
+        engine.answer(a_request(content), should_cancel=should_cancel)
     assert caught.value.code == "cancelled"
     assert time.monotonic() - cancelled_at[0] < 1
     assert server.methods("/v1/jobs/")[-1] == "DELETE"
-    assert server.supervisor.jobs == {}
+    assert server.jobs == {}
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_proxy_variables_are_ignored(server: ScriptedEngine, monkeypatch: pytest
         monkeypatch.delenv("NO_PROXY", raising=False)
         engine = Engine.find(server.state_dir)
         assert engine is not None
-        engine.stylize(a_request())
+        engine.answer(a_request())
         proxy.settimeout(0.1)
         with pytest.raises(TimeoutError):
             proxy.accept()

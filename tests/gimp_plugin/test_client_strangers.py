@@ -110,7 +110,7 @@ def test_who_takes_a_dead_engines_port_never_gets_the_token(server: ScriptedEngi
     server.shutdown()
     server.server_close()
     with Stranger(echo, server.server_port) as stranger:
-        for call in (lambda: engine.stylize(a_request()), engine.shutdown):
+        for call in (lambda: engine.answer(a_request()), engine.shutdown):
             with pytest.raises(wire.WireError) as caught:
                 call()
             assert caught.value.code == "unreachable"
@@ -168,6 +168,6 @@ def test_no_foreign_exception_leaves_the_client(kind: str, monkeypatch: pytest.M
         monkeypatch.setattr(errand, name, 0.5)
     with Stranger(lambda _: GARBAGE[kind]) as stranger:
         engine = Engine(stranger.port, TOKEN)
-        for call in (engine.catalog, engine.shutdown, lambda: engine.stylize(a_request())):
+        for call in (engine.catalog, engine.shutdown, lambda: engine.answer(a_request())):
             with pytest.raises(wire.WireError, match=r"run .*again\.$"):
                 call()

@@ -127,22 +127,22 @@ def test_the_mask_of_another_picture_is_not_taken(mask: Plane) -> None:
 
 def test_the_client_brings_the_mask_home_and_leaves_no_job_behind(server: FakeEngine) -> None:
     told: list[str] = []
-    result = engine_of(server).find_object(REQUEST, lambda _share, message: told.append(message))
+    result = engine_of(server).answer(REQUEST, lambda _share, message: told.append(message))
     expected = [255 if 2 <= x < 14 and 1 <= y < 11 and x * 16 > 127 else 0 for y in range(HEIGHT) for x in range(WIDTH)]
     assert list(bytes(result.mask.data)) == expected
     assert result.report["box"] == [2, 1, 14, 11] and "Looking for the object" in told
-    assert server.supervisor.jobs == {}
+    assert server.jobs == {}
 
 
 def test_what_the_engine_does_not_find_is_its_own_sentence(server: FakeEngine) -> None:
     (server.state_dir / "mode").write_text("nothing")
     with pytest.raises(WireError, match="No object stands out there") as caught:
-        engine_of(server).find_object(REQUEST)
-    assert caught.value.code == "unprocessable" and server.supervisor.jobs == {}
+        engine_of(server).answer(REQUEST)
+    assert caught.value.code == "unprocessable" and server.jobs == {}
 
 
 def test_a_mask_of_another_size_is_refused(server: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.gimp.fake_engine.bright", lambda _request: Plane("U8", (2, 2), bytes(4)))
     with pytest.raises(WireError) as caught:
-        engine_of(server).find_object(REQUEST)
+        engine_of(server).answer(REQUEST)
     assert caught.value.message == errand.WRONG_SIZE

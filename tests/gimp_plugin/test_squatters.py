@@ -163,7 +163,7 @@ def test_who_takes_the_port_in_the_middle_of_a_job_costs_five_seconds_at_most(se
             engine = Engine(squatter.port, TOKEN, nonce=NONCE)
             began = time.monotonic()
             with pytest.raises(wire.WireError) as caught:
-                engine.stylize(a_request())
+                engine.answer(a_request())
             for call in (engine.catalog, engine.shutdown):
                 with pytest.raises(wire.WireError):
                     call()
@@ -175,5 +175,5 @@ def test_a_user_who_cancels_does_not_wait_for_the_proof() -> None:
         engine = Engine(squatter.port, TOKEN, nonce=NONCE)
         began = time.monotonic()
         with pytest.raises(wire.WireError) as caught:
-            engine.stylize(a_request(), should_cancel=lambda: bool(squatter.heard))
+            engine.answer(a_request(), should_cancel=lambda: bool(squatter.heard))
         assert caught.value.code == "cancelled" and time.monotonic() - began < 1.0

@@ -12,6 +12,7 @@ import pytest
 
 from gimp_plugin.choices import options as dialog_options
 from gimp_plugin.choices.catalog import load
+from gimp_plugin.settings import Entry, Setting
 from gimp_plugin.wire import WireError
 from tests.gimp_plugin.test_wire import a_plane, a_request
 
@@ -94,3 +95,29 @@ def test_the_catalog_tells_the_dialog_what_can_be_set(tmp_path: Path) -> None:
 def test_a_word_that_the_contract_does_not_know_is_refused(name: str) -> None:
     with pytest.raises(WireError, match=f"{name} must be one of"):
         dataclasses.replace(a_request(), **{name: "sepia"})
+
+
+KNOWN = (
+    Setting("statistic", "word", "gram", "Statistic", "", (Entry("gram", "gram"), Entry("linear", "linear"))),
+    Setting("iterations", "whole", 200, "Iterations", ""),
+    Setting("detail", "number", 0.5, "Detail", ""),
+    Setting("model", "text", "embedded", "Model", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", {}),
+        ("iterations=50, detail=0,7", {"iterations": 50, "detail": 0.7}),
+        ("statistic=linear; model=a b.pth", {"statistic": "linear", "model": "a b.pth"}),
+        ("statistic=mean, iterations=many, depth=3", {}),
+        ("iterations", {}),
+    ],
+)
+def test_fields_hold_what_a_text_says_and_write_it_again(text: str, changed: dict[str, Any]) -> None:
+    usual = {setting.name: setting.default for setting in KNOWN}
+    values = dialog_options.values_of(text, KNOWN)
+    assert values == usual | changed
+    written = dialog_options.write(values, KNOWN)
+    assert {name: str(value) for name, value in changed.items()} == dialog_options.read(written)

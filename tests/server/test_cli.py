@@ -263,7 +263,7 @@ def test_methods_and_catalog_are_the_engines(capsys: pytest.CaptureFixture[str])
     catalog = json.loads(capsys.readouterr().out)
     assert [method["name"] for method in catalog["methods"]] == [info.name for info in methods.catalog()]
     assert [style["name"] for style in catalog["styles"]] == [preset.name for preset in presets.presets()]
-    assert set(catalog) == {"version", "methods", "styles", "segment_models"}
+    assert set(catalog) == {"version", "methods", "settings", "styles", "segment_models"}
     assert main(["methods", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == catalog["methods"]
     assert main(["methods"]) == 0
@@ -357,6 +357,13 @@ def test_a_running_engine_paints_the_same(
     assert apart.max() <= 2 and apart.mean() < 0.1
     assert np.array_equal(there[:, 80:], pixels(folder / "photo.png")[:, 80:])
     assert json.loads(capsys.readouterr().out.partition("\n}\n")[2])["method"] == "anystyle"
+    maps = ("--regions", str(folder / "labels.png"), "--style-regions", str(folder / "style-labels.png"), "--json")
+    assert stylize(folder, tmp_path / "here.png", *maps) == 0
+    assert stylize(folder, tmp_path / "there.png", *maps, "--engine", engine_url) == 0
+    assert stylize(folder, tmp_path / "plain.png", "--json") == 0
+    here, there, plain = (pixels(tmp_path / f"{name}.png").astype(int) for name in ("here", "there", "plain"))
+    assert np.abs(here - there).mean() < 0.1 and np.abs(here - plain).mean() > 1
+    capsys.readouterr()
     assert stylize(folder, tmp_path / "out.png", "--engine", engine_url, "--backbone", "vgg19") == 2
     assert "--backbone cannot be sent" in capsys.readouterr().err
     words = ("--method", "gatys", "--option", "iterations=3", "--size", "100", "--json")

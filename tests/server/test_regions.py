@@ -98,7 +98,7 @@ def test_an_older_plug_in_asks_for_none() -> None:
     meta, planes = wire.unpack_frame("request", frame)
     del meta["settings"]["auto_regions"]
     older = b"".join(wire.pack_frame("request", meta, planes))
-    assert StylizeRequest.unpack(older).auto_regions is False
+    assert StylizeRequest.unpack(older).settings["auto_regions"] is False
 
 
 def picture(rgb: torch.Tensor, alpha: torch.Tensor | None = None) -> Plane:

@@ -176,7 +176,8 @@ def test_a_value_of_any_type_in_any_place_is_read_or_refused(key: str, value: st
     except wire.WireError as error:
         assert error.code == "bad_request"
     else:
-        assert type(request.seed) is int and type(request.method) is str and type(request.composite) is bool
+        types = {name: type(request.settings[name]) for name in ("seed", "method", "composite")}
+        assert types == {"seed": int, "method": str, "composite": bool}
         assert type(request.styles[0].preset) is str and 0 < request.styles[0].weight < float("inf")
 
 

@@ -240,7 +240,7 @@ def test_an_engine_without_a_page_makes_room_once_it_has_nothing_to_do(tmp_path:
         third = start_with_page(first.folder)
         try:
             assert first.process.wait(10) == 0
-            assert "Photorealistic smoothing" in third.ask("GET", "/ui/").body.decode()
+            assert "Photorealism" in third.ask("GET", "/ui/").body.decode()
         finally:
             third.stop()
     finally:
@@ -278,7 +278,7 @@ def test_the_page_names_no_other_machine(page: RunningEngine) -> None:
     answer = page.ask("GET", "/ui/")
     html = answer.body.decode()
     own = f"http://127.0.0.1:{page.port}/"
-    assert answer.status == 200 and "Photorealistic smoothing" in html
+    assert answer.status == 200 and "Photorealism" in html
     assert [
         url for url in re.findall(r"(?:https?:)?//[\w-]+\.[\w.:/-]+", html) if not url.startswith((own, own[5:]))
     ] == []
@@ -294,7 +294,7 @@ def test_the_page_shows_while_the_worker_starts(tmp_path: Path, photo: Path) -> 
     engine = start_with_page(tmp_path / "state", worker="tests.server.silent_worker")
     try:
         assert engine.status == "starting"
-        assert "Photorealistic smoothing" in engine.ask("GET", "/ui/").body.decode()
+        assert "Photorealism" in engine.ask("GET", "/ui/").body.decode()
         with pytest.raises(gradio_client.exceptions.AppError, match="still starting: try again"):
             connect(engine, tmp_path).predict(**sent(photo))
     finally:
@@ -364,6 +364,6 @@ def test_the_recorder_hears_a_page_that_calls_out(browse: Any, tmp_path: Path) -
 def test_a_browser_shows_the_page_and_asks_no_other_machine(page: RunningEngine, browse: Any) -> None:
     address = page.ask("POST", "/v1/page").json["address"]
     dom, asked = browse(address)
-    assert "<button" in dom and "Photorealistic smoothing" in re.sub(r"<script.*?</script>", "", dom, flags=re.S)
+    assert "<button" in dom and "Photorealism" in re.sub(r"<script.*?</script>", "", dom, flags=re.S)
     assert [line for line in asked if not BROWSERS_OWN.match(line)] == []
     assert page.ask("GET", address.partition(f":{page.port}")[2], headers=[]).status == 401, "the code is spent"

@@ -36,7 +36,7 @@ UNKNOWN = {
     "strength": 1.5,
     "photoreal": -0.25,
     "feather": 501.0,
-    "style-size": 5000,
+    "style-size": 9000,
     "seed": -1,
 }
 

@@ -136,7 +136,7 @@ def changed_meanwhile(_engine: Engine) -> Facts:
     config = Gimp.get_pdb().lookup_procedure("impasto-stylize").create_config()
     choices = checked(read(config), catalog.load())
     facts: Facts = {}
-    compute = job._compute
+    compute = job.ask
     for what in ("unselected", "resized", "deleted"):
         image = stage.load("chelsea.jpg")
         (source,) = image.get_layers()
@@ -153,11 +153,11 @@ def changed_meanwhile(_engine: Engine) -> Facts:
             change()
             return compute(*given)
 
-        job._compute = change_and_compute
+        job.ask = change_and_compute
         try:
             layer = job.stylize(image, [source], choices, catalog.load())
         finally:
-            job._compute = compute
+            job.ask = compute
         stage.dump(f"changed_meanwhile-{what}", stage.pixels(layer.get_mask(), "Y float"))
         stage.dump(f"changed_meanwhile-{what}-layer", stage.pixels(layer, "R'G'B'A u8"))
         facts[what] = stage.layer_facts(layer)

@@ -9,7 +9,8 @@ from gi.repository import Gimp, Gio
 from inside import stage
 from inside.stage import FOLDER, Engine, Facts
 
-from gimp_plugin.filter import arguments, lastlayers
+from gimp_plugin.choices import arguments
+from gimp_plugin.filter import lastlayers
 
 N_LAYERS = 18
 

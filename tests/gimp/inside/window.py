@@ -10,7 +10,8 @@ from inside import stage
 from inside.stage import Facts
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # where ``gimp_plugin`` is
-from gimp_plugin.filter import arguments, lastlayers
+from gimp_plugin.choices import arguments
+from gimp_plugin.filter import lastlayers
 
 
 def start_afresh() -> int:

@@ -1,0 +1,54 @@
+"""The controls of the web page, and how what they hold is read: gradio's own reading of pictures has no limits.
+
+Only ``server.page.page`` imports this module, once gradio is told to stay offline.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gimp_plugin.settings import Setting
+
+
+def control_of(setting: Setting) -> Any:
+    """The control of a setting."""
+    said: dict[str, Any] = {"value": setting.default, "label": setting.label, "info": f"{setting.help}."}
+    if setting.choices:
+        return gr.Radio([(entry.title, entry.name) for entry in setting.choices], **said)
+    if setting.kind == "switch":
+        return gr.Checkbox(**said)
+    if setting.kind == "number" and setting.low is not None and setting.high is not None:
+        return gr.Slider(setting.low, setting.high, step=(setting.high - setting.low) / 20, **said)
+    if setting.kind in ("number", "whole"):
+        return gr.Number(
+            minimum=setting.low, maximum=setting.high, precision=0 if setting.kind == "whole" else None, **said
+        )
+    return gr.Textbox(**said)
+
+
+def picture_input(label: str, height_px: int) -> gr.Image:
+    """A place to put a picture, whose file comes to the handler as it was uploaded: gradio's own reading has neither a
+    list of formats nor a limit.
+    """
+    image = gr.Image(
+        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=height_px, buttons=[]
+    )
+    setattr(image, "preprocess", path_of)  # noqa: B010  (gradio writes a stub file beside a subclass)
+    return image
+
+
+def name_of(payload: Any) -> str | None:
+    """What was chosen in a list."""
+    return payload if isinstance(payload, str) else None
+
+
+def path_of(payload: Any) -> str | None:
+    """The file of an upload."""
+    return None if payload is None or payload.path is None else str(payload.path)
+
+
+def layers_of(payload: Any) -> list[str]:
+    """The files of the brushed layers. Gradio's page uploads them, as it does a photo."""
+    return [] if payload is None else [str(layer.path) for layer in payload.layers]
