@@ -32,7 +32,7 @@ from scripts.installer.voice import SetupError, Voice
 
 ROOT = Path(__file__).resolve().parent.parent
 JOB_TIMEOUT_S = 300
-ENGINE_START_S, ENGINE_STOP_S = 60, 15
+ENGINE_START_S, ENGINE_STOP_S = 300, 15  # a first start on a slow disk takes minutes
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from engine import methods
 from engine.core.errors import InputError, ResourceError, SettingsError, WeightsError
 from engine.core.types import WEIGHTS
-from gimp_plugin.wire import MAX_WEIGHT, MIN_WEIGHT, Plane, StyleEntry, StylizeRequest, WireError
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
+from gimp_plugin.wire.stylize import MAX_WEIGHT, MIN_WEIGHT
 from server.supervisor import intake
 from server.worker import convert
 from server.worker.painter import Painter, catalog
