@@ -14,7 +14,8 @@ import torch
 from engine import methods
 from engine.errors import InputError, ResourceError, SettingsError, WeightsError
 from engine.types import WEIGHTS
-from gimp_plugin.wire import MAX_WEIGHT, MIN_WEIGHT, Plane, StyleEntry, StylizeRequest, WireError
+from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
+from gimp_plugin.wire.stylize import MAX_WEIGHT, MIN_WEIGHT
 from server import convert, intake
 from server.painter import Painter, catalog
 from server.terms import in_wire_terms, without_folders
