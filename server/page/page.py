@@ -200,7 +200,7 @@ class Page:
     def _takes(self) -> list[str] | None:
         """What the method of the page takes, once the engine has told."""
         catalog = self.engine.worker.catalog or {"methods": []}
-        return next((m["takes"] for m in catalog["methods"] if m["name"] == settings.DEFAULT_METHOD), None)
+        return next((m.get("takes") for m in catalog["methods"] if m["name"] == settings.DEFAULT_METHOD), None)
 
     @staticmethod
     def _given(source: str, values: Sequence[Any]) -> dict[str, Any]:

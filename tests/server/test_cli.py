@@ -358,9 +358,8 @@ def test_a_running_engine_paints_the_same(
     assert np.array_equal(there[:, 80:], pixels(folder / "photo.png")[:, 80:])
     assert json.loads(capsys.readouterr().out.partition("\n}\n")[2])["method"] == "anystyle"
     maps = ("--regions", str(folder / "labels.png"), "--style-regions", str(folder / "style-labels.png"), "--json")
-    assert stylize(folder, tmp_path / "here.png", *maps) == 0
-    assert stylize(folder, tmp_path / "there.png", *maps, "--engine", engine_url) == 0
-    assert stylize(folder, tmp_path / "plain.png", "--json") == 0
+    for name, more in (("here", maps), ("there", (*maps, "--engine", engine_url)), ("plain", ())):
+        assert stylize(folder, tmp_path / f"{name}.png", *more) == 0
     here, there, plain = (pixels(tmp_path / f"{name}.png").astype(int) for name in ("here", "there", "plain"))
     assert np.abs(here - there).mean() < 0.1 and np.abs(here - plain).mean() > 1
     capsys.readouterr()

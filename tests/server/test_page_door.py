@@ -94,7 +94,7 @@ def inputs(own: str, **slots: Any) -> list[Any]:
     return [
         slots.get("photo", photo), "picture" if "style" in slots else "painting", "invert", slots.get("style"),
         "mask" if "mask" in slots else "brush" if strokes else "whole", strokes, slots.get("mask"),
-        "style", 1, 0, "fast",
+        "fast", 1, "style", 0,
     ]  # fmt: skip
 
 

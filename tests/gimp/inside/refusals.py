@@ -134,7 +134,7 @@ def disk_full(engine: Engine) -> Facts:
 
 def a_fault(engine: Engine) -> Facts:
     """Nobody has thought of this: half of an update."""
-    file = FOLDER / "profile" / "plug-ins" / "impasto" / "job.py"
+    file = FOLDER / "profile" / "plug-ins" / "impasto" / "gimp_plugin" / "filter" / "job.py"
     text = file.read_text()
     file.write_text(f"{text}\n\ndef stylize(*_):\n    raise RuntimeError('half of an update.\\nand more')\n")
     try:
