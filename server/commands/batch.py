@@ -15,7 +15,7 @@ from server.commands.arguments import add_painting_arguments, settings_of
 from server.commands.command import Command
 from server.commands.folder import Marks, list_pictures, make_folder, target_of
 from server.commands.stylize import peak_bytes
-from server.commands.terminal import progress_bar
+from server.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.core.errors import ImpastoError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.errors import SettingsError, WeightsError
 from server.commands.command import Command
-from server.commands.terminal import progress_bar
+from server.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.models.published import Model, Published

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.core.errors import SettingsError
 from gimp_plugin.wire import EDGES
 from server.commands.command import Command
-from server.commands.terminal import progress_bar
+from server.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.segmentation.segment import Found

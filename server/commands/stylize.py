@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.commands.arguments import AUTO_REGIONS, add_painting_arguments, settings_of
 from server.commands.command import Command
-from server.commands.terminal import progress_bar
+from server.terminal import progress_bar
 
 if TYPE_CHECKING:
     from engine.core.types import Settings

@@ -92,7 +92,7 @@ def test_it_crosses_the_wire_and_is_judged_there(added: Setting) -> None:
 
 def test_it_is_a_control_of_the_page(added: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     gradio = pytest.importorskip("gradio")
-    from server import page_controls
+    from server.page import controls as page_controls
 
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     assert added in settings.of("page")

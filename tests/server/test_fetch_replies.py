@@ -17,7 +17,7 @@ from engine.core.errors import ImpastoError, WeightsError
 from engine.models.published import Published
 from server import fetch as fetching
 from server.fetch import check_address, fetch
-from tests.server.test_models import DATA, HOSTS, SHA256, published
+from tests.server.test_models import DATA, HOSTS, SHA256, file_at
 
 OK = b"HTTP/1.1 200 OK\r\n"
 BELL = b"\x1b]0;owned\x07\x1b[2J"
@@ -115,7 +115,7 @@ def test_any_reply_ends_in_a_sentence(kind: str, is_published: bool, folder: Pat
     host = Host(REPLIES[kind])
     try:
         with pytest.raises(ImpastoError) as caught:
-            fetch(published(**known), HOSTS, host)
+            fetch(file_at(**known), HOSTS, host)
     finally:
         host.close()
     said = str(caught.value)
