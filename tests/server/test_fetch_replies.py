@@ -131,7 +131,7 @@ def test_what_comes_whole_is_taken(folder: Path) -> None:
     for reply in replies.values():
         host = Host(OK + reply)
         try:
-            file: Published = published(n_bytes=None, sha256=None)
+            file: Published = file_at(n_bytes=None, sha256=None)
             assert fetch(file, HOSTS, host) == SHA256
             file.path.unlink()
         finally:
