@@ -34,7 +34,8 @@ engine.answer(picture_request("sleep 600"), on_progress=lambda share, message: p
 LISTENER = """
 import sys
 from pathlib import Path
-from gimp_plugin import client, exchange, wire
+from gimp_plugin import client, wire
+from gimp_plugin.client import exchange
 from tests.server.running_engine import picture_request
 engine = client.Engine.find(Path(sys.argv[1]))
 connection = engine.connect(60)

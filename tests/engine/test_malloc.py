@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
-from engine import heap
+from engine.compute import malloc
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
@@ -21,10 +21,10 @@ def faults_of_a_block():
     block = bytes(bytearray(64 << 20))  # two of them, every page written to
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-is_able = heap.keep_freed() if sys.argv[1] == "keep" else None
+is_able = malloc.keep_freed() if sys.argv[1] == "keep" else None
 faults = [faults_of_a_block() for _ in range(3)]
 kept_mb = resident_mb()
-heap.give_back()
+malloc.give_back()
 print(json.dumps({"able": is_able, "faults": faults, "kept": kept_mb, "left": resident_mb()}))
 """
 
