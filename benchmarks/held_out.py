@@ -59,7 +59,7 @@ def masks_of(one: Labeled, model: str) -> dict[str, np.ndarray]:
     """What is found in a photo from each of ``PROMPTS``."""
     picture = Picture(torch.from_numpy(one.rgb).permute(2, 0, 1).float() / 255)
     true = one.label > 127
-    points, others = [middle(true)], []
+    points, others = [middle(true)], list[tuple[int, int]]()
     box = Scene(one.name, one.rgb, true).loose_box(LOOSENESS)
     result = {"box": found(picture, Prompt(box), model), "nothing": found(picture, Prompt(), model)}
     mask = result["click"] = found(picture, Prompt(points=tuple(points)), model)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from engine import weights
 from engine.boundary import Labels, matte
 from engine.networks.object import HINT_STRIDE, Hint, ObjectNet, Sight, hint_planes
+from engine.segmentation import grabcut
 from engine.segmentation.prompt import Point, Prompt
 from engine.types import Progress, silent
 
@@ -33,6 +35,7 @@ N_KEPT = 6  # looks: 3 MB each
 MIN_ISLAND, MAX_HOLE = 0.04, 0.004  # share of the largest part that another must have; of the object that a hole has
 MIN_CELLS = 12  # of an answer
 MAX_BEYOND, MAX_ALL = 0.35, 0.97  # of a mask: outside of its box; of the picture, where nothing was said
+CUT_PX, N_CUTS, MAX_CHANCE = 192, 2, 6.0  # longest side of the cut, how often, and what the network says at most (nats)
 EDGE_PX = 768  # longest side at which the edge is found
 EDGE_CELLS = 5.0  # half the width of the band in which it is, in pixels at which the network looked
 GRID = 6  # of points, along a side, where everything is looked for
@@ -53,15 +56,15 @@ class Guess:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What was seen in a window of a picture, at (h, w)."""
+    """What was seen in a window of a picture: (3, h, w) bytes."""
 
     window: Window
-    size: tuple[int, int]
+    pixels: Tensor
     sight: Sight
 
     @property
     def cells(self) -> tuple[int, int]:
-        return self.size[0] // HINT_STRIDE, self.size[1] // HINT_STRIDE
+        return self.pixels.shape[1] // HINT_STRIDE, self.pixels.shape[2] // HINT_STRIDE
 
 
 @cache
@@ -69,7 +72,7 @@ def network() -> ObjectNet:
     """The network that ships."""
     net = ObjectNet()
     weights.fill(net, NAME)
-    return net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 _kept: OrderedDict[bytes, Look] = OrderedDict()
@@ -88,7 +91,7 @@ def look_at(rgb: Tensor, window: Window) -> Look:
     look = _kept.pop(key, None)
     if look is None:
         small = (pixels.float() / 255)[None].contiguous(memory_format=torch.channels_last)
-        look = Look(window, size, network().look(small))
+        look = Look(window, pixels, network().look(small))
     _kept[key] = look
     while len(_kept) > N_KEPT:
         _kept.popitem(last=False)
@@ -112,11 +115,14 @@ def find(rgb: Tensor, prompt: Prompt, on_progress: Progress = silent) -> Guess:
         before, whole = (share, whole.window), look_at(rgb, window)
         on_progress(0.8, "")
         share = answer(whole, prompt, before)
-    share = tidy(share, whole, prompt)
-    mask = torch.zeros(height, width)
+    quality, mask = expected_overlap(share), torch.zeros(height, width)
+    if not is_sound(share, whole, prompt, (height, width)):
+        return Guess(mask, quality, False)
+    on_progress(0.85, "Drawing the edge")
+    share = tidy(by_color(share, whole), whole, prompt)
     top, left, bottom, right = whole.window
     mask[top:bottom, left:right] = finished(rgb, share, whole)
-    return Guess(mask, expected_overlap(share), is_sound(share, whole, prompt, (height, width)))
+    return Guess(mask, quality, is_sound(share, whole, prompt, (height, width)))
 
 
 def answer(look: Look, prompt: Prompt, before: tuple[Tensor, Window] | None = None) -> Tensor:
@@ -215,6 +221,27 @@ def resampled(share: Tensor, window: Window, other: Window, size: tuple[int, int
     return F.grid_sample(share[None, None], grid, align_corners=False)[0, 0]
 
 
+def by_color(share: Tensor, look: Look) -> Tensor:
+    """An answer whose outline follows the colors: the network's chances are GrabCut's place term, the rest is its own.
+
+    Returns:
+        (h, w) above 0.5 where the cut says so, and as soft as before.
+    """
+    scale = min(1.0, CUT_PX / max(look.pixels.shape))
+    pixels = grabcut.reduced(look.pixels.float() / 255, scale)  # (h', w', 3)
+    chances = F.interpolate(share[None, None], pixels.shape[:2], mode="bilinear", align_corners=False)[0, 0]
+    place = chances.double().clamp(1e-9, 1 - 1e-9).logit().clamp(-MAX_CHANCE, MAX_CHANCE).numpy()
+    labels = place > 0
+    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(np.uint8)
+    energy = grabcut.Energy(lab, grabcut.Scene(pixels, place, labels))
+    for _ in range(N_CUTS):
+        if not energy.learn(labels):
+            return share
+        labels = energy.minimize()
+    cut = F.interpolate(torch.from_numpy(labels).float()[None, None], share.shape, mode="bilinear", align_corners=False)
+    return (share + (cut[0, 0] > 0.5)) / 2
+
+
 def tidy(share: Tensor, look: Look, prompt: Prompt) -> Tensor:
     """Without islands and pinholes, and with what was clicked on its side."""
     inside = (share > 0.5).numpy()
@@ -278,7 +305,7 @@ def finished(rgb: Tensor, share: Tensor, look: Look) -> Tensor:
     reduced = _means(content, factor)
     logits = F.interpolate(share.clamp(1e-4, 1 - 1e-4).logit()[None, None], small, mode="bilinear", align_corners=False)
     inside = (logits[0, 0] > 0).numpy()
-    radius = max(2.0, EDGE_CELLS * max(small) / max(look.size))
+    radius = max(2.0, EDGE_CELLS * max(small) / max(look.pixels.shape))
     within, beyond = (ndimage.distance_transform_edt(side) for side in (inside, ~inside))
     distance = torch.from_numpy(np.where(inside, within - 0.5, 0.5 - beyond).astype(np.float32) / radius)
     weight = F.interpolate(logits, size, mode="bilinear", align_corners=False)[0, 0].sigmoid_()

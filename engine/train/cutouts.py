@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from engine.errors import InputError
 from engine.train.data import SUFFIXES, is_held_out, read_upright
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; what OpenCV returns is typed as any number
 SIDE_PX, GROUND_PX = 420, 320  # longest sides of what is kept
 MIN_AREA, MAX_AREA = 0.01, 0.85  # share of the picture that a labeled object has
 CLEAR_PART, CLEAR_UNSURE = 0.8, 0.5  # of a clear object: its largest part's share, and what is unsure beside it
@@ -173,8 +174,8 @@ class Scenes:
         long, short = max(size), min(size)
         side = 1.3 * long
         scale = side / max(rgb.shape[:2])
-        canvas = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
-        layers = [cv2.resize(under, (canvas.shape[1], canvas.shape[0]))]
+        canvas: Floats = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+        layers: list[Floats] = [cv2.resize(under, (canvas.shape[1], canvas.shape[0]))]
         weight = _weight(layers[0])
         for _ in range(int(rng.integers(1, 4))):
             canvas, layers = _paste(canvas, layers, self.labeled[self.clear[rng.integers(len(self.clear))]], rng, short)
@@ -193,7 +194,8 @@ def _paste(
 ) -> tuple[Floats, list[Floats]]:
     rows, columns = (np.flatnonzero((one.label > 127).any(axis)) for axis in (1, 0))
     window = slice(max(0, rows[0] - 2), rows[-1] + 3), slice(max(0, columns[0] - 2), columns[-1] + 3)
-    rgb, alpha = one.rgb[window].astype(np.float32), one.label[window].astype(np.float32) / 255
+    rgb: Floats = one.rgb[window].astype(np.float32)
+    alpha: Floats = one.label[window].astype(np.float32) / 255
     if rng.random() < 0.6:  # without the rim of its old ground
         alpha = cv2.erode(alpha, np.ones((3, 3), np.uint8))
     scale = short * math.exp(rng.uniform(math.log(0.25), math.log(1.0))) / max(alpha.shape)
@@ -247,13 +249,11 @@ def _framed(
     frame = np.s_[y0:y1, x0:x1]
     across = size[1], size[0]
     how = cv2.INTER_AREA if y1 - y0 > size[0] else cv2.INTER_LINEAR
-    small = cv2.resize(rgb[frame], across, interpolation=how).astype(np.float32) / 255
-    small_label, small_weight = (cv2.resize(m[frame], across, interpolation=how) for m in (label, weight))
+    planes: list[Floats] = [cv2.resize(plane[frame], across, interpolation=how) for plane in (rgb, label, weight)]
     if rng.random() < 0.5:
-        small, small_label, small_weight = (
-            np.ascontiguousarray(a[:, ::-1]) for a in (small, small_label, small_weight)
-        )
-    return Sample(_relit(small, rng), small_label, small_weight, is_salient)
+        planes = [np.ascontiguousarray(plane[:, ::-1]) for plane in planes]
+    light = _relit(planes[0].astype(np.float32) / 255, rng)
+    return Sample(light, planes[1], planes[2], is_salient)
 
 
 def _window(inside: NDArray[np.bool_], rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -5,6 +5,8 @@ All in cells of the hints' planes (``engine.networks.object.HINTS``), a quarter 
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from engine.networks.object import Hint, hint_planes
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[Any]  # float32; what OpenCV returns is typed as any number
 KINDS = {"box": 0.36, "click": 0.38, "lasso": 0.08, "both": 0.06, "nothing": 0.12}
 MIN_LOOSE, MAX_LOOSE = 0.03, 0.15
 
@@ -47,11 +50,11 @@ def boxed(mask: Bools, rng: np.random.Generator) -> Bools:
 def lassoed(mask: Bools, rng: np.random.Generator) -> Bools:
     """A rough outline: near the mask's own, here too far out and there too far in."""
     side = float(np.sqrt(mask.sum()))
-    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
-    away -= cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    noise = rng.standard_normal(mask.shape).astype(np.float32)
+    away: Floats = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    away = away - cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    noise: Floats = rng.standard_normal(mask.shape).astype(np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), max(2.0, 0.15 * side))
-    noise /= max(float(noise.std()), 1e-6)
+    noise = noise / max(float(noise.std()), 1e-6)
     away = cv2.GaussianBlur(away, (0, 0), max(1.0, 0.05 * side))
     region: Bools = away < side * (rng.uniform(0.02, 0.14) + 0.05 * noise)
     return region if region.any() else mask

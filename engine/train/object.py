@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine import weights
-from engine.networks.object import HINT_STRIDE, Hint, ObjectNet, hint_planes
+from engine.networks.object import HINT_STRIDE, Hint, ObjectNet, Sight, hint_planes
 from engine.train import cutouts, hints
 from engine.train.loop import Card, Part, Run, follow, run, size_of
 from engine.train.preview import save_sheet
@@ -114,7 +114,7 @@ class Training(Run):
         total = terms[0] + COARSE * (terms[1] + terms[2])
         for optimizer in (self.trunk, self.head):
             optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
         for optimizer in (self.trunk, self.head):
             optimizer.step()
@@ -132,10 +132,9 @@ class Training(Run):
         return str(self.rng.choice(list(kinds), p=share / share.sum()))
 
     @torch.no_grad()
-    def _go_on(self, sight: object, said: list[Hint], goals: list[np.ndarray], cells: tuple[int, int]) -> None:
+    def _go_on(self, sight: Sight, said: list[Hint], goals: list[np.ndarray], cells: tuple[int, int]) -> None:
         """Answer, and let the user see it: most click on the largest error, some look again."""
-        detached = type(sight)(*(x.detach() for x in sight))  # type: ignore[call-arg, attr-defined]
-        found = self.net.head(detached, hints.stacked(said, cells))[0].sigmoid()
+        found = self.net.head(sight, hints.stacked(said, cells))[0].sigmoid()
         found = F.interpolate(found, cells, mode="area")[:, 0]
         for one, goal, hint in zip(found, goals, said, strict=True):
             if self.rng.random() < 0.8:
@@ -204,7 +203,7 @@ def measured(net: ObjectNet, one: cutouts.Labeled) -> list[np.ndarray]:
     sight = net.look(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)
     goal = cv2.resize(one.label, cells[::-1], interpolation=cv2.INTER_AREA) > 127
     depth = hints.inside(goal)
-    middle = tuple(int(i) for i in np.unravel_index(int(depth.argmax()), depth.shape))
+    row, column = (int(i) for i in np.unravel_index(int(depth.argmax()), depth.shape))
     rows, columns = np.flatnonzero(goal.any(1)), np.flatnonzero(goal.any(0))
     region = np.zeros(cells, bool)
     down, across = 0.085 * (rows[-1] + 1 - rows[0]), 0.085 * (columns[-1] + 1 - columns[0])
@@ -215,7 +214,7 @@ def measured(net: ObjectNet, one: cutouts.Labeled) -> list[np.ndarray]:
         share = net.head(sight, hint_planes(hint, cells)[None])[0].sigmoid()
         return cv2.resize(share[0, 0].numpy(), one.label.shape[::-1]), F.interpolate(share, cells, mode="area")[0, 0]
 
-    click = Hint([middle])
+    click = Hint([(row, column)])
     masks = [answer(Hint(region=region))[0], answer(click)[0], answer(Hint())[0]]
     for _ in range(2):
         click.before = answer(click)[1]
