@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize
 from engine.core.types import Progress
 
 Loss = Callable[[Tensor], Tensor]
@@ -16,8 +17,7 @@ Loss = Callable[[Tensor], Tensor]
 SMALLEST_PX = 96
 HISTORY = 10  # steps that L-BFGS remembers: each costs two pictures of memory
 ADAM_RATE = 0.02
-BAND_WIDTHS, COLOR_WIDTHS = (1, 2, 4, 8), (4, 8)
-LUMA_CHROMA = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
+BAND_RATE, SMALLEST_BAND_PX = 0.006, 16
 
 
 def sizes_from_coarse(size: tuple[int, int], n_scales: int) -> list[tuple[int, int]]:
@@ -52,58 +52,53 @@ def descend(start: Tensor, loss: Loss, n_steps: int, optimizer: str, on_progress
     return best.clamp(0, 1)
 
 
-def descend_in_bands(start: Tensor, loss: Loss, n_steps: int, finest: int, on_progress: Progress) -> Tensor:
-    """Follow the gradient from a picture, but no farther into detail than wanted: light and color in bands.
+def descend_in_bands(start: Tensor, loss: Loss, n_steps: int, on_progress: Progress, n_bands: int = 6) -> Tensor:
+    """Follow the gradient from a picture by the bands of its Laplacian pyramid (Burt & Adelson 1983).
 
-    A descent over pixels answers a network's pooling with noise of one or two pixels, and with noise of colors sooner
-    still. Here the change is a sum of small pictures of light, and smaller ones of color, made larger; what is finer
-    stays as it was.
+    Broad changes then come in as few steps as fine ones, and with less noise than over pixels.
 
     Args:
-        start: (1, 3, H, W), sides of at least 8 pixels; not changed.
+        start: (1, 3, H, W); not changed.
         loss: what is to become small, of pixels that may leave [0, 1].
         n_steps: evaluations of the loss and its gradient.
-        finest: 1, 2, 4 or 8, how many pixels wide the finest detail of the change is.
         on_progress: told after each evaluation; may raise to stop.
+        n_bands: at most.
 
     Returns:
-        (1, 3, H, W) in [0, 1], the best found.
+        (1, 3, H, W) in [0, 1], the last one.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        bands = _Bands(start.detach().clone(), finest)
-        flat = start.new_zeros(bands.n_values).requires_grad_(True)
-        best = _lbfgs(flat, lambda values: loss(bands.picture(values)), n_steps, on_progress)
-        with torch.no_grad():
-            return bands.picture(best).clamp(0, 1)
+        bands = [band.requires_grad_(True) for band in split_in_bands(start.detach(), n_bands)]
+        optimizer = torch.optim.Adam(bands, BAND_RATE, betas=(0.9, 0.99))
+        for step in range(n_steps):
+            on_progress(step / n_steps, "")
+            optimizer.param_groups[0]["lr"] = BAND_RATE * min(1.0, 2.1 - 2 * step / n_steps)
+            optimizer.zero_grad()
+            loss(join_bands(bands)).backward()
+            optimizer.step()
+        return join_bands(bands).detach().clamp(0, 1)
 
 
-class _Bands:
-    """A picture and its changes, band by band, as one vector.
+def split_in_bands(picture: Tensor, n_bands: int) -> list[Tensor]:
+    """(1, 3, H, W) as what each halving loses, fine to coarse, and what is left."""
+    bands = []
+    while len(bands) < n_bands - 1 and min(picture.shape[2:]) >= SMALLEST_BAND_PX:
+        small = resize(picture, [-(-side // 2) for side in picture.shape[2:]])
+        bands.append(picture - _enlarged(small, picture))
+        picture = small
+    return [*bands, picture.clone()]
 
-    Args:
-        start: (1, 3, H, W), what no change leaves.
-        finest: the width of the finest band of light.
-    """
 
-    def __init__(self, start: Tensor, finest: int) -> None:
-        self.start = start
-        bands = [(1, width) for width in BAND_WIDTHS if width >= finest]
-        bands += [(2, width) for width in COLOR_WIDTHS]
-        height, width = start.shape[2:]
-        self.shapes = [(n, max(1, height // k), max(1, width // k), k) for n, k in bands]
-        self.n_values = sum(n * h * w for n, h, w, _ in self.shapes)
-        self.to_rgb = torch.linalg.inv(start.new_tensor(LUMA_CHROMA))
+def join_bands(bands: Sequence[Tensor]) -> Tensor:
+    """The picture that was split."""
+    picture = bands[-1]
+    for band in reversed(bands[:-1]):
+        picture = band + _enlarged(picture, band)
+    return picture
 
-    def picture(self, values: Tensor) -> Tensor:
-        """(1, 3, H, W): the start with the changes."""
-        size = self.start.shape[2:]
-        light, color = self.start.new_zeros(1, 1, *size), self.start.new_zeros(1, 2, *size)
-        parts = values.split([n * h * w for n, h, w, _ in self.shapes])
-        for part, (n, h, w, k) in zip(parts, self.shapes, strict=True):
-            band = part.reshape(1, n, h, w) / k  # a coarse value moves k^2 pixels: without this it would rule
-            large = F.interpolate(band, size, mode="bilinear", align_corners=False)
-            light, color = (light + large, color) if n == 1 else (light, color + large)
-        return self.start + torch.einsum("ij,bjhw->bihw", self.to_rgb, torch.cat([light, color], 1))
+
+def _enlarged(small: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(small, like.shape[2:], mode="bilinear", align_corners=False)
 
 
 class _Best:

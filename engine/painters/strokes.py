@@ -1,15 +1,13 @@
-"""The quality ladder: a painting made more painterly with the real strokes of the style picture.
+"""Better and best: the picture repainted with the strokes that the style itself has for what is there.
 
-"fast" is the any-style network's painting as it is. "better" finds for every patch of it the patch of the style that
-looks most alike, lays those pieces of the style picture over each other, and then moves the result for a few steps to
-where the matched patches, and the photo's own structure, want it: pieces alone lose the content, features alone have no
-strokes. "best" goes on from there, laying and matching anew again and again, at last at two sizes of the picture and
-with the style's statistics as a third term.
+Each place of the picture is described by a deep network's features at several depths, and takes the nearest
+description that the style has. The style's pieces are laid there, and a short descent moves the picture until its own
+descriptions are the wanted ones, from a small picture to the full size. Distances between places of the photo are kept,
+so faces and things hold.
 
-Sources: Li & Wand 2016 (patches of features as the style term), Kwatra 2005 (overlapping pieces of an example,
-matched anew after each round), Gatys 2016 (Gram matrices). Departs: the matched patches are averaged into one map of
-features, which is the same least-squares problem at a tenth of the time; the descent changes bands of the picture, not
-pixels, so that all of the finest detail comes from the style picture itself.
+Sources: Kolkin 2022, NNST (hypercolumns, nearest neighbors, coarse to fine, at last layer by layer); Kolkin 2019,
+STROTSS (self-similarity of the content). Departs: pieces of the style are laid before each descent, which then needs a
+tenth of the steps; the length of features counts, not their direction alone; colors are moved before, not afterwards.
 """
 
 from __future__ import annotations
@@ -27,72 +25,66 @@ from engine.core.method import Job
 from engine.core.progress import part
 from engine.core.types import Mask, Region
 from engine.descent.descend import descend_in_bands
-from engine.descent.style_loss import Loss as Statistics
+from engine.descent.start import start_of
 from engine.features.backbone import Backbone, block_of
 from engine.features.backbones import load_backbone
 from engine.features.extractor import FeatureExtractor
-from engine.matching.patches import Preference, compress, grid_size, match_exactly, vote
+from engine.matching.patches import Preference, match_exactly, vote
 from engine.regions.pairing import pair_up
 
-LAYERS = ("relu2_1", "relu3_1")
-CONTENT_LAYER = "relu3_1"
-STROKE_LAYER = "relu2_1"  # its patches say which pieces are laid
-SIZE = 3  # of patches, in positions of a layer
-STRIDES = {"relu2_1": (3, 2), "relu3_1": (2, 1)}  # between patches of the painting and of the style
-N_CHANNELS = 64  # of the features, as compared
-STYLE_PX = 512  # longest side at which the style is looked at
+LAYERS = ("relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu4_1")
+CELL_PX = 4  # a description covers a square of these
+N_CHANNELS, N_SAMPLES = 96, 1024  # of descriptions, as compared; places that the channels are chosen by
 WORK_PX = 768  # longest side at which strokes are laid; of a larger picture the change is made larger
 MIN_SIDE_PX = 64
-PIECE_PX, PIECE_DEVIATION_PX = 18, 3.5  # of a piece of the style, which fades from its middle
-COLOR_PX = 8  # colors of what is coarser than this stay the painting's
+PIECE_PX, PIECE_DEVIATION_PX = 16, 3.5  # of a piece of the style, which fades from its middle
+LAID_EACH = 2  # cells: of each one pieces would blur each other
+COLOR_PX = 16  # colors of what is coarser than this stay the painting's when pieces are laid
+N_SIMILAR = 1200  # places that are compared with each other, at most
 OUT_OF_RANGE_WEIGHT = 10.0
-CONTENT_LIMIT, LOST_WEIGHT = 0.8, 12.0  # how far the photo may be left (unrelated: 2), and what more of it costs
-REACH = 5.0  # deviations of a feature, which are no spike
-MOST_SPIKED, MOST_GROWN, SPIKE_WEIGHT = 0.01, 2.0, 10.0  # what a descent may hide, and what more costs in another
-MAX_GAIN = 2.0  # of the contrast that averaging takes away
+LENGTH_WEIGHT = 0.2
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round of matching and descent.
+    """One round of matching, laying and descent.
 
     Args:
+        scale: of the picture, of the size at which it is worked on.
         n_steps: evaluations of the loss.
         laid: share of the pieces in the picture that the descent begins with.
-        content, statistics, variation: weights; the patches' is 1.
-        factors: sizes of the picture at which patches are matched, of its own.
-        finest: width in pixels of the finest detail that the descent changes.
+        own: share of the picture painted so far in what is matched; the rest is the photo's.
+        similarity: weight of the photo's self-similarity; the strokes' is 1.
+        is_split: each layer is matched by itself.
     """
 
+    scale: float
     n_steps: int
-    laid: float
-    content: float = 0.2
-    statistics: float = 0.0
-    variation: float = 0.1
-    factors: tuple[float, ...] = (1.0,)
-    finest: int = 1
+    laid: float = 0.5
+    own: float = 0.75
+    similarity: float = 0.3
+    is_split: bool = False
 
 
-# Fewer and fewer pieces are laid anew, so that what the descent has joined stays joined. It changes single pixels only
-# after the first round: in few steps they would be noise.
-BETTER = (Round(8, laid=1.0, variation=0.2, finest=2),)
 ROUNDS = {
-    "better": BETTER,
+    "better": (Round(0.25, 12, own=0.0), Round(0.5, 4), Round(1, 0, laid=0.7)),
     "best": (
-        *BETTER,
-        *(Round(20, laid) for laid in (0.6, 0.5, 0.4, 0.3)),
-        Round(20, 0.2, statistics=0.1, factors=(1.0, 0.5)),
+        Round(0.125, 30, own=0.0),
+        Round(0.25, 30),
+        Round(0.5, 24),
+        Round(1, 12),
+        Round(1, 12, laid=0.0, own=1.0, is_split=True),
     ),
 }
 
 
 def refine(job: Job, painted: Tensor) -> Tensor:
-    """Go up the ladder as far as the settings' quality says.
+    """Repaint with the style's strokes, as carefully as the settings' quality says.
 
     Args:
         job: of the any-style network; every style with its picture.
-        painted: (3, H, W) of the network.
+        painted: (3, H, W) of the network: what a picture larger than ``WORK_PX`` has of detail.
 
     Returns:
         (3, H, W) in [0, 1], on the CPU.
@@ -102,18 +94,26 @@ def refine(job: Job, painted: Tensor) -> Tensor:
         return painted
     with memory_errors("this picture"), torch.inference_mode(False):
         small = at_work_size(job)
-        size = small.content.size
-        before = resize(painted.detach().clone()[None], size).to(job.device)
-        after = before
-        n_steps = sum(r.n_steps for r in rounds)
-        done = 0
-        features = StrokeFeatures(small, load_backbone(job.settings.backbone, job.device))
-        for r in rounds:
-            stretch = part(job.on_progress, done / n_steps, (done + r.n_steps) / n_steps, "Laying strokes")
-            after = go_round(features, after, r, stretch)
-            done += r.n_steps
-        change = enlarge_smoothly(after - before, painted.shape[1:])
-        return (painted + change[0].cpu()).clamp_(0, 1)
+        after = paint(small, rounds)
+        if small.content.size == painted.shape[1:]:
+            return after[0].cpu()
+        change = after.cpu() - resize(painted.detach().clone()[None], small.content.size)
+        return (painted + enlarge_smoothly(change, painted.shape[1:])[0]).clamp_(0, 1)
+
+
+def paint(job: Job, rounds: Sequence[Round]) -> Tensor:
+    """Go through all rounds, coarse to fine: (1, 3, H, W) in [0, 1] on the job's device."""
+    start = start_of(job).to(job.device)
+    # The default network ends at the third block, where nobody knows a face.
+    name = "deep" if job.settings.backbone == "embedded" else job.settings.backbone
+    features = StrokeFeatures(job, load_backbone(name, job.device))
+    costs = [r.scale**2 * (r.n_steps + 3) for r in rounds]
+    picture, done = start, 0.0
+    for r, cost in zip(rounds, costs, strict=True):
+        stretch = part(job.on_progress, done / sum(costs), (done + cost) / sum(costs), "Laying strokes")
+        picture = go_round(features, start, picture, r, stretch)
+        done += cost
+    return picture
 
 
 def at_work_size(job: Job) -> Job:
@@ -140,88 +140,101 @@ def at_work_size(job: Job) -> Job:
         mask=None if job.mask is None else smaller(job.mask),
         regions=[Region(smaller(region.content), region.style) for region in job.regions],
         styles=styles,
-        options={"statistic": "gram", "pooling": "auto"},
     )
 
 
-def go_round(features: StrokeFeatures, picture: Tensor, r: Round, on_progress: Callable[[float, str], None]) -> Tensor:
-    """Match, lay pieces, descend: (1, 3, H, W) to the same."""
+def go_round(
+    features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round, on_progress: Callable[[float, str], None]
+) -> Tensor:
+    """Match, lay pieces, descend.
+
+    Args:
+        features: of photo and styles.
+        start: (1, 3, H, W), the photo in the style's colors.
+        picture: (1, 3, h, w), painted so far, at any size.
+        r: what to do.
+        on_progress: told between steps.
+
+    Returns:
+        (1, 3, h', w') at the round's size.
+    """
     on_progress(0.0, "")
     with torch.no_grad():
-        targets = [features.targets(picture, factor) for factor in r.factors]
+        photo = rescale(start, r.scale, MIN_SIDE_PX // 2)
+        picture = sharpened(picture, photo)
+        look = features.see(photo)
+        own = features.see(picture) if r.own > 0 else look
+        wanted = features.wanted(look, own, r)
         if r.laid > 0:
-            picture = picture.lerp(features.lay(picture, targets[0].places), r.laid)
+            picture = picture.lerp(features.lay(picture, wanted, r.scale), r.laid)
+        similar = similarity(look)
+        aim = [Aim(layers, features, wanted[layers], r.scale) for layers in wanted]
     on_progress(0.2, "")
 
-    def loss(rgb: Tensor, spike_weight: float = 0.0) -> Tensor:
-        terms = [OUT_OF_RANGE_WEIGHT * (rgb - rgb.clamp(0, 1)).square().mean()]
-        for factor, target in zip(r.factors, targets, strict=True):
-            seen = features.see(scaled(rgb, factor))
-            terms += [target.distance(seen, layer) / len(r.factors) for layer in LAYERS]
-            if factor == 1:
-                moved = (F.instance_norm(seen[CONTENT_LAYER], eps=1e-3) - features.content).square().mean()
-                lost = (moved - CONTENT_LIMIT).clamp_min(0)
-                terms.append(r.content * moved + LOST_WEIGHT * lost.square())
-                if spike_weight > 0:
-                    terms.append(spike_weight * features.spikes(seen[CONTENT_LAYER]))
-        if r.statistics > 0:
-            terms.append(r.statistics * features.statistics(rgb))
-        return torch.stack(terms).sum() + r.variation * variation(rgb)
+    def loss(rgb: Tensor) -> Tensor:
+        seen = features.see(rgb)
+        strokes = torch.stack([a.distance(seen) for a in aim]).mean()
+        moved = (similarity(seen) - similar).abs().sum(0).mean()
+        out_of_range = (rgb - rgb.clamp(0, 1)).square().mean()
+        return strokes + r.similarity * moved + OUT_OF_RANGE_WEIGHT * out_of_range
 
-    found = descend_in_bands(picture, loss, r.n_steps, r.finest, part(on_progress, 0.2, 1.0))
-    with torch.no_grad():
-        before, after = (float(features.spikes(features.see(x)[CONTENT_LAYER])) for x in (picture, found))
-    if after < max(MOST_SPIKED, MOST_GROWN * before):
-        return found
-    wary = part(on_progress, 0.9, 1.0)
-    return descend_in_bands(picture, lambda rgb: loss(rgb, SPIKE_WEIGHT), r.n_steps, r.finest, wary)
+    if r.n_steps == 0:
+        return picture.clamp(0, 1)
+    return descend_in_bands(picture, loss, r.n_steps, part(on_progress, 0.2, 1.0))
 
 
-def scaled(rgb: Tensor, factor: float) -> Tensor:
-    """(1, 3, H, W) at another size."""
-    return rescale(rgb, factor, MIN_SIDE_PX // 2)
+def sharpened(picture: Tensor, photo: Tensor) -> Tensor:
+    """A picture at the photo's size; where it was smaller, detail is the photo's."""
+    if picture.shape == photo.shape:
+        return picture
+    detail = photo - enlarge_smoothly(resize(photo, picture.shape[2:]), photo.shape[2:])
+    return (enlarge_smoothly(picture, photo.shape[2:]) + detail).clamp(0, 1)
 
 
-def variation(rgb: Tensor) -> Tensor:
-    """Mean absolute difference of neighbors."""
-    return (rgb[..., 1:, :] - rgb[..., :-1, :]).abs().mean() + (rgb[..., 1:] - rgb[..., :-1]).abs().mean()
+def similarity(seen: dict[str, Tensor]) -> Tensor:
+    """How far places look from each other at the deepest layer, as shares of a place's distances: (n, n)."""
+    deep = seen[max(seen)][0]  # (C, h, w)
+    step = max(1, int((deep[0].numel() / N_SIMILAR) ** 0.5 + 0.999))
+    flat = F.normalize(F.avg_pool2d(deep, step).flatten(1), dim=0)
+    distances = 1 - flat.T @ flat
+    return distances / distances.sum(0, keepdim=True).clamp_min(1e-6)
 
 
-def with_contrast(mean: Tensor, mean_square: Tensor) -> Tensor:
-    """The means of patches, spread as widely as the patches themselves: averages alone are duller, and so would the
-    painting be.
+Found = list[Tensor]
+"""By style (3, h, w): row and column of the nearest description, and whether it is this style's."""
+
+
+class Aim:
+    """What the matched descriptions want of a picture's features.
 
     Args:
-        mean, mean_square: (C, h, w), at each position over the patches that cover it.
-    """
-    middle = mean.mean((1, 2), keepdim=True)
-    wide = (mean_square.mean((1, 2), keepdim=True) - middle.square()).clamp_min(0)
-    narrow = (mean - middle).square().mean((1, 2), keepdim=True)
-    gain = (wide / narrow.clamp_min(1e-6)).sqrt().clamp(1, MAX_GAIN)
-    return (middle + (mean - middle) * gain).clamp_min(0)
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """What the matched patches want of a picture's features.
-
-    Args:
-        wanted: by layer (C, h, w), the mean of the matched patches over each position.
-        is_covered: by layer (h, w), where there is one.
-        energy: by layer, mean square of the style's features.
-        places: (S, 3, H', W') of ``STROKE_LAYER``: per style, row and column of the match and whether it is this
-            style's.
+        layers: that were matched together.
+        features: of the styles.
+        found: where.
+        scale: of the round.
     """
 
-    wanted: dict[str, Tensor]
-    is_covered: dict[str, Tensor]
-    energy: dict[str, Tensor]
-    places: Tensor
+    def __init__(self, layers: tuple[str, ...], features: StrokeFeatures, found: Found, scale: float) -> None:
+        self.layers = layers
+        styles = features.styles(scale)
+        self.wanted = {}
+        for layer in layers:
+            taken = [s[layer][0][:, f[0].long(), f[1].long()] * f[2] for s, f in zip(styles, found, strict=True)]
+            self.wanted[layer] = torch.stack(taken).sum(0) if len(taken) > 1 else taken[0]
+        self.length = lengths(self.wanted, layers)
 
-    def distance(self, seen: dict[str, Tensor], layer: str) -> Tensor:
-        """Mean squared distance at a layer, in units of the style's energy."""
-        off = (seen[layer][0] - self.wanted[layer]) * self.is_covered[layer]
-        return off.square().mean() / self.energy[layer]
+    def distance(self, seen: dict[str, Tensor]) -> Tensor:
+        """1 - cosine of descriptions, in the mean, and how much their lengths differ."""
+        ours = lengths({layer: seen[layer][0] for layer in self.layers}, self.layers)
+        inner = torch.stack([(seen[layer][0] * self.wanted[layer]).sum(0) for layer in self.layers]).sum(0)
+        turned = 1 - (inner / (ours * self.length)).mean()
+        longer = ((ours - self.length) / self.length.mean()).square().mean()
+        return turned + LENGTH_WEIGHT * longer
+
+
+def lengths(features: dict[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """(h, w) of descriptions."""
+    return (torch.stack([features[layer].square().sum(0) for layer in layers]).sum(0) + 1e-6).sqrt()
 
 
 class StrokeFeatures:
@@ -233,95 +246,74 @@ class StrokeFeatures:
     """
 
     def __init__(self, job: Job, backbone: Backbone) -> None:
-        self.job, self.backbone = job, backbone
+        self.job = job
         self.extractor = FeatureExtractor(backbone, job.device)
+        self.layers = tuple(layer for layer in LAYERS if layer in backbone.layers)
         self.pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
-        self._statistics: Statistics | None = None
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
-        with torch.no_grad():
-            content = self.see(self.rgb, (CONTENT_LAYER,))[CONTENT_LAYER]
-            self.content = F.instance_norm(content, eps=1e-3)
-            self.reach = self.content.abs().amax((2, 3), keepdim=True).clamp_min(REACH)  # (1, C, 1, 1)
 
-    def spikes(self, features: Tensor) -> Tensor:
-        """How far (1, C, h, w) features of ``CONTENT_LAYER`` reach beyond all of the photo's: mean square deviations.
+    def see(self, rgb: Tensor) -> dict[str, Tensor]:
+        """Features of (1, 3, H, W) by layer, (1, C, H/4, W/4), so scaled that layers count alike."""
+        size = [max(1, side // CELL_PX) for side in rgb.shape[2:]]
+        found = {}
+        for layer, x in self.extractor.wide(rgb, self.layers).items():
+            block = block_of(layer)
+            small = x if block > 3 else F.adaptive_avg_pool2d(x, size)
+            large = small if block < 4 else F.interpolate(small, size, mode="bilinear", align_corners=False)
+            found[layer] = large * (0.01 / 2 ** (block / 2))
+        return found
 
-        A spot of noise that a descent hides somewhere widens the deviations by which all the rest is normalized, and
-        so brings it nearer to the photo at once. It happens in pale styles, seldom.
-        """
-        return (F.instance_norm(features, eps=1e-3).abs() - self.reach).clamp_min(0).square().mean()
-
-    @property
-    def rgb(self) -> Tensor:
-        """(1, 3, H, W), the photo."""
-        return self.job.content.rgb[None].to(self.job.device)
-
-    def statistics(self, rgb: Tensor) -> Tensor:
-        """How far a picture's Gram matrices are from the styles', at three sizes, with the content term of Gatys."""
-        if self._statistics is None:
-            self._statistics = Statistics(self.job, self.backbone, self.rgb)
-        return self._statistics(rgb)
-
-    def see(self, rgb: Tensor, layers: Sequence[str] = LAYERS) -> dict[str, Tensor]:
-        """Features of (1, 3, h, w), as if the picture went on beyond its borders."""
-        return self.extractor.wide(rgb, layers)
-
-    def style_rgb(self, index: int) -> Tensor:
+    def style_rgb(self, index: int, scale: float) -> Tensor:
         """(1, 3, h, w), a style at the size at which it is looked at."""
         picture = self.job.styles[index].require_picture()
-        wanted = self.job.settings.style_size_px or STYLE_PX
-        factor = min(wanted, WORK_PX) / max(picture.size)
-        size = scaled_size(picture.size, factor, MIN_SIDE_PX // 2)
+        wanted = self.job.settings.style_size_px or max(self.job.content.size)
+        size = scaled_size(picture.size, min(wanted, WORK_PX) * scale / max(picture.size), MIN_SIDE_PX // 2)
         return resize(picture.rgb[None].to(self.job.device), size).clamp(0, 1)
 
-    def styles(self, factor: float) -> list[dict[str, Tensor]]:
-        """Features of every style at a factor of its size."""
-        if factor not in self._styles:
-            self._styles[factor] = [self.see(scaled(self.style_rgb(i), factor)) for i in range(len(self.job.styles))]
-        return self._styles[factor]
+    def styles(self, scale: float) -> list[dict[str, Tensor]]:
+        """Features of every style; only those of the last scale are kept."""
+        if scale not in self._styles:
+            self._styles = {scale: [self.see(self.style_rgb(i, scale)) for i in range(len(self.job.styles))]}
+        return self._styles[scale]
 
-    def targets(self, picture: Tensor, factor: float) -> Target:
-        """What the best patches of all styles want of the picture at a factor of its size."""
-        seen = self.see(scaled(picture, factor))
-        styles = self.styles(factor)
-        wanted, covered, energy, places = {}, {}, {}, torch.empty(0)
-        for layer in LAYERS:
-            ours, sources = seen[layer][0], [features[layer][0] for features in styles]
-            found = torch.stack([self.match(ours, source, layer, i) for i, source in enumerate(sources)])
-            best = found[:, 2].argmax(0)  # (H', W')
-            found[:, 2] = torch.stack([(best == i).to(found.dtype) for i in range(len(sources))])
-            total, weight = torch.zeros_like(ours), ours.new_zeros(ours.shape[1:])
-            squares = torch.zeros_like(ours)
-            for source, place in zip(sources, found, strict=True):
-                mean, share = self.voted(source, place, layer, ours)
-                total, weight = total + mean * share, weight + share
-                squares = squares + self.voted(source.square(), place, layer, ours)[0] * share
-            count = weight.clamp_min(1e-6)
-            wanted[layer] = with_contrast(total / count, squares / count)
-            covered[layer] = (weight > 0).to(ours.dtype)
-            energy[layer] = torch.stack([source.square().mean() for source in sources]).mean().clamp_min(1e-6)
-            places = found if layer == STROKE_LAYER else places
-        return Target(wanted, covered, energy, places)
+    def wanted(self, photo: dict[str, Tensor], own: dict[str, Tensor], r: Round) -> dict[tuple[str, ...], Found]:
+        """By the layers that are matched together, where in the styles the nearest descriptions are."""
+        styles = self.styles(r.scale)
+        groups = [(layer,) for layer in self.layers] if r.is_split else [self.layers]
+        return {layers: self.match(photo, own, styles, layers, r.own) for layers in groups}
 
-    def match(self, ours: Tensor, source: Tensor, layer: str, index: int) -> Tensor:
-        """(3, H', W'): row, column and score of a style's patches; a style of a greater share is preferred."""
-        query, candidates = compress(ours, source, N_CHANNELS)
-        strides = STRIDES[layer]
-        grids = grid_size(ours, SIZE, strides[0]), grid_size(source, SIZE, strides[1])
-        found = match_exactly(
-            query,
-            candidates,
-            size=SIZE,
-            strides=strides,
-            preference=self.preference(index, *grids),
-            is_half=self.extractor.arithmetic.is_half,
-            on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
-        )
-        share = self.job.styles[index].weight / max(style.weight for style in self.job.styles)
-        return torch.cat([found.indices.to(ours.dtype), (found.scores + STYLE_LEAD * (share - 1))[None]])
+    def match(
+        self,
+        photo: dict[str, Tensor],
+        own: dict[str, Tensor],
+        styles: Sequence[dict[str, Tensor]],
+        layers: tuple[str, ...],
+        share: float,
+    ) -> Found:
+        """The nearest descriptions, each side about its mean; a style of a greater share is preferred."""
+        ours, mine = centered(photo, layers), centered(own, layers)
+        found = []
+        for index, style in enumerate(styles):
+            theirs = centered(style, layers)
+            basis = principal([ours, mine, theirs])
+            query = sum(w * F.normalize(project(basis, x), dim=0) for w, x in ((1 - share, ours), (share, mine)))
+            matches = match_exactly(
+                torch.as_tensor(query),
+                project(basis, theirs),
+                size=1,
+                preference=self.preference(index, ours.shape[1:], theirs.shape[1:]),
+                is_half=self.extractor.arithmetic.is_half,
+                on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
+            )
+            lead = STYLE_LEAD * (self.job.styles[index].weight / max(s.weight for s in self.job.styles) - 1)
+            found.append(torch.cat([matches.indices.to(ours), (matches.scores + lead)[None]]))
+        best = torch.stack([f[2] for f in found]).argmax(0)  # (h, w)
+        for index, f in enumerate(found):
+            f[2] = (best == index).to(f)
+        return found
 
-    def preference(self, index: int, ours: tuple[int, int], theirs: tuple[int, int]) -> Preference | None:
-        """Only what is visible of a style; a region's patches come from its own part of it."""
+    def preference(self, index: int, ours: Sequence[int], theirs: Sequence[int]) -> Preference | None:
+        """Only what is visible of a style; a region's pieces come from its own part of it."""
         pairing = self.pairings[index]
         allowed = pairing.allowed(theirs)
         if bool(allowed.all()):
@@ -329,30 +321,26 @@ class StrokeFeatures:
         penalty = torch.where(allowed, 0.0, torch.inf)
         return Preference(penalty.to(self.job.device), pairing.part(ours).to(self.job.device))
 
-    def voted(self, source: Tensor, place: Tensor, layer: str, like: Tensor) -> tuple[Tensor, Tensor]:
-        """A style's matched patches, averaged: features like ours, and how many there are at a position."""
-        return vote(source, place[:2].long(), SIZE, like.shape[1:], stride=STRIDES[layer][0], weight=place[2])
-
-    def lay(self, picture: Tensor, places: Tensor) -> Tensor:
-        """The pieces of the styles, over each other, where their patches were matched: (1, 3, H, W).
+    def lay(self, picture: Tensor, wanted: dict[tuple[str, ...], Found], scale: float) -> Tensor:
+        """The pieces of the styles, over each other, where their descriptions were matched: (1, 3, H, W).
 
         Their own colors stay in detail; those of what is coarser are the picture's, so that no seam shows.
         """
-        size, per_position = picture.shape[2:], 2 ** (block_of(STROKE_LAYER) - 1)
-        edge = (PIECE_PX - SIZE * per_position) // 2
+        size = picture.shape[2:]
+        edge = (PIECE_PX - CELL_PX) // 2
         ramp = torch.arange(PIECE_PX, device=picture.device) - (PIECE_PX - 1) / 2
         bell = torch.exp(-ramp.square() / (2 * PIECE_DEVIATION_PX**2))
         total, weight = torch.zeros_like(picture[0]), picture.new_zeros(size)
-        framed = (size[0] + 2 * edge + per_position, size[1] + 2 * edge + per_position)
-        for i, place in enumerate(places):
-            wide = F.pad(self.style_rgb(i), (edge, edge + per_position) * 2, mode="replicate")[0]
+        framed = (size[0] + 2 * edge + CELL_PX, size[1] + 2 * edge + CELL_PX)
+        for i, place in enumerate(wanted[self.layers]):
+            wide = F.pad(self.style_rgb(i, scale), (edge, edge + CELL_PX) * 2, mode="replicate")[0]
             mean, share = vote(
                 wide,
-                place[:2].long() * per_position,
+                place[:2, ::LAID_EACH, ::LAID_EACH].long() * CELL_PX,
                 PIECE_PX,
                 framed,
-                stride=STRIDES[STROKE_LAYER][0] * per_position,
-                weight=place[2],
+                stride=CELL_PX * LAID_EACH,
+                weight=place[2, ::LAID_EACH, ::LAID_EACH],
                 window=bell[:, None] * bell,
             )
             mean, share = (x[..., edge : edge + size[0], edge : edge + size[1]] for x in (mean, share))
@@ -361,3 +349,23 @@ class StrokeFeatures:
         coarse = [max(1, side // COLOR_PX) for side in size]
         off = resize(picture, coarse) - resize(laid, coarse)
         return (laid + enlarge_smoothly(off, size)).clamp(0, 1)
+
+
+def centered(features: dict[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """(C, h, w) descriptions about their mean."""
+    flat = torch.cat([features[layer][0] for layer in layers])
+    return flat - flat.mean((1, 2), keepdim=True)
+
+
+def principal(maps: Sequence[Tensor]) -> Tensor:
+    """(C, n), the directions in which maps (C, h, w) differ most, told from some of their places."""
+    n_each = N_SAMPLES // len(maps)
+    some = torch.cat([x.flatten(1)[:, :: max(1, x[0].numel() // n_each)][:, :n_each] for x in maps], 1)  # (C, m)
+    values, vectors = torch.linalg.eigh((some.T @ some).double())
+    n = min(N_CHANNELS, int((values > 1e-6 * values[-1]).sum()))
+    return F.normalize(some @ vectors[:, -n:].to(some), dim=0)
+
+
+def project(basis: Tensor, x: Tensor) -> Tensor:
+    """(C, h, w) to (n, h, w)."""
+    return torch.einsum("ck,chw->khw", basis, x)
