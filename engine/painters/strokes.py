@@ -12,7 +12,7 @@ tenth of the steps; the length of features counts, not their direction alone; co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +23,7 @@ from engine.compute.device import memory_errors
 from engine.compute.resize import enlarge_smoothly, rescale, resize, scaled_size
 from engine.core.method import Job
 from engine.core.progress import part
-from engine.core.types import Mask, Region
+from engine.core.types import Mask, Progress, Region, silent
 from engine.descent.descend import descend_in_bands
 from engine.descent.start import start_of
 from engine.features.backbone import Backbone, block_of
@@ -35,11 +35,13 @@ from engine.regions.pairing import pair_up
 LAYERS = ("relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu4_1")
 CELL_PX = 4  # a description covers a square of these
 N_CHANNELS, N_SAMPLES = 96, 1024  # of descriptions, as compared; places that the channels are chosen by
-WORK_PX = 768  # longest side at which strokes are laid; of a larger picture the change is made larger
+WORK_PX = 640  # longest side at which strokes are laid; of a larger picture the change is made larger
 MIN_SIDE_PX = 64
-PIECE_PX, PIECE_DEVIATION_PX = 16, 3.5  # of a piece of the style, which fades from its middle
-LAID_EACH = 2  # cells: of each one pieces would blur each other
-COLOR_PX = 16  # colors of what is coarser than this stay the painting's when pieces are laid
+PIECE_PX, PIECE_DEVIATION_PX = 8, 2.0  # of a piece of the style, which fades from its middle
+N_SPREAD, COHERENCE = 10, 0.06  # rounds of spreading; what of correlation an agreeing neighbor is worth
+SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+NEARNESS = (0.5, 0.75)  # correlations from which pieces are laid, and fully
+COLOR_PX = 8  # colors of what is coarser than this stay the painting's when pieces are laid
 N_SIMILAR = 1200  # places that are compared with each other, at most
 OUT_OF_RANGE_WEIGHT = 10.0
 LENGTH_WEIGHT = 0.2
@@ -68,13 +70,13 @@ class Round:
 
 
 ROUNDS = {
-    "better": (Round(0.25, 12, own=0.0), Round(0.5, 4), Round(1, 0, laid=0.7)),
+    "better": (Round(0.25, 12, own=0.0, laid=0.0), Round(0.5, 5, own=0.5, laid=0.0), Round(1, 0, own=0.5, laid=1.0)),
     "best": (
-        Round(0.125, 30, own=0.0),
-        Round(0.25, 30),
-        Round(0.5, 24),
-        Round(1, 12),
-        Round(1, 12, laid=0.0, own=1.0, is_split=True),
+        Round(0.125, 30, own=0.0, laid=0.0),
+        Round(0.25, 40, own=0.5, laid=0.0),
+        Round(0.5, 30, own=0.5, laid=0.0),
+        Round(1, 12, own=0.5, laid=0.8),
+        Round(1, 8, laid=0.0, own=1.0, is_split=True),
     ),
 }
 
@@ -143,9 +145,7 @@ def at_work_size(job: Job) -> Job:
     )
 
 
-def go_round(
-    features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round, on_progress: Callable[[float, str], None]
-) -> Tensor:
+def go_round(features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round, on_progress: Progress) -> Tensor:
     """Match, lay pieces, descend.
 
     Args:
@@ -158,29 +158,40 @@ def go_round(
     Returns:
         (1, 3, h', w') at the round's size.
     """
-    on_progress(0.0, "")
-    with torch.no_grad():
-        photo = rescale(start, r.scale, MIN_SIDE_PX // 2)
-        picture = sharpened(picture, photo)
-        look = features.see(photo)
-        own = features.see(picture) if r.own > 0 else look
-        wanted = features.wanted(look, own, r)
-        if r.laid > 0:
-            picture = picture.lerp(features.lay(picture, wanted, r.scale), r.laid)
-        similar = similarity(look)
-        aim = [Aim(layers, features, wanted[layers], r.scale) for layers in wanted]
-    on_progress(0.2, "")
+    picture, similar, aims = matched(features, start, picture, r, part(on_progress, 0.0, 0.2))
+    if r.n_steps == 0:
+        return picture.clamp(0, 1)
 
     def loss(rgb: Tensor) -> Tensor:
         seen = features.see(rgb)
-        strokes = torch.stack([a.distance(seen) for a in aim]).mean()
+        strokes = torch.stack([aim.distance(seen) for aim in aims]).mean()
         moved = (similarity(seen) - similar).abs().sum(0).mean()
         out_of_range = (rgb - rgb.clamp(0, 1)).square().mean()
         return strokes + r.similarity * moved + OUT_OF_RANGE_WEIGHT * out_of_range
 
-    if r.n_steps == 0:
-        return picture.clamp(0, 1)
     return descend_in_bands(picture, loss, r.n_steps, part(on_progress, 0.2, 1.0))
+
+
+@torch.no_grad()
+def matched(
+    features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round, on_progress: Progress
+) -> tuple[Tensor, Tensor, list[Aim]]:
+    """The picture that a descent begins with, the photo's self-similarity, and what the matches want."""
+    on_progress(0.0, "")
+    photo = rescale(start, r.scale, MIN_SIDE_PX // 2)
+    picture = sharpened(picture, photo)
+    look = features.see(photo)
+    own = features.see(picture) if r.own > 0 else look
+    styles = features.styles(r.scale)
+    groups = [(layer,) for layer in features.layers] if r.is_split else [features.layers]
+    aims = []
+    for n, layers in enumerate(groups):
+        stretch = part(on_progress, n / len(groups), (n + 1) / len(groups))
+        found = features.match(look, own, styles, layers, r.own, stretch)
+        aims.append(Aim(layers, styles, found))
+    if r.laid > 0:
+        picture = picture.lerp(features.lay(picture, found, r.scale), r.laid)
+    return picture, similarity(look), aims
 
 
 def sharpened(picture: Tensor, photo: Tensor) -> Tensor:
@@ -201,40 +212,90 @@ def similarity(seen: dict[str, Tensor]) -> Tensor:
 
 
 Found = list[Tensor]
-"""By style (3, h, w): row and column of the nearest description, and whether it is this style's."""
+"""By style (4, h, w): row and column of the nearest description, whether it is this style's, and how near it is."""
 
 
 class Aim:
-    """What the matched descriptions want of a picture's features.
+    """What the matched descriptions want of a picture's features, each layer at its own resolution.
 
     Args:
         layers: that were matched together.
-        features: of the styles.
-        found: where.
-        scale: of the round.
+        styles: features of each.
+        found: where in them.
     """
 
-    def __init__(self, layers: tuple[str, ...], features: StrokeFeatures, found: Found, scale: float) -> None:
+    def __init__(self, layers: tuple[str, ...], styles: Sequence[dict[str, Tensor]], found: Found) -> None:
         self.layers = layers
-        styles = features.styles(scale)
         self.wanted = {}
         for layer in layers:
-            taken = [s[layer][0][:, f[0].long(), f[1].long()] * f[2] for s, f in zip(styles, found, strict=True)]
-            self.wanted[layer] = torch.stack(taken).sum(0) if len(taken) > 1 else taken[0]
-        self.length = lengths(self.wanted, layers)
+            taken = [cells_of(s[layer][0], per_cell(layer), f) for s, f in zip(styles, found, strict=True)]
+            self.wanted[layer] = torch.stack(taken).sum(0)
+        self.length = self.inner(self.wanted, self.wanted).clamp_min(1e-6).sqrt()
+
+    def inner(self, ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> Tensor:
+        """(h, w), the inner products of descriptions."""
+        layers = []
+        for layer in self.layers:
+            product = (ours[layer] * theirs[layer]).sum(-3, keepdim=True)
+            layers.append(F.avg_pool2d(product.reshape(1, 1, *product.shape[-2:]), per_cell(layer))[0, 0])
+        return torch.stack(layers).sum(0)
 
     def distance(self, seen: dict[str, Tensor]) -> Tensor:
         """1 - cosine of descriptions, in the mean, and how much their lengths differ."""
-        ours = lengths({layer: seen[layer][0] for layer in self.layers}, self.layers)
-        inner = torch.stack([(seen[layer][0] * self.wanted[layer]).sum(0) for layer in self.layers]).sum(0)
-        turned = 1 - (inner / (ours * self.length)).mean()
+        ours = self.inner(seen, seen).clamp_min(1e-6).sqrt()
+        turned = 1 - (self.inner(seen, self.wanted) / (ours * self.length)).mean()
         longer = ((ours - self.length) / self.length.mean()).square().mean()
         return turned + LENGTH_WEIGHT * longer
 
 
-def lengths(features: dict[str, Tensor], layers: Sequence[str]) -> Tensor:
-    """(h, w) of descriptions."""
-    return (torch.stack([features[layer].square().sum(0) for layer in layers]).sum(0) + 1e-6).sqrt()
+def per_cell(layer: str) -> int:
+    """Positions of a layer across a cell; those of deeper layers are brought to one."""
+    return max(1, CELL_PX // 2 ** (block_of(layer) - 1))
+
+
+def cells_of(features: Tensor, n: int, place: Tensor) -> Tensor:
+    """(C, h n, w n), the cells of n x n positions of (C, H n, W n) at places (4, h, w), 0 where they do not count."""
+    cells = features.unflatten(2, (-1, n)).unflatten(1, (-1, n))  # (C, H, n, W, n)
+    rows, columns = place[:2].long()
+    taken = cells[:, rows, :, columns] * place[2][:, :, None, None, None]  # (h, w, C, n, n)
+    return taken.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+
+
+def coherent(place: Tensor, query: Tensor, keys: Tensor, allowed: Tensor, part: Tensor) -> Tensor:
+    """Matches that go on where their neighbors' do, wherever what is found there is nearly as near.
+
+    Strokes are longer than a cell. Iterated conditional modes (Besag 1986): each place tries the four places that its
+    neighbors' matches lead to.
+
+    Args:
+        place: (3, h, w): row, column, nearness.
+        query, keys: (C, h, w), (C, H, W), what was compared.
+        allowed: (P, H, W) bool, what feeds each part.
+        part: (h, w) int64.
+    """
+    query, keys = F.normalize(query, dim=0), F.normalize(keys, dim=0)
+    height, width = keys.shape[1:]
+    rows, columns, score = place
+    for _ in range(N_SPREAD):
+        for shift in SHIFTS:
+            r = (torch.roll(rows, shift, (0, 1)) + shift[0]).clamp(0, height - 1)
+            c = (torch.roll(columns, shift, (0, 1)) + shift[1]).clamp(0, width - 1)
+            theirs = (query * keys[:, r.long(), c.long()]).sum(0)
+            gain = theirs - score
+            gain += COHERENCE * (agreeing(r, c, rows, columns) - agreeing(rows, columns, rows, columns))
+            better = (gain > 0) & allowed[part, r.long(), c.long()]
+            rows, columns, score = (torch.where(better, x, y) for x, y in ((r, rows), (c, columns), (theirs, score)))
+    return torch.stack([rows, columns, score])
+
+
+def agreeing(r: Tensor, c: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(h, w), how many of the four neighbors' matches lie beside each place's (r, c) as they lie beside it, less those
+    that are the same: one piece, again and again, is a weave."""
+    total = torch.zeros_like(r)
+    for down, right in SHIFTS:
+        off_r, off_c = r - torch.roll(rows, (down, right), (0, 1)), c - torch.roll(columns, (down, right), (0, 1))
+        total += ((off_r == down) & (off_c == right)).to(r) - ((off_r == 0) & (off_c == 0)).to(r)
+    return total
 
 
 class StrokeFeatures:
@@ -251,16 +312,22 @@ class StrokeFeatures:
         self.layers = tuple(layer for layer in LAYERS if layer in backbone.layers)
         self.pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
         self._styles: dict[float, list[dict[str, Tensor]]] = {}
+        self.units: dict[str, float] = {}
+        with torch.no_grad():
+            seen = self.styles(0.5)
+        mean = {layer: sum(float(s[layer].square().sum(1).mean()) for s in seen) / len(seen) for layer in self.layers}
+        self.units = {layer: max(1e-6, value) ** -0.5 for layer, value in mean.items()}
+        self._styles.clear()
 
     def see(self, rgb: Tensor) -> dict[str, Tensor]:
-        """Features of (1, 3, H, W) by layer, (1, C, H/4, W/4), so scaled that layers count alike."""
-        size = [max(1, side // CELL_PX) for side in rgb.shape[2:]]
+        """Features of (1, 3, H, W) by layer: (1, C, h n, w n) for h x w cells of ``per_cell`` positions."""
+        h, w = (side // CELL_PX for side in rgb.shape[2:])
         found = {}
         for layer, x in self.extractor.wide(rgb, self.layers).items():
-            block = block_of(layer)
-            small = x if block > 3 else F.adaptive_avg_pool2d(x, size)
-            large = small if block < 4 else F.interpolate(small, size, mode="bilinear", align_corners=False)
-            found[layer] = large * (0.01 / 2 ** (block / 2))
+            n = per_cell(layer)
+            if block_of(layer) > 3:
+                x = F.interpolate(x, (h, w), mode="bilinear", align_corners=False)  # noqa: PLW2901
+            found[layer] = x[..., : h * n, : w * n] * self.units.get(layer, 1.0)
         return found
 
     def style_rgb(self, index: int, scale: float) -> Tensor:
@@ -276,12 +343,6 @@ class StrokeFeatures:
             self._styles = {scale: [self.see(self.style_rgb(i, scale)) for i in range(len(self.job.styles))]}
         return self._styles[scale]
 
-    def wanted(self, photo: dict[str, Tensor], own: dict[str, Tensor], r: Round) -> dict[tuple[str, ...], Found]:
-        """By the layers that are matched together, where in the styles the nearest descriptions are."""
-        styles = self.styles(r.scale)
-        groups = [(layer,) for layer in self.layers] if r.is_split else [self.layers]
-        return {layers: self.match(photo, own, styles, layers, r.own) for layers in groups}
-
     def match(
         self,
         photo: dict[str, Tensor],
@@ -289,6 +350,7 @@ class StrokeFeatures:
         styles: Sequence[dict[str, Tensor]],
         layers: tuple[str, ...],
         share: float,
+        on_progress: Progress = silent,
     ) -> Found:
         """The nearest descriptions, each side about its mean; a style of a greater share is preferred."""
         ours, mine = centered(photo, layers), centered(own, layers)
@@ -297,34 +359,33 @@ class StrokeFeatures:
             theirs = centered(style, layers)
             basis = principal([ours, mine, theirs])
             query = sum(w * F.normalize(project(basis, x), dim=0) for w, x in ((1 - share, ours), (share, mine)))
+            query, keys = torch.as_tensor(query), project(basis, theirs)
+            pairing = self.pairings[index]
+            allowed, of_part = pairing.allowed(theirs.shape[1:]), pairing.part(ours.shape[1:])
+            allowed, of_part = allowed.to(query.device), of_part.to(query.device)
+            penalty = torch.where(allowed, 0.0, torch.inf)
             matches = match_exactly(
-                torch.as_tensor(query),
-                project(basis, theirs),
+                query,
+                keys,
                 size=1,
-                preference=self.preference(index, ours.shape[1:], theirs.shape[1:]),
+                preference=None if bool(allowed.all()) else Preference(penalty, of_part),
                 is_half=self.extractor.arithmetic.is_half,
-                on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
+                on_progress=part(on_progress, index / len(styles), (index + 1) / len(styles)),
             )
+            place = torch.cat([matches.indices.to(ours), matches.scores[None]])
+            place = coherent(place, query, keys, allowed, of_part)
             lead = STYLE_LEAD * (self.job.styles[index].weight / max(s.weight for s in self.job.styles) - 1)
-            found.append(torch.cat([matches.indices.to(ours), (matches.scores + lead)[None]]))
+            found.append(torch.cat([place[:2], place[2:] + lead, place[2:]]))
         best = torch.stack([f[2] for f in found]).argmax(0)  # (h, w)
         for index, f in enumerate(found):
             f[2] = (best == index).to(f)
         return found
 
-    def preference(self, index: int, ours: Sequence[int], theirs: Sequence[int]) -> Preference | None:
-        """Only what is visible of a style; a region's pieces come from its own part of it."""
-        pairing = self.pairings[index]
-        allowed = pairing.allowed(theirs)
-        if bool(allowed.all()):
-            return None
-        penalty = torch.where(allowed, 0.0, torch.inf)
-        return Preference(penalty.to(self.job.device), pairing.part(ours).to(self.job.device))
-
-    def lay(self, picture: Tensor, wanted: dict[tuple[str, ...], Found], scale: float) -> Tensor:
+    def lay(self, picture: Tensor, found: Found, scale: float) -> Tensor:
         """The pieces of the styles, over each other, where their descriptions were matched: (1, 3, H, W).
 
-        Their own colors stay in detail; those of what is coarser are the picture's, so that no seam shows.
+        Their own colors stay in detail; those of what is coarser are the picture's, so that no seam shows. Where the
+        style has nothing alike, as for an eye or a mouth, the picture stays.
         """
         size = picture.shape[2:]
         edge = (PIECE_PX - CELL_PX) // 2
@@ -332,15 +393,15 @@ class StrokeFeatures:
         bell = torch.exp(-ramp.square() / (2 * PIECE_DEVIATION_PX**2))
         total, weight = torch.zeros_like(picture[0]), picture.new_zeros(size)
         framed = (size[0] + 2 * edge + CELL_PX, size[1] + 2 * edge + CELL_PX)
-        for i, place in enumerate(wanted[self.layers]):
+        for i, place in enumerate(found):
             wide = F.pad(self.style_rgb(i, scale), (edge, edge + CELL_PX) * 2, mode="replicate")[0]
             mean, share = vote(
                 wide,
-                place[:2, ::LAID_EACH, ::LAID_EACH].long() * CELL_PX,
+                place[:2].long() * CELL_PX,
                 PIECE_PX,
                 framed,
-                stride=CELL_PX * LAID_EACH,
-                weight=place[2, ::LAID_EACH, ::LAID_EACH],
+                stride=CELL_PX,
+                weight=place[2],
                 window=bell[:, None] * bell,
             )
             mean, share = (x[..., edge : edge + size[0], edge : edge + size[1]] for x in (mean, share))
@@ -348,12 +409,15 @@ class StrokeFeatures:
         laid = torch.where(weight > 1e-6, total / weight.clamp_min(1e-6), picture[0])[None]
         coarse = [max(1, side // COLOR_PX) for side in size]
         off = resize(picture, coarse) - resize(laid, coarse)
-        return (laid + enlarge_smoothly(off, size)).clamp(0, 1)
+        near = torch.stack([place[2] * place[3] for place in found]).sum(0)
+        share = ((near - NEARNESS[0]) / (NEARNESS[1] - NEARNESS[0])).clamp(0, 1)
+        share = F.interpolate(share[None, None], size, mode="bilinear", align_corners=False)
+        return picture.lerp((laid + enlarge_smoothly(off, size)).clamp(0, 1), share)
 
 
 def centered(features: dict[str, Tensor], layers: Sequence[str]) -> Tensor:
     """(C, h, w) descriptions about their mean."""
-    flat = torch.cat([features[layer][0] for layer in layers])
+    flat = torch.cat([F.avg_pool2d(features[layer][0], per_cell(layer)) for layer in layers])
     return flat - flat.mean((1, 2), keepdim=True)
 
 
