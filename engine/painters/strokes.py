@@ -37,7 +37,7 @@ CELL_PX = 4  # a description covers a square of these
 N_CHANNELS, N_SAMPLES = 96, 1024  # of descriptions, as compared; places that the channels are chosen by
 WORK_PX = 640  # longest side at which strokes are laid; of a larger picture the change is made larger
 MIN_SIDE_PX = 64
-PIECE_PX, PIECE_DEVIATION_PX = 8, 2.0  # of a piece of the style, which fades from its middle
+PIECE_PX, PIECE_DEVIATION_PX = 12, 2.75  # of a piece of the style, which fades from its middle
 N_SPREAD, COHERENCE = 10, 0.06  # rounds of spreading; what of correlation an agreeing neighbor is worth
 SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 NEARNESS = (0.5, 0.75)  # correlations from which pieces are laid, and fully
@@ -70,7 +70,7 @@ class Round:
 
 
 ROUNDS = {
-    "better": (Round(0.25, 12, own=0.0, laid=0.0), Round(0.5, 5, own=0.5, laid=0.0), Round(1, 0, own=0.5, laid=1.0)),
+    "better": (Round(0.5, 6, own=0.0, laid=0.0), Round(1, 0, own=0.5, laid=1.0)),
     "best": (
         Round(0.125, 30, own=0.0, laid=0.0),
         Round(0.25, 40, own=0.5, laid=0.0),
