@@ -45,6 +45,7 @@ COLOR_PX = 8  # colors of what is coarser than this stay the painting's when pie
 N_SIMILAR = 1200  # places that are compared with each other, at most
 OUT_OF_RANGE_WEIGHT = 10.0
 LENGTH_WEIGHT = 0.2
+BROAD_PX, STAIN_WEIGHT = 16, 3.0  # colors of what is this broad stay: a gray sky gets no rainbow
 STYLE_LEAD = 0.1  # what a style without any share lacks in a blend, in correlation
 
 
@@ -158,16 +159,18 @@ def go_round(features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round,
     Returns:
         (1, 3, h', w') at the round's size.
     """
-    picture, similar, aims = matched(features, start, picture, r, part(on_progress, 0.0, 0.2))
+    picture, photo, similar, aims = matched(features, start, picture, r, part(on_progress, 0.0, 0.2))
     if r.n_steps == 0:
         return picture.clamp(0, 1)
+    broad = [max(1, side // BROAD_PX) for side in picture.shape[2:]]
 
     def loss(rgb: Tensor) -> Tensor:
         seen = features.see(rgb)
         strokes = torch.stack([aim.distance(seen) for aim in aims]).mean()
         moved = (similarity(seen) - similar).abs().sum(0).mean()
         out_of_range = (rgb - rgb.clamp(0, 1)).square().mean()
-        return strokes + r.similarity * moved + OUT_OF_RANGE_WEIGHT * out_of_range
+        stained = resize(rgb - photo, broad).square().mean()
+        return strokes + r.similarity * moved + OUT_OF_RANGE_WEIGHT * out_of_range + STAIN_WEIGHT * stained
 
     return descend_in_bands(picture, loss, r.n_steps, part(on_progress, 0.2, 1.0))
 
@@ -175,8 +178,8 @@ def go_round(features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round,
 @torch.no_grad()
 def matched(
     features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round, on_progress: Progress
-) -> tuple[Tensor, Tensor, list[Aim]]:
-    """The picture that a descent begins with, the photo's self-similarity, and what the matches want."""
+) -> tuple[Tensor, Tensor, Tensor, list[Aim]]:
+    """The picture that a descent begins with, the photo as large, its self-similarity, and what the matches want."""
     on_progress(0.0, "")
     photo = rescale(start, r.scale, MIN_SIDE_PX // 2)
     picture = sharpened(picture, photo)
@@ -191,7 +194,7 @@ def matched(
         aims.append(Aim(layers, styles, found))
     if r.laid > 0:
         picture = picture.lerp(features.lay(picture, found, r.scale), r.laid)
-    return picture, similarity(look), aims
+    return picture, photo, similarity(look), aims
 
 
 def sharpened(picture: Tensor, photo: Tensor) -> Tensor:
