@@ -81,7 +81,7 @@ def descend_in_bands(start: Tensor, loss: Loss, n_steps: int, on_progress: Progr
 
 def split_in_bands(picture: Tensor, n_bands: int) -> list[Tensor]:
     """(1, 3, H, W) as what each halving loses, fine to coarse, and what is left."""
-    bands = []
+    bands: list[Tensor] = []
     while len(bands) < n_bands - 1 and min(picture.shape[2:]) >= SMALLEST_BAND_PX:
         small = resize(picture, [-(-side // 2) for side in picture.shape[2:]])
         bands.append(picture - _enlarged(small, picture))

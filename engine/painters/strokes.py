@@ -6,8 +6,9 @@ descriptions are the wanted ones, from a small picture to the full size. Distanc
 so faces and things hold.
 
 Sources: Kolkin 2022, NNST (hypercolumns, nearest neighbors, coarse to fine, at last layer by layer); Kolkin 2019,
-STROTSS (self-similarity of the content). Departs: pieces of the style are laid before each descent, which then needs a
-tenth of the steps; the length of features counts, not their direction alone; colors are moved before, not afterwards.
+STROTSS (self-similarity of the content). Departs: at full size pieces of the style are laid before the descent, which
+then needs a tenth of the steps; each layer is compared at its own resolution; matches go on where their neighbors' do;
+the length of features counts, not their direction alone; colors are moved before, not afterwards.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from engine.descent.start import start_of
 from engine.features.backbone import Backbone, block_of
 from engine.features.backbones import load_backbone
 from engine.features.extractor import FeatureExtractor
+from engine.matching.coherence import coherent
 from engine.matching.patches import Preference, match_exactly, vote
 from engine.regions.pairing import pair_up
 
@@ -38,8 +40,6 @@ N_CHANNELS, N_SAMPLES = 96, 1024  # of descriptions, as compared; places that th
 WORK_PX = 640  # longest side at which strokes are laid; of a larger picture the change is made larger
 MIN_SIDE_PX = 64
 PIECE_PX, PIECE_DEVIATION_PX = 12, 2.75  # of a piece of the style, which fades from its middle
-N_SPREAD, COHERENCE = 10, 0.06  # rounds of spreading; what of correlation an agreeing neighbor is worth
-SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 NEARNESS = (0.5, 0.75)  # correlations from which pieces are laid, and fully
 COLOR_PX = 8  # colors of what is coarser than this stay the painting's when pieces are laid
 N_SIMILAR = 1200  # places that are compared with each other, at most
@@ -160,8 +160,6 @@ def go_round(features: StrokeFeatures, start: Tensor, picture: Tensor, r: Round,
         (1, 3, h', w') at the round's size.
     """
     picture, photo, similar, aims = matched(features, start, picture, r, part(on_progress, 0.0, 0.2))
-    if r.n_steps == 0:
-        return picture.clamp(0, 1)
     broad = [max(1, side // BROAD_PX) for side in picture.shape[2:]]
 
     def loss(rgb: Tensor) -> Tensor:
@@ -262,43 +260,6 @@ def cells_of(features: Tensor, n: int, place: Tensor) -> Tensor:
     rows, columns = place[:2].long()
     taken = cells[:, rows, :, columns] * place[2][:, :, None, None, None]  # (h, w, C, n, n)
     return taken.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
-
-
-def coherent(place: Tensor, query: Tensor, keys: Tensor, allowed: Tensor, part: Tensor) -> Tensor:
-    """Matches that go on where their neighbors' do, wherever what is found there is nearly as near.
-
-    Strokes are longer than a cell. Iterated conditional modes (Besag 1986): each place tries the four places that its
-    neighbors' matches lead to.
-
-    Args:
-        place: (3, h, w): row, column, nearness.
-        query, keys: (C, h, w), (C, H, W), what was compared.
-        allowed: (P, H, W) bool, what feeds each part.
-        part: (h, w) int64.
-    """
-    query, keys = F.normalize(query, dim=0), F.normalize(keys, dim=0)
-    height, width = keys.shape[1:]
-    rows, columns, score = place
-    for _ in range(N_SPREAD):
-        for shift in SHIFTS:
-            r = (torch.roll(rows, shift, (0, 1)) + shift[0]).clamp(0, height - 1)
-            c = (torch.roll(columns, shift, (0, 1)) + shift[1]).clamp(0, width - 1)
-            theirs = (query * keys[:, r.long(), c.long()]).sum(0)
-            gain = theirs - score
-            gain += COHERENCE * (agreeing(r, c, rows, columns) - agreeing(rows, columns, rows, columns))
-            better = (gain > 0) & allowed[part, r.long(), c.long()]
-            rows, columns, score = (torch.where(better, x, y) for x, y in ((r, rows), (c, columns), (theirs, score)))
-    return torch.stack([rows, columns, score])
-
-
-def agreeing(r: Tensor, c: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(h, w), how many of the four neighbors' matches lie beside each place's (r, c) as they lie beside it, less those
-    that are the same: one piece, again and again, is a weave."""
-    total = torch.zeros_like(r)
-    for down, right in SHIFTS:
-        off_r, off_c = r - torch.roll(rows, (down, right), (0, 1)), c - torch.roll(columns, (down, right), (0, 1))
-        total += ((off_r == down) & (off_c == right)).to(r) - ((off_r == 0) & (off_c == 0)).to(r)
-    return total
 
 
 class StrokeFeatures:

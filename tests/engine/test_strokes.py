@@ -15,6 +15,7 @@ from engine.descent.start import start_of
 from engine.features import backbones
 from engine.features.backbones import load_backbone
 from engine.files.presets import load_preset
+from engine.matching.coherence import agreeing, coherent
 from engine.painters import strokes
 from engine.painters.strokes import StrokeFeatures, at_work_size, refine
 from engine.pipeline.stylize import stylize
@@ -222,3 +223,16 @@ def test_a_photo_is_its_own_likeness_whatever_its_contrast() -> None:
     torch.testing.assert_close(alike.sum(0), torch.ones(36))
     assert float(alike.diagonal().abs().max()) < 1e-6
     assert float((alike - strokes.similarity({"relu4_1": seen["relu4_1"].flip(3)})).abs().sum(0).mean()) > 0.1
+
+
+def test_an_even_place_is_not_woven_from_one_piece() -> None:
+    """All cells look alike and took the same one: they spread over the style, but not into what is not theirs."""
+    keys = torch.ones(4, 12, 12) + 1e-3 * torch.rand(4, 12, 12, generator=torch.Generator().manual_seed(0))
+    place = torch.stack([torch.full((8, 8), 3.0), torch.full((8, 8), 3.0), torch.full((8, 8), 0.999)])
+    allowed = torch.zeros(1, 12, 12, dtype=torch.bool)
+    allowed[:, :, :9] = True
+    rows, columns, _ = coherent(place, torch.ones(4, 8, 8), keys, allowed, torch.zeros(8, 8, dtype=torch.int64))
+    repeated = (rows[:, 1:] == rows[:, :-1]) & (columns[:, 1:] == columns[:, :-1])
+    assert float(repeated.float().mean()) < 0.1
+    assert float(columns.max()) < 9
+    assert float(agreeing(rows, columns, rows, columns).mean()) > 1
