@@ -48,7 +48,7 @@ class Card:
         title: name of the weights: what they are for.
         what: where the network is defined, how large it is.
         data: what it was trained on.
-        command: words after ``python -m engine.train.``.
+        command: words after ``python -m engine.train.recipes.train_``.
     """
 
     title: str
@@ -159,7 +159,7 @@ def write_card(training: Run, folder: Path) -> None:
         f"# {card.title}\n\n"
         f"- **What it is**: {card.what}.\n"
         f"- **Trained on**: {card.data}.\n"
-        f"- **How**: `python -m engine.train.{card.command}`: {told(training.recipe)}.\n"
+        f"- **How**: `python -m engine.train.recipes.train_{card.command}`: {told(training.recipe)}.\n"
         f"- **Steps**: {training.step}, {training.hours:.2f} hours on {training.device}.\n"
         f"- **Commit**: {commit()}.\n"
         f"- **Losses of the last steps**: `{losses}`.\n",

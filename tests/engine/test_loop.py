@@ -147,7 +147,7 @@ def test_the_card_tells_what_the_run_was(tmp_path: Path) -> None:
         "# walk: a weight\n",
         "**What it is**: one number.",
         "**Trained on**: dice.",
-        "`python -m engine.train.walk -o RUN`: steps 2, seed 3, crop_h_px 8,",
+        "`python -m engine.train.recipes.train_walk -o RUN`: steps 2, seed 3, crop_h_px 8,",
         "**Steps**: 2, 0.00 hours on cpu.",
         (tmp_path / "log.jsonl").read_text("utf-8").strip(),
     ):
