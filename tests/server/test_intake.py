@@ -159,10 +159,10 @@ def test_a_network_is_one_of_the_models_folder_and_nothing_else(tmp_path: Path) 
 
 
 def test_every_kind_of_network_that_the_engine_reads_can_be_named(tmp_path: Path) -> None:
+    from engine.models import user_models
     from engine.networks import network_files
-    from engine.painters import translate
 
-    for i, suffix in enumerate((*translate.SUFFIXES, *network_files.SUFFIXES)):
+    for i, suffix in enumerate((*user_models.SUFFIXES, *network_files.SUFFIXES)):
         (tmp_path / f"n{i}{suffix}").touch()
         assert intake.find_network(f"n{i}", tmp_path).suffix == suffix
 
