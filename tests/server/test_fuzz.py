@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks import fuzz
-from tests.server.running_engine import PAINT_WORKER, RunningEngine
+from tests.server.running_engine import PAINT_WORKER, RunningEngine, wait_until
 
 Start = Callable[..., RunningEngine]
 
@@ -21,7 +21,8 @@ def test_no_request_causes_a_fault_or_names_a_path(start: Start, worker: str, n:
     )
     assert report.faults == []
     assert {202, 400, 401, 422} <= report.statuses.keys() and report.ends["done"] > 2
-    assert "Traceback" not in engine.log and engine.spooled == []
+    assert "Traceback" not in engine.log
+    wait_until(lambda: engine.spooled == [], what="the last job's files to go")
 
 
 def test_the_fuzz_finds_what_it_looks_for() -> None:
