@@ -86,7 +86,7 @@ def _understand(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
             cli.main(words)
         elif words[0] == "-m":
             patch.setattr(sys, "argv", words[1:])
-            for module in [name for name in sys.modules if name == words[1]]:
+            for module in sys.modules.keys() & {words[1], f"{words[1]}.__main__"}:
                 patch.delitem(sys.modules, module)
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         else:
