@@ -139,7 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
             Entry("match", "My picture's palette (the style is recolored)"),
         ),
         group="look"),
-    Setting("color-map", "word", "transport", "Color ma_p",
+    Setting("color-map", "word", "transport", "Color map",
         "How the style is recolored where the picture's palette is taken",
         choices=(
             Entry("transport", "Optimal transport: colors move least"), Entry("cholesky", "Cholesky"),

@@ -141,7 +141,7 @@ def take_pictures(desktop: GimpDesktop, style: int, out: Path) -> None:
     desktop.press("alt+a", "Home", *["Down"] * style)
     keep(desktop, out / "gimp-dialog.png")
     started = time.monotonic()
-    desktop.press("alt+o")
+    desktop.press("alt+p")
     desktop.wait_for("the new layer", lambda: desktop.script(COUNT_LAYERS) == 2, PAINTING_S)
     print(f"painted in {time.monotonic() - started:.1f} s")
     desktop.find_window(MAIN_WINDOW)

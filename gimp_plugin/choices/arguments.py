@@ -46,6 +46,11 @@ class Choices:
         values = {**self.values, "style-source": self.source}
         return Choices(settings.effective(values, catalog.method(self["method"]).takes))
 
+    def for_wire(self) -> dict[str, Any]:
+        """What the engine is to do, in its own terms; the options of the method are text still."""
+        both = [setting for setting in settings.of("wire") if "gimp" in setting.places]
+        return {s.key: None if s.default is None and not self[s.name] else self[s.name] for s in both}
+
     def is_used(self, setting: Setting) -> bool:
         """Whether a setting counts beside the others, whatever the method."""
         return settings.is_used(setting, {**self.values, "style-source": self.source}, None)

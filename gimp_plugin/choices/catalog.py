@@ -11,6 +11,7 @@ from gimp_plugin import FOLDER, settings
 from gimp_plugin.settings import Entry, Setting, option_of
 
 FILE = FOLDER / "catalog.json"
+QUICK = "feed-forward"
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Method(Entry):
         takes: what it can do with a style, as the engine's registry says; None = not known.
         presets: names of the presets that it can read; None = not known.
         settings: its options; None = not known.
+        work: how it works, as the engine's registry says; "" = not known.
     """
 
     takes: tuple[str, ...] | None = None
     presets: tuple[str, ...] | None = None
     settings: tuple[Setting, ...] | None = None
+    work: str = ""
 
     @property
     def options(self) -> str:
@@ -52,6 +55,14 @@ class Catalog:
         """The one that takes every style, wherever it stands in the list."""
         names = [method.name for method in self.methods]
         return settings.DEFAULT_METHOD if settings.DEFAULT_METHOD in names else names[0]
+
+    def is_quick(self, method: str, quality: str) -> bool:
+        """Whether a small picture takes less than some seconds: one pass of a network."""
+        return quality == "fast" and self.method(method).work in ("", QUICK)
+
+    def title_of(self, preset: str) -> str:
+        """What the user reads of a preset; its name if it is unknown."""
+        return next((style.title for style in self.styles if style.name == preset), preset)
 
     def method(self, name: str) -> Method:
         """The method of a name; of an unknown name one of which nothing is known."""
@@ -90,6 +101,7 @@ def _method(values: dict[str, Any]) -> Method:
         None if takes is None or presets is None else tuple(takes),
         None if presets is None else tuple(presets),
         None if options is None else tuple(map(option_of, options)),
+        str(values.get("kind", "")),
     )
 
 

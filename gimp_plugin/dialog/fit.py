@@ -1,4 +1,4 @@
-"""A dialog that fits its screen: what is too high scrolls, the buttons always stay in sight."""
+"""A window that fits its screen: what is too high scrolls, the buttons always stay in sight."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 from gi.repository import Gdk, GLib, GObject, Gtk, Pango
 
 _AT_ONCE = GObject.BindingFlags.SYNC_CREATE
+SIZE = (1140, 690)  # at most 1180 x 700 with its frame, so that a small laptop shows all of it
 DECORATION_PX = 48  # title bar and borders, which a program is not told
-HELD_PX = 16
+LEAST_PX = 120  # of what scrolls
 SETTLED_MS = 100
 
 
 class Fit:
-    """Keeps a dialog as high as what it shows, and no higher than the screen.
+    """Gives a dialog its first size, and shows what an expander opens.
 
     Args:
         dialog: whatever it holds besides the scroller stays in sight.
@@ -22,43 +23,21 @@ class Fit:
 
     def __init__(self, dialog: Gtk.Dialog, scroller: Gtk.ScrolledWindow) -> None:
         self._dialog, self._scroller = dialog, scroller
-        self._is_due = self._is_over = False
+        self._is_over = False
         dialog.connect("destroy", self._end)
-        scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        dialog.connect("map", self._keep_on_screen)
+        scroller.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)  # a bar that hides does not say that there is more
         scroller.set_shadow_type(Gtk.ShadowType.NONE)
-        scroller.set_propagate_natural_height(True)
         scroller.set_propagate_natural_width(True)
-        scroller.get_parent().set_child_packing(scroller, True, True, 0, Gtk.PackType.START)
+        scroller.set_min_content_height(LEAST_PX)
         prepare(scroller)
-        dialog.connect("map", self.soon)
         self._follow_expanders(scroller)
-        self._fit()
-
-    def soon(self, *_: Any) -> None:
-        """Fit again, once what has changed has found its size."""
-        if not self._is_due:
-            self._is_due = True
-            GLib.idle_add(self._fit, priority=GLib.PRIORITY_LOW)
+        area = self._work_area()
+        dialog.set_default_size(min(SIZE[0], area.width), min(SIZE[1], area.height - DECORATION_PX))
 
     def _end(self, *_: Any) -> None:
         self._is_over = True
-
-    def _fit(self) -> bool:
-        self._is_due = False
-        if self._is_over:
-            return GLib.SOURCE_REMOVE
-        area = self._work_area()
-        width = max(self._dialog.get_preferred_width()[1], self._dialog.get_size()[0])
-        self._scroller.set_max_content_height(-1)
-        content_px = self._scroller.get_preferred_height_for_width(width)[1]
-        rest_px = self._dialog.get_preferred_height_for_width(width)[1] - content_px
-        limit_px = max(HELD_PX, area.height - DECORATION_PX - rest_px)
-        self._scroller.set_max_content_height(min(content_px, limit_px))
-        width, height = min(width, area.width), min(content_px, limit_px) + rest_px
-        self._dialog.resize(width, height)
-        self._keep_on_screen(area, width, height)
-        return GLib.SOURCE_REMOVE
 
     def _follow_expanders(self, widget: Gtk.Widget) -> None:
         if isinstance(widget, Gtk.Expander):
@@ -69,7 +48,6 @@ class Fit:
 
     def _show_opened(self, expander: Gtk.Expander, *_: Any) -> None:
         """Scroll to what was opened, once it has its place."""
-        self.soon()
         if expander.get_expanded():
             GLib.timeout_add(SETTLED_MS, self._scroll_to, expander)
 
@@ -80,11 +58,12 @@ class Fit:
             self._scroller.get_vadjustment().set_value(top)
         return GLib.SOURCE_REMOVE
 
-    def _keep_on_screen(self, area: Gdk.Rectangle, width: int, height: int) -> None:
+    def _keep_on_screen(self, *_: Any) -> None:
+        area, (width, height) = self._work_area(), self._dialog.get_size()
         left, top = self._dialog.get_position()
         x = max(area.x, min(left, area.x + area.width - width))
         y = max(area.y, min(top, area.y + area.height - height - DECORATION_PX))
-        if (x, y) != (left, top) and self._dialog.get_mapped():
+        if (x, y) != (left, top):
             self._dialog.move(x, y)
 
     def _work_area(self) -> Gdk.Rectangle:

@@ -13,6 +13,7 @@ from gimp_plugin.dialog import option_fields
 from gimp_plugin.dialog.fit import Fit
 from gimp_plugin.dialog.notice import Notice
 from gimp_plugin.dialog.option_fields import OptionFields
+from gimp_plugin.dialog.studio import Studio
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
 from gimp_plugin.settings import Setting
@@ -49,17 +50,20 @@ def ask(
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     notice = Notice(error)
     dialog.get_content_area().pack_end(notice.row, False, False, 0)
-    fit = Fit(dialog, _fill(dialog))
+    dialog.set_ok_label("_Paint")
+    scroller = _fill(dialog)
     _add_target(dialog, config, scene)
-    _explain(dialog, has_selection, canvas.is_gray(scene.image))
+    _explain(dialog, canvas.is_gray(scene.image))
     labels = _arrange(dialog)
+    studio = Studio(dialog, scroller, config, scene, lambda: config.set_property("selection-only", True))
+    Fit(dialog, scroller)
     updates = (
         _add_option_fields(dialog, config, scene, labels),
         _add_style_switch(dialog, config),
         _grey_out(dialog, config, scene),
-        _keep_area_apart(dialog, config, scene, has_selection),
+        _keep_area_apart(dialog, config, scene),
         _advise(dialog, config, scene, notice),
-        fit.soon,
+        studio.update,
     )
 
     def update(*_: Any) -> None:
@@ -70,11 +74,12 @@ def ask(
     handler = config.connect("notify", update)
     is_confirmed = dialog.run()
     config.disconnect(handler)  # the config outlives this dialog
+    studio.close()
     choices = arguments.read(config)
     dialog.destroy()
     while Gtk.events_pending():  # the window goes away now, not when the picture is painted
         Gtk.main_iteration()
-    if not has_selection:
+    if not canvas.has_selection(scene.image):
         config.set_property("selection-only", wanted_selection_only)
     return choices if is_confirmed else None
 
@@ -243,18 +248,19 @@ def _pack_text(box: Gtk.Box, text: str) -> None:
     box.pack_start(Gtk.Label(label=text, xalign=0.0, wrap=True, max_width_chars=60), False, False, 0)
 
 
-def _keep_area_apart(
-    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, has_selection: bool
-) -> Update:
+def _keep_area_apart(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> Update:
     """Where the painting goes is not asked where its mask says it; its edge only if there is a mask to make."""
     check = dialog.get_widget("selection-only", Gtk.CheckButton)
     edge = (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox))
+    nothing = _add_hint(check, "Nothing is selected: the whole layer is painted.")
     kept = _add_hint(check, "The painting keeps its mask: what is selected now does not count.")
     dialog.get_widget("consistent", Gtk.Widget).set_visible(len(scene.layers) > 1)
 
     def update() -> None:
         is_change = config.get_property("change-painting")
+        has_selection = canvas.has_selection(scene.image)  # a click in the preview may have made one
         check.set_sensitive(has_selection and not is_change)
+        nothing.set_visible(not has_selection and not is_change)
         for widget in edge:
             widget.set_visible(not is_change)
         kept.set_visible(is_change)
@@ -274,11 +280,8 @@ def _advise(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene:
     return update
 
 
-def _explain(dialog: GimpUi.ProcedureDialog, has_selection: bool, is_gray: bool) -> None:
-    """Say what would surprise: that nothing is selected, that a gray image stays gray."""
-    if not has_selection:
-        check = dialog.get_widget("selection-only", Gtk.CheckButton)
-        _add_hint(check, "Nothing is selected: the whole layer is painted.")
+def _explain(dialog: GimpUi.ProcedureDialog, is_gray: bool) -> None:
+    """Say what would surprise: that a gray image stays gray."""
     if is_gray:
         combo = dialog.get_widget("color", Gtk.ComboBox)
         _add_hint(combo, "This image is gray, so the result is too. For colors: Image > Mode > RGB.")

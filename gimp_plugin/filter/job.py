@@ -142,8 +142,7 @@ def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEn
         notes += [note] if note else []
         return wire.StyleEntry(name[0] or name[2], picture=picture)
     preset = choices["style-preset"]
-    title = next((style.title for style in catalog.styles if style.name == preset), preset)
-    return wire.StyleEntry(title, preset=preset)
+    return wire.StyleEntry(catalog.title_of(preset), preset=preset)
 
 
 def label_maps(
@@ -164,8 +163,7 @@ def _request(
     series: tuple[wire.Plane, ...],
     labels: tuple[wire.Plane | None, wire.Plane | None],
 ) -> wire.StylizeRequest:
-    both = [setting for setting in settings.of("wire") if "gimp" in setting.places]
-    given = {s.key: None if s.default is None and not choices[s.name] else choices[s.name] for s in both}
+    given = choices.for_wire()
     given["options"] = options.read(choices["options"])
     given["auto_regions"] = choices["regions"] == "auto"
     given["composite"] = False  # the new layer's mask blends, and stays editable

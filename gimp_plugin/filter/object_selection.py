@@ -59,7 +59,7 @@ def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> Non
         edge=edge,
     )
     found = ask(request, Watch(image))
-    _select(image, around, found.mask)
+    select(image, around, found.mask)
 
 
 def _bounds(image: Gimp.Image) -> Box:
@@ -84,7 +84,7 @@ def _surroundings(rough: Box, whole: Box) -> Box:
     return around
 
 
-def _select(image: Gimp.Image, around: Box, mask: wire.Plane) -> None:
+def select(image: Gimp.Image, around: Box, mask: wire.Plane) -> None:
     """Make a mask the selection.
 
     GIMP selects by items of the image only, so a layer that is opaque where the mask is comes and goes within the undo

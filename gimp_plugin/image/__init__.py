@@ -2,5 +2,5 @@
 
 import gi
 
-for name, version in (("Babl", "0.1"), ("Gegl", "0.4"), ("Gimp", "3.0")):
+for name, version in (("Babl", "0.1"), ("GdkPixbuf", "2.0"), ("Gegl", "0.4"), ("Gimp", "3.0")):
     gi.require_version(name, version)

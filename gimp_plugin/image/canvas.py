@@ -114,7 +114,7 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
     """
     depth = pixels.depth_of(image, layer)
     whole = Box(0, 0, layer.get_width(), layer.get_height())
-    box = _padded_selection(image, layer, feather_px) if selection_only else whole
+    box = surroundings(image, layer, feather_px) if selection_only else whole
     _check_size(box)
     mask = _read_selection(image, layer, box, depth, feather_px) if selection_only else None
     if mask is not None and bytes(mask).count(0) == len(mask):  # what is selected is beside or around the layer
@@ -129,6 +129,22 @@ def read_layer(image: Gimp.Image, layer: Gimp.Layer, selection_only: bool, feath
         wire.Plane(depth.dtype, (box.height, box.width, 4), content),
         wire.Plane(depth.dtype, (box.height, box.width), mask) if mask is not None else None,
     )
+
+
+def surroundings(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -> Box:
+    """The selection's surroundings in the layer: what a network must see to paint it as part of its picture."""
+    _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    if not is_anything:
+        raise pixels.refusal(
+            'Nothing is selected: select something, or turn off "Only the selection" (selection-only).'
+        )
+    left, top = offset_of(layer)
+    width, height = layer.get_width(), layer.get_height()
+    x1, x2, y1, y2 = x1 - left, x2 - left, y1 - top, y2 - top
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+        raise MissedError(layer)
+    padding = max(PADDING_PX, math.ceil(PADDING_SHARE * max(x2 - x1, y2 - y1)), math.ceil(1.5 * feather_px))
+    return Box(x1, y1, x2 - x1, y2 - y1).padded(padding, Box(0, 0, width, height))
 
 
 def is_unchanged(source: Gimp.Layer, reading: Reading) -> bool:
@@ -196,6 +212,11 @@ def attach_settings(layer: Gimp.Layer, settings: dict[str, Any]) -> None:
     layer.attach_parasite(Gimp.Parasite.new(SETTINGS_PARASITE, _PARASITE_FLAGS, json.dumps(settings).encode()))
 
 
+def show_changes() -> None:
+    """Let GIMP's windows show what was changed while this run goes on."""
+    Gimp.displays_flush()
+
+
 def start_progress(message: str) -> None:
     """Show a progress bar where GIMP shows it."""
     Gimp.progress_init(message)
@@ -226,22 +247,6 @@ def _check_place(layer: Gimp.Layer) -> None:
 def _check_size(box: Box) -> None:
     """Refuse what the wire refuses, before hundreds of megabytes are read."""
     wire.plane_bytes("U8", (box.height, box.width))
-
-
-def _padded_selection(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -> Box:
-    """The selection's surroundings in the layer: what a network must see to paint it as part of its picture."""
-    _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
-    if not is_anything:
-        raise pixels.refusal(
-            'Nothing is selected: select something, or turn off "Only the selection" (selection-only).'
-        )
-    left, top = offset_of(layer)
-    width, height = layer.get_width(), layer.get_height()
-    x1, x2, y1, y2 = x1 - left, x2 - left, y1 - top, y2 - top
-    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-        raise MissedError(layer)
-    padding = max(PADDING_PX, math.ceil(PADDING_SHARE * max(x2 - x1, y2 - y1)), math.ceil(1.5 * feather_px))
-    return Box(x1, y1, x2 - x1, y2 - y1).padded(padding, Box(0, 0, width, height))
 
 
 def _read_selection(image: Gimp.Image, layer: Gimp.Layer, box: Box, depth: Depth, feather_px: float) -> wire.Buffer:

@@ -12,7 +12,7 @@ from gi.repository import Gimp
 from gimp_plugin import settings as table
 from gimp_plugin import wire
 from gimp_plugin.image import canvas, pixels, references, scratch
-from gimp_plugin.image.pixels import Box, Depth
+from gimp_plugin.image.pixels import Box
 from gimp_plugin.wire.changes import changes
 
 
@@ -90,10 +90,10 @@ def read(image: Gimp.Image, source: Gimp.Layer, painting: Painting) -> canvas.Re
     Raises:
         WireError: the mask hides everything.
     """
-    mask = painting.layer.get_mask() if painting.settings.get("selection-only", True) else None
+    mask = mask_of(painting)
     depth = pixels.depth_of(image, source)
     whole = Box(0, 0, source.get_width(), source.get_height())
-    box = whole if mask is None else _box(mask, depth, whole, painting.settings)
+    box = whole if mask is None else box_of(painting, mask, whole)
     wire.plane_bytes("U8", (box.height, box.width))  # refuses what is too large before it is read
     with scratch.as_seen(image, source) as drawable:
         content = pixels.read(drawable, box, depth.pixels)
@@ -102,6 +102,26 @@ def read(image: Gimp.Image, source: Gimp.Layer, painting: Painting) -> canvas.Re
         weights = wire.Plane(depth.dtype, (box.height, box.width), pixels.read(mask, box, depth.mask))
     plane = wire.Plane(depth.dtype, (box.height, box.width, 4), content)
     return canvas.Reading((whole.width, whole.height), canvas.offset_of(source), box, depth, plane, weights)
+
+
+def mask_of(painting: Painting) -> Gimp.LayerMask | None:
+    """The mask that says where a painting is seen; None: everywhere."""
+    return painting.layer.get_mask() if painting.settings.get("selection-only", True) else None
+
+
+def box_of(painting: Painting, mask: Gimp.LayerMask, whole: Box) -> Box:
+    """The part that was painted the last time, if it holds all of the mask: then what the engine knows is of use."""
+    settings = painting.settings
+    seen = _bounds(pixels.read(mask, whole, "Y u8"), whole)
+    if seen is None:
+        raise pixels.refusal("The mask of the painting hides all of it: paint some of the mask white.")
+    last, reference = settings.get("box"), settings.get("source")
+    size = reference.get("size") if isinstance(reference, dict) else None
+    if isinstance(last, list) and len(last) == 4 and size == [whole.width, whole.height]:
+        box = Box(*(int(value) for value in last))
+        if box.x <= seen.x and box.y <= seen.y and _ends(seen)[0] <= _ends(box)[0] and _ends(seen)[1] <= _ends(box)[1]:
+            return box
+    return seen.padded(max(canvas.PADDING_PX, round(canvas.PADDING_SHARE * max(seen.width, seen.height))), whole)
 
 
 def replace(
@@ -192,20 +212,6 @@ def _check_unlocked(layer: Gimp.Layer) -> None:
                 "then run the filter again."
             )
         item = item.get_parent()
-
-
-def _box(mask: Gimp.LayerMask, depth: Depth, whole: Box, settings: Mapping[str, Any]) -> Box:
-    """The part that was painted the last time, if it holds all of the mask: then what the engine knows is of use."""
-    seen = _bounds(pixels.read(mask, whole, "Y u8"), whole)
-    if seen is None:
-        raise pixels.refusal("The mask of the painting hides all of it: paint some of the mask white.")
-    last, reference = settings.get("box"), settings.get("source")
-    size = reference.get("size") if isinstance(reference, dict) else None
-    if isinstance(last, list) and len(last) == 4 and size == [whole.width, whole.height]:
-        box = Box(*(int(value) for value in last))
-        if box.x <= seen.x and box.y <= seen.y and _ends(seen)[0] <= _ends(box)[0] and _ends(seen)[1] <= _ends(box)[1]:
-            return box
-    return seen.padded(max(canvas.PADDING_PX, round(canvas.PADDING_SHARE * max(seen.width, seen.height))), whole)
 
 
 def _ends(box: Box) -> tuple[int, int]:

@@ -38,6 +38,11 @@ def files_of(source: Path) -> list[str]:
     return [ENTRY, *sorted(f"{PACKAGE}/{name}" for name in modules if name != ENTRY)]
 
 
+def thumbnails_of(source: Path) -> list[Path]:
+    """The pictures of the styles for the gallery: it shows them until it has painted the user's own picture."""
+    return sorted((source.parent / "engine" / "presets" / "thumbnails").glob("*.jpg"))
+
+
 def launcher(command: list[str], state_dir: Path | None) -> bytes:
     """``engine.json``: how the plug-in starts the engine, and where the engine keeps its state.
 
@@ -77,6 +82,7 @@ def place(
     made = changes.make_folders(folder)
     names = [ENTRY] if is_linked else files_of(source)
     contents = {name: (source / name.removeprefix(f"{PACKAGE}/")).read_bytes() for name in names}
+    contents |= {f"thumbnails/{path.name}": path.read_bytes() for path in thumbnails_of(source)}
     contents |= {"catalog.json": _json(catalog), "engine.json": launcher_json}
     written = [name for name, data in contents.items() if changes.write(folder / name, data, is_program=name == ENTRY)]
     stale = set(old.files) - set(contents) if old else set()

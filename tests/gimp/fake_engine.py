@@ -11,6 +11,7 @@ Standard library only, since it also runs inside the GIMP sandbox. What it does 
     hang        it never finishes, but keeps reporting
     nothing     it finds no object
     disk_full   it refuses the job with 507 disk_full
+    preview-*   the same, but for previews, which are painted whatever the mode is else
 
 With a file ``refuse-start`` in the state folder it does not even start: an engine that cannot be launched.
 """
@@ -55,6 +56,11 @@ class Job:
         is_painting = isinstance(request, wire.StylizeRequest)
         self.message = f"Painting with {request.styles[0].name}" if is_painting else "Looking for the object"
         self.result: wire.StylizeResult | wire.SegmentResult | None = None
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether it is only to be looked at: the plug-in blends a painting itself, by the new layer's mask."""
+        return isinstance(self.request, wire.StylizeRequest) and bool(self.request.settings["composite"])
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -104,7 +110,7 @@ class FakeEngine(ThreadingHTTPServer):
         if mode == "die":
             time.sleep(0.3)  # the client is listening by now
             os.kill(os.getpid(), signal.SIGKILL)
-        while mode == "hang":
+        while mode in ("hang", "preview-hang"):
             time.sleep(0.1)
         if isinstance(job.request, wire.SegmentRequest):
             self._find(job, mode)
@@ -125,7 +131,7 @@ class FakeEngine(ThreadingHTTPServer):
             job.error = {"code": "unprocessable", "message": "No object stands out there: draw the box closer."}
             job.state = "failed"
         else:
-            report = {"model": "fake", "box": list(job.request.box), "area": 0.1, "quality": None, "seconds": 0.0}
+            report = {"model": "fake", "box": list(job.request.box or ()), "area": 0.1, "quality": None, "seconds": 0.0}
             job.result = wire.SegmentResult(bright(job.request), report)
             job.state = "done"
 
@@ -148,11 +154,18 @@ class FakeEngine(ThreadingHTTPServer):
             "labels": request.labels and sight_of(request.labels),
             "style_labels": request.style_labels and sight_of(request.style_labels),
         }
-        self._write_note(note)
+        self._write_note(note, "previews.jsonl" if job.is_preview else "jobs.jsonl")
 
-    def _write_note(self, note: dict[str, Any]) -> None:
-        with open(self.state_dir / "jobs.jsonl", "a") as notes:
+    def _write_note(self, note: dict[str, Any], name: str = "jobs.jsonl") -> None:
+        with open(self.state_dir / name, "a") as notes:
             notes.write(json.dumps(note) + "\n")
+
+
+def is_preview(body: bytes) -> bool:
+    """Whether a frame asks for something that is only to be looked at."""
+    if wire.kind_of(body) == wire.SEGMENT_REQUEST:
+        return False
+    return bool(wire.StylizeRequest.unpack(body).settings["composite"])
 
 
 def sight_of(plane: wire.Plane) -> dict[str, Any]:
@@ -167,7 +180,7 @@ def bright(request: wire.SegmentRequest) -> wire.Plane:
     height, width, _ = request.content.shape
     is_red = bytes(request.content.data)[::4].translate(bytes(128) + bytes([255]) * 128)
     mask = bytearray(height * width)
-    x0, y0, x1, y1 = request.box
+    x0, y0, x1, y1 = request.box or (0, 0, width, height)
     for start in range(y0 * width, y1 * width, width):
         mask[start + x0 : start + x1] = is_red[start + x0 : start + x1]
     return wire.Plane("U8", (height, width), mask)
@@ -223,11 +236,13 @@ class Handler(BaseHTTPRequestHandler):
         mode = self.server.mode
         if not self._is_known():
             self._fail("unauthorized", "Wrong token.")
-        elif mode == "disk_full":
+        elif mode == "disk_full" and not is_preview(body):
             self._fail("disk_full", "The disk for temporary files is full: free some space and try again.")
         else:
             kind = wire.SegmentRequest if wire.kind_of(body) == wire.SEGMENT_REQUEST else wire.StylizeRequest
             job = Job(self.path.rsplit("/", 1)[1], kind.unpack(body))
+            if job.is_preview and not mode.startswith("preview-"):
+                mode = "negative"
             self.server.jobs[job.id] = job
             threading.Thread(target=self.server.paint, args=(job, mode), daemon=True).start()
             self._answer(202, {"id": job.id, "state": job.state})

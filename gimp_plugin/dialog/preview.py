@@ -1,0 +1,270 @@
+"""What the choices come to, painted small while the user chooses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gi.repository import Gimp, GLib, Gtk
+
+from gimp_plugin import wire
+from gimp_plugin.choices import advice, arguments, options
+from gimp_plugin.choices.arguments import Choices
+from gimp_plugin.client.background import Background, Wish
+from gimp_plugin.dialog.preview_area import PreviewArea
+from gimp_plugin.filter.scene import Scene
+from gimp_plugin.filter.styles import StyleReader
+from gimp_plugin.image import canvas, view
+from gimp_plugin.image.pixels import Box
+from gimp_plugin.image.view import Sight, View
+
+FIT_PX = 512
+DETAIL_PX = (448, 384)
+SETTLE_MS = 30  # changes that come together are one
+FOREVER_S = 3600.0
+SPACING_PX = 6
+
+
+class Preview:
+    """The left half of the window.
+
+    Args:
+        config: the choices.
+        scene: what is to be painted.
+        background: paints.
+        on_view: told what is looked at, whenever that is another part of the picture.
+    """
+
+    def __init__(
+        self,
+        config: Gimp.ProcedureConfig,
+        scene: Scene,
+        background: Background,
+        on_view: Callable[[View], None] = lambda _view: None,
+    ) -> None:
+        self._config, self._scene, self._background, self._on_view = config, scene, background, on_view
+        self._styles = StyleReader()
+        painting = scene.paintings[0] if scene.can_change else None
+        self._sight = Sight(scene.image, scene.layers[0], painting)
+        self._seen: tuple[Any, View] | None = None
+        self._asked: Any = None
+        self._is_due = self._is_whole = False
+        self._center: tuple[float, float] | None = None  # of the detail, in the layer
+        self._seconds_per_pixel = 0.0
+        self.area = PreviewArea()
+        self.area.get_accessible().set_name("Preview")
+        self.box = self._laid_out()
+
+    # --- the widgets ------------------------------------------------------------------------------------
+
+    def _laid_out(self) -> Gtk.Box:
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
+        bar = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX)
+        self._fit = Gtk.RadioButton.new_with_mnemonic_from_widget(None, "_Fit")
+        self._detail = Gtk.RadioButton.new_with_mnemonic_from_widget(self._fit, "_1:1")
+        zoom = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL)
+        zoom.get_style_context().add_class("linked")
+        for button, tip in (
+            (self._fit, "All that is painted, small"),
+            (self._detail, "A part of it pixel for pixel, as it will be. Drag to see another part"),
+        ):
+            button.set_mode(False)
+            button.set_tooltip_text(tip)
+            button.connect("toggled", self._zoom)
+            zoom.pack_start(button, False, False, 0)
+        self._before = Gtk.ToggleButton.new_with_mnemonic("_Before")
+        self._before.set_tooltip_text("Show the picture as it is. Drag the line in the preview to compare")
+        self._before.connect("toggled", lambda button: self.area.hold(button.get_active()))
+        self._paint_detail = Gtk.Button.new_with_mnemonic("Pre_view this part")
+        self._paint_detail.set_no_show_all(True)
+        self._paint_detail.connect("clicked", lambda _button: self._ask(is_on_demand=True))
+        for widget in (zoom, self._before):
+            bar.pack_start(widget, False, False, 0)
+        bar.pack_end(self._paint_detail, False, False, 0)
+        frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
+        frame.add(self.area)
+        self.status = Gtk.Label(xalign=0.0, ellipsize=3, max_width_chars=40)
+        self.status.get_style_context().add_class("dim-label")
+        self._progress = Gtk.ProgressBar(no_show_all=True)
+        for widget, grows in ((bar, False), (frame, True), (self._progress, False), (self.status, False)):
+            box.pack_start(widget, grows, grows, 0)
+        self.bar = bar
+        return box
+
+    # --- what is so -------------------------------------------------------------------------------------
+
+    @property
+    def choices(self) -> Choices:
+        return arguments.read(self._config).effective(self._scene.catalog)
+
+    @property
+    def is_detail(self) -> bool:
+        return bool(self._detail.get_active())
+
+    def look(self) -> View:
+        """What is looked at now.
+
+        Raises:
+            WireError: there is nothing to paint with these choices.
+        """
+        choices = self.choices
+        is_change = bool(choices["change-painting"]) and self._sight.painting is not None
+        box, is_masked = self._sight.area(is_change, choices["selection-only"])
+        feather_px = 0.0 if is_change else float(choices["feather"])
+        if self._is_whole:
+            box = self._sight.whole
+        part = self._detail_of(box) if self.is_detail else box
+        key = (part, is_change, is_masked, feather_px, self.is_detail)
+        if self._seen is not None and self._seen[0] == key:
+            return self._seen[1]
+        if self.is_detail:
+            found = self._sight.detail(part, is_change, is_masked, feather_px)
+        else:
+            found = self._sight.fit(part, FIT_PX, is_change, is_masked, feather_px)
+        self._seen = key, found
+        self.area.show_pictures(view.pixbuf_of(found.content), None, may_enlarge=not self.is_detail)
+        self._on_view(found)
+        return found
+
+    def show_whole(self) -> None:
+        """Look at all of the layer: what is to be clicked may lie outside the selection."""
+        self._is_whole = True
+        self._fit.set_active(True)
+        self.update()
+
+    def point_of(self, place: tuple[float, float]) -> tuple[int, int] | None:
+        """A place in the preview, in pixels of the image."""
+        if self._seen is None:
+            return None
+        box, (left, top) = self._seen[1].box, canvas.offset_of(self._sight.layer)
+        return int(left + box.x + place[0] * box.width), int(top + box.y + place[1] * box.height)
+
+    def forget(self) -> None:
+        """What was seen is no longer so: the selection is another one."""
+        self._seen = self._asked = None
+        self.update()
+
+    def _detail_of(self, box: Box) -> Box:
+        width, height = (min(most, side) for most, side in zip(DETAIL_PX, (box.width, box.height), strict=True))
+        x, y = self._center or (box.x + box.width / 2, box.y + box.height / 2)
+        left = min(max(box.x, round(x - width / 2)), box.x + box.width - width)
+        top = min(max(box.y, round(y - height / 2)), box.y + box.height - height)
+        return Box(left, top, width, height)
+
+    def _zoom(self, button: Gtk.RadioButton) -> None:
+        if button.get_active():
+            self.area.on_pan = self._pan if self.is_detail else None
+            self.update()
+
+    def _pan(self, across: float, down: float) -> None:
+        if self._seen is None:
+            return
+        box = self._seen[1].box
+        factor = box.width / self.area.picture_size[0]
+        self._center = box.x + box.width / 2 - across * factor, box.y + box.height / 2 - down * factor
+        self.update()
+
+    # --- painting ---------------------------------------------------------------------------------------
+
+    def update(self, *_: Any) -> None:
+        """The choices are other ones, perhaps."""
+        if not self._is_due:
+            self._is_due = True
+            GLib.timeout_add(SETTLE_MS, self._refresh)
+
+    def _refresh(self) -> bool:
+        self._is_due = False
+        self._ask()
+        return GLib.SOURCE_REMOVE
+
+    def _ask(self, *, is_on_demand: bool = False) -> None:
+        """Let the engine paint what is looked at, unless it does already."""
+        choices = self.choices
+        said = advice.advise(choices, self._scene.catalog, self._scene.look_closer(choices))
+        if said.is_refused:
+            self.status.set_text("No preview: see below what is missing.")
+            return
+        try:
+            seen = self.look()
+            make = self._request(choices, seen)
+        except wire.WireError as error:
+            self.status.set_text(error.message)
+            return
+        is_live = self._scene.catalog.is_quick(choices["method"], choices["quality"])
+        self._paint_detail.set_visible(not is_live)
+        key = (self._seen and self._seen[0], _taste(choices), is_on_demand)
+        if key == self._asked:
+            return
+        self._asked = key
+        if is_live or is_on_demand:
+            self._want(make, seen, is_on_demand)
+        else:
+            self.area.show_pictures(view.pixbuf_of(seen.content), None, may_enlarge=not self.is_detail)
+            self.status.set_text("This takes longer: choose 1:1 and Preview this part to see it.")
+
+    def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
+        began = time.monotonic()
+
+        def done(result: wire.StylizeResult) -> None:
+            seconds = time.monotonic() - began
+            self._progress.hide()
+            before = view.pixbuf_of(seen.content)
+            self.area.show_pictures(
+                before, view.pixbuf_of(result.picture), may_enlarge=seen.scale != 1 or not self.is_detail
+            )
+            self.status.set_text(self._told(seen, seconds, result.report))
+
+        def failed(error: wire.WireError) -> None:
+            self._progress.hide()
+            self._asked = None
+            self.status.set_text(error.message)
+
+        def progress(share: float, message: str) -> None:
+            if is_on_demand:
+                self._progress.show()
+                self._progress.set_fraction(share)
+                self.status.set_text(message)
+
+        self._background.want(Wish(make, done, failed, progress))
+
+    def _told(self, seen: View, seconds: float, report: dict[str, Any]) -> str:
+        """How long the painting will take, from how long its preview took."""
+        n_seen = seen.size[0] * seen.size[1]
+        spent = report.get("seconds", {})
+        work_s = sum(spent.values()) if isinstance(spent, dict) else seconds
+        box = self._seen[1].box if self._seen else seen.box
+        whole = self._sight.area(bool(self.choices["change-painting"]), self.choices["selection-only"])[0]
+        box = whole if self.is_detail else box
+        expected_s = work_s * box.width * box.height / n_seen
+        about = f"{expected_s:.0f} s" if expected_s >= 1 else "less than a second"
+        return f"Preview: {seconds:.1f} s. Painting {box.width} x {box.height} pixels takes about {about}."
+
+    def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
+        style = self._styles.of(choices, self._scene.catalog)
+        given = wire_settings(choices)
+        if given.get("style_size_px"):
+            given["style_size_px"] = max(32, round(given["style_size_px"] * seen.scale))
+
+        def make() -> wire.StylizeRequest:
+            return wire.StylizeRequest(seen.content, (style(),), seen.mask, settings=given)
+
+        return make
+
+
+def wire_settings(choices: Choices) -> dict[str, Any]:
+    """The choices in the engine's terms, with the result blended into the picture."""
+    given = choices.for_wire()
+    given["options"] = options.read(choices["options"])
+    return given | {"composite": True, "auto_regions": choices["regions"] == "auto"}
+
+
+def _taste(choices: Choices) -> tuple[tuple[str, Any], ...]:
+    """What decides the picture, so that two choices can be compared."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Gimp.Layer):
+            return value.get_id()
+        return value.get_uri() if hasattr(value, "get_uri") else value
+
+    return tuple(sorted((name, plain(value)) for name, value in choices.values.items()))
