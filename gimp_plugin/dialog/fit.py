@@ -26,10 +26,9 @@ class Fit:
         self._is_over = False
         dialog.connect("destroy", self._end)
         dialog.connect("map", self._keep_on_screen)
-        scroller.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.AUTOMATIC)
+        scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)  # a bar that hides does not say that there is more
         scroller.set_shadow_type(Gtk.ShadowType.NONE)
-        scroller.set_propagate_natural_width(True)
         scroller.set_min_content_height(LEAST_PX)
         prepare(scroller)
         self._follow_expanders(scroller)

@@ -40,13 +40,13 @@ class Gallery:
         self._tiles: dict[str, _Tile] = {}
         self._is_busy = False
         self._search = Gtk.SearchEntry(placeholder_text="Search: title, artist")
-        self._search.connect("search-changed", lambda _entry: self._flow.invalidate_filter())
         self._flow = Gtk.FlowBox(
             homogeneous=True, max_children_per_line=12, selection_mode=Gtk.SelectionMode.SINGLE, valign=Gtk.Align.START
         )
         self._flow.set_activate_on_single_click(True)
         self._flow.set_filter_func(self._is_found)
         self._flow.set_sort_func(self._order)
+        self._search.connect("search-changed", self._find)
         self._flow.get_accessible().set_name("Styles")
         self._flow.connect("selected-children-changed", self._choose)
         for place, entry in enumerate(catalog.styles):
@@ -119,6 +119,9 @@ class Gallery:
         self._favorites.turn(self._config.get_property("style-preset"))
         self._flow.invalidate_sort()
         self.update()
+
+    def _find(self, _entry: Gtk.SearchEntry) -> None:
+        self._flow.invalidate_filter()
 
     def _is_found(self, child: Gtk.FlowBoxChild) -> bool:
         words = self._search.get_text().casefold().split()

@@ -237,8 +237,8 @@ class Preview:
         whole = self._sight.area(bool(self.choices["change-painting"]), self.choices["selection-only"])[0]
         box = whole if self.is_detail else box
         expected_s = work_s * box.width * box.height / n_seen
-        about = f"{expected_s:.0f} s" if expected_s >= 1 else "less than a second"
-        return f"Preview: {seconds:.1f} s. Painting {box.width} x {box.height} pixels takes about {about}."
+        about = f"about {expected_s:.0f} s" if expected_s >= 1 else "less than a second"
+        return f"Painting {box.width} x {box.height} pixels takes {about}."
 
     def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
         style = self._styles.of(choices, self._scene.catalog)

@@ -10,6 +10,7 @@ from gi.repository import Gimp, GimpUi, GLib, Gtk
 from gimp_plugin import settings
 from gimp_plugin.choices import advice, arguments
 from gimp_plugin.dialog import option_fields
+from gimp_plugin.dialog.earlier import Earlier
 from gimp_plugin.dialog.fit import Fit
 from gimp_plugin.dialog.notice import Notice
 from gimp_plugin.dialog.option_fields import OptionFields
@@ -55,6 +56,7 @@ def ask(
     _add_target(dialog, config, scene)
     _explain(dialog, canvas.is_gray(scene.image))
     labels = _arrange(dialog)
+    _add_earlier(dialog, config, scene)
     studio = Studio(dialog, scroller, config, scene, lambda: config.set_property("selection-only", True))
     Fit(dialog, scroller)
     updates = (
@@ -239,9 +241,21 @@ def _add_target(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, sc
         for button in (change, over):
             box.pack_start(button, False, False, 0)
     box.show_all()
-    groups = dialog.get_widget("selection-only", Gtk.CheckButton).get_ancestor(Gtk.Viewport).get_child()
+    groups = _groups(dialog)
     groups.pack_start(box, False, False, 0)
     groups.reorder_child(box, 0)
+
+
+def _add_earlier(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> None:
+    """What was painted in this image before, below the choices."""
+    row = Earlier(config, scene).box
+    if row is not None:
+        _groups(dialog).pack_end(row, False, False, 0)
+
+
+def _groups(dialog: GimpUi.ProcedureDialog) -> Gtk.Box:
+    """What holds all groups of choices."""
+    return dialog.get_widget("selection-only", Gtk.CheckButton).get_ancestor(Gtk.Viewport).get_child()
 
 
 def _pack_text(box: Gtk.Box, text: str) -> None:

@@ -29,7 +29,7 @@ def keep(config: Gimp.ProcedureConfig, layer: Gimp.Layer) -> None:
     """
     with suppress(OSError):  # a profile that cannot be written to: GIMP keeps nothing there either
         _file().parent.mkdir(parents=True, exist_ok=True)
-        _file().write_text(json.dumps({"for": references.describe(layer), "values": _values(config)}), "utf-8")
+        _file().write_text(json.dumps({"for": references.describe(layer), "values": values_of(config)}), "utf-8")
 
 
 def take_up(config: Gimp.ProcedureConfig, image: Gimp.Image, layer: Gimp.Layer, *, only_its_own: bool) -> bool:
@@ -78,7 +78,8 @@ def fill_in(config: Gimp.ProcedureConfig, values: Mapping[str, Any], image: Gimp
             config.set_property(name, given)
 
 
-def _values(config: Gimp.ProcedureConfig) -> dict[str, Any]:
+def values_of(config: Gimp.ProcedureConfig) -> dict[str, Any]:
+    """The choices as JSON values, for ``fill_in``."""
     names = [spec.name for spec in config.list_properties() if spec.name not in NOT_KEPT]
     return {name: _plain(config.get_property(name)) for name in names}
 

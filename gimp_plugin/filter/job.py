@@ -14,7 +14,7 @@ from gimp_plugin.choices import advice, options
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.filter.asking import ask
-from gimp_plugin.image import canvas, pixels, references, repaint, scratch
+from gimp_plugin.image import canvas, history, pixels, references, repaint, scratch
 from gimp_plugin.image.watch import Watch
 from gimp_plugin.wire import samples
 
@@ -83,6 +83,8 @@ def stylize(
         own = settings | records[i] | {"report": result.report, "seconds": seconds}
         painted.append(_Painted(source, painting, reading, result, own))
     layer = _insert(image, painted, name)
+    if layer.is_valid() and (layer.get_width(), layer.get_height()) == painted[0].reading.size:
+        history.add(image, layer, painted[0].reading.box, painted[0].settings)
     for one in painted:
         on_report(one.result.report)
     return layer

@@ -10,7 +10,7 @@ from gi.repository import Gimp, GLib, GObject
 
 from gimp_plugin import wire
 from gimp_plugin.choices import arguments, catalog
-from gimp_plugin.filter import declaration, drafts, job, lastlayers, notes, object_selection
+from gimp_plugin.filter import checkup, declaration, drafts, job, lastlayers, notes, object_selection
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
 
@@ -35,6 +35,20 @@ SELECT_HELP = (
 # The menu's entry for it. GIMP's Repeat repeats the last entry whose second argument is an image: this one's is the
 # display, so that Repeat goes on to repeat the style.
 SELECT_MENU_PROCEDURE = "impasto-select-object-menu"
+CHANGE_PROCEDURE = "impasto-change-painting"
+CHANGE_BLURB = "Paint a layer that Neural Style made once more, from what it was made from"
+CHANGE_HELP = (
+    "The given layer must be one that this filter made. The layer that it was made from is painted again, as it is "
+    "now, and the painting is replaced in one undo step; its mask and place stay. With a window the settings can be "
+    "changed first; without one they are those that the painting keeps. impasto-stylize with change-painting takes "
+    "other settings from a script."
+)
+CHECK_PROCEDURE = "impasto-check-engine"
+CHECK_BLURB = "Say whether the Neural Style engine works, and how fast"
+CHECK_HELP = (
+    "Starts the engine if it does not run, paints a small picture and reports versions, folders, the device and the "
+    "time. The report holds no private paths."
+)
 # GIMP 3.0 (seen: 3.0.4) crashes when such an entry is chosen. There the menu has the procedure that scripts call, and
 # its Repeat hands the run on to the style.
 TAKES_DISPLAYS = Gimp.MINOR_VERSION > 0
@@ -46,7 +60,7 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
     """The plug-in process that GIMP starts for each run."""
 
     def do_query_procedures(self) -> list[str]:
-        return [PROCEDURE, SELECT_PROCEDURE, SELECT_MENU_PROCEDURE]
+        return [PROCEDURE, CHANGE_PROCEDURE, SELECT_PROCEDURE, SELECT_MENU_PROCEDURE, CHECK_PROCEDURE]
 
     def do_set_i18n(self, _name: str) -> bool:
         return False
@@ -54,6 +68,10 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         if name == SELECT_MENU_PROCEDURE:
             return self._create_menu_entry()
+        if name == CHECK_PROCEDURE:
+            return self._create_check()
+        if name == CHANGE_PROCEDURE:
+            return self._create_change()
         is_filter = name == PROCEDURE
         run = _run if is_filter else _run_select
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
@@ -73,6 +91,31 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
             if not TAKES_DISPLAYS:
                 procedure.set_menu_label("_Object in Selection (Neural Style)")
                 procedure.add_menu_path("<Image>/Select")
+        return procedure
+
+    def _create_change(self) -> Gimp.Procedure:
+        procedure = Gimp.ImageProcedure.new(self, CHANGE_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_change, None)
+        procedure.set_image_types("*")
+        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+        procedure.set_menu_label("Neural Style: C_hange This Painting...")
+        procedure.add_menu_path("<Image>/Filters/Artistic")
+        procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
+        procedure.set_documentation(CHANGE_BLURB, CHANGE_HELP, CHANGE_PROCEDURE)
+        flags = GObject.ParamFlags.READWRITE
+        procedure.add_layer_return_value("layer", "Layer", "The new layer, in the place of the old one", False, flags)
+        return procedure
+
+    def _create_check(self) -> Gimp.Procedure:
+        procedure = Gimp.Procedure.new(self, CHECK_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_check, None)
+        procedure.set_menu_label("Neural Style: Check _Engine")
+        procedure.add_menu_path("<Image>/Help")
+        procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
+        procedure.set_documentation(CHECK_BLURB, CHECK_HELP, CHECK_PROCEDURE)
+        flags = GObject.ParamFlags.READWRITE
+        procedure.add_enum_argument(
+            "run-mode", "Run mode", "With a window or without", Gimp.RunMode, Gimp.RunMode.NONINTERACTIVE, flags
+        )
+        procedure.add_string_return_value("report", "Report", "Lines of text", "", flags)
         return procedure
 
     def _create_menu_entry(self) -> Gimp.Procedure:
@@ -125,6 +168,51 @@ def _run(
         return values
 
     return _answered(procedure, paint)
+
+
+def _run_change(
+    procedure: Gimp.Procedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    _data: Any,
+) -> Gimp.ValueArray:
+    def change() -> Gimp.ValueArray:
+        offered = catalog.load()
+        scene = Scene.look(image, drawables, offered)
+        scene.require_paintings()
+        style = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            layer = _paint_as_asked(procedure, style.create_config(), image, drawables)
+            if layer is None:
+                return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+        else:
+            values = declaration.form_of(procedure, offered).create_config()
+            scene.take_over(values, scene.paintings[0].settings)
+            choices = arguments.read(values).effective(offered).changed(change_painting=True)
+            layer = job.stylize(image, drawables, choices, offered)
+        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+        values.remove(1)
+        values.insert(1, GObject.Value(Gimp.Layer, layer))
+        return values
+
+    return _answered(procedure, change)
+
+
+def _run_check(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, _data: Any) -> Gimp.ValueArray:
+    def check() -> Gimp.ValueArray:
+        report = checkup.report()
+        if config.get_property("run-mode") == Gimp.RunMode.INTERACTIVE:
+            from gimp_plugin.dialog import report_window  # noqa: PLC0415
+
+            report_window.show(report)
+        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+        values.remove(1)
+        values.insert(1, GObject.Value(GObject.TYPE_STRING, report))
+        return values
+
+    return _answered(procedure, check)
 
 
 def _run_select(

@@ -13,7 +13,7 @@ from gimp_plugin.choices.advice import Seen
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.filter import drafts
-from gimp_plugin.image import canvas, repaint, scratch
+from gimp_plugin.image import canvas, pixels, repaint, scratch
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,36 @@ class Scene:
         """Whether what is selected can be made again from what it was made from."""
         return bool(self.paintings) and all(painting.source is not None for painting in self.paintings)
 
+    def require_paintings(self) -> None:
+        """Check that what is selected can be painted again.
+
+        Raises:
+            WireError: it is no painting of ours, or what it was made from is gone.
+        """
+        if not self.paintings:
+            raise pixels.refusal(
+                "This layer was not made by Neural Style: select a painting in the Layers dialog, then run it again."
+            )
+        for painting in self.paintings:
+            if painting.problem:
+                raise pixels.refusal(f"{painting.problem} Run Filters > Artistic > Neural Style to paint anew.")
+
     def begin(self, config: Gimp.ProcedureConfig) -> None:
         """Set the dialog's first values: of an attempt that came to nothing, else of the painting, else the last."""
         config.set_property("change-painting", self.can_change)
         is_taken = drafts.take_up(config, self.image, self.layers[0], only_its_own=self.can_change)
         if self.can_change and not is_taken:
-            settings = self.paintings[0].settings
-            layers = settings.get("layers")
-            drafts.fill_in(config, _taste(settings), self.image)
-            drafts.fill_in(config, layers if isinstance(layers, dict) else {}, self.image)
+            self.take_over(config, self.paintings[0].settings)
+
+    def take_over(self, config: Gimp.ProcedureConfig, settings: Mapping[str, Any]) -> None:
+        """Choose as for a painting, but for where it goes.
+
+        Args:
+            settings: as the painting's layer keeps them.
+        """
+        layers = settings.get("layers")
+        drafts.fill_in(config, _taste(settings), self.image)
+        drafts.fill_in(config, layers if isinstance(layers, dict) else {}, self.image)
 
     def look_closer(self, choices: Choices) -> Seen:
         """What of the image and the disk decides whether choices can work."""

@@ -79,7 +79,7 @@ class Sight:
         """All of a part, its longest side at most ``side_px``."""
         scale = min(1.0, side_px / max(box.width, box.height))
         size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-        content = _thumbnail(self.image, self.layer, box, size)
+        content = thumbnail(self.image, self.layer, box, size)
         mask = self._mask(box, size, is_change, feather_px * scale) if is_masked else None
         return View(content, mask, box, scale)
 
@@ -116,6 +116,26 @@ def shrunk(plane: wire.Plane, side_px: int) -> wire.Plane:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = pixbuf_of(plane).scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
     return _plane_of(small)
+
+
+def jpeg_of(plane: wire.Plane) -> bytes:
+    """A picture (H, W, 4) of 8 bits as a small file."""
+    plain = pixbuf_of(plane).composite_color_simple(
+        plane.shape[1], plane.shape[0], GdkPixbuf.InterpType.NEAREST, 255, 8, 0xFFFFFF, 0xFFFFFF
+    )
+    is_saved, data = plain.save_to_bufferv("jpeg", ["quality"], ["85"])
+    return bytes(data) if is_saved else b""
+
+
+def read_bytes(data: bytes) -> GdkPixbuf.Pixbuf | None:
+    """A picture out of a small file in memory; None: it is none."""
+    loader = GdkPixbuf.PixbufLoader()
+    try:
+        loader.write(data)
+        loader.close()
+    except GLib.Error:
+        return None
+    return loader.get_pixbuf()
 
 
 def covering(plane: wire.Plane, size: tuple[int, int]) -> wire.Plane:
@@ -155,15 +175,15 @@ def _plane_of(picture: GdkPixbuf.Pixbuf) -> wire.Plane:
     return wire.Plane("U8", (height, width, 4), data[: 4 * width * height])
 
 
-def _thumbnail(image: Gimp.Image, layer: Gimp.Layer, box: Box, size: tuple[int, int]) -> wire.Plane:
+def thumbnail(image: Gimp.Image, layer: Gimp.Layer, box: Box, size: tuple[int, int]) -> wire.Plane:
     """A part of a layer with its effects, small: by GIMP's own thumbnails, some 10 ms, where they are plain bytes."""
     if max(size) <= THUMBNAIL_PX:
         found = layer.get_sub_thumbnail_data(box.x, box.y, box.width, box.height, *size)
         if found is not None:
             given, width, height, n_bytes = found
-            thumbnail = bytes(given.get_data())
-            if (width, height) == size and n_bytes <= 4 and len(thumbnail) == width * height * n_bytes:
-                return wire.Plane("U8", (height, width, 4), _rgba(thumbnail, n_bytes))
+            small = bytes(given.get_data())
+            if (width, height) == size and n_bytes <= 4 and len(small) == width * height * n_bytes:
+                return wire.Plane("U8", (height, width, 4), _rgba(small, n_bytes))
     with scratch.as_seen(image, layer) as drawable:
         return wire.Plane("U8", (size[1], size[0], 4), b"".join(_strips(drawable, box, size)))
 
