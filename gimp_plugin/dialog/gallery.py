@@ -12,13 +12,14 @@ from gi.repository import Gimp, GLib, Gtk, Pango
 from gimp_plugin import FOLDER, wire
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.client.background import Background, Wish
+from gimp_plugin.dialog.trace import Trace
 from gimp_plugin.image import view
 from gimp_plugin.image.view import View
 from gimp_plugin.settings import Entry
 
 PAINTED_PX = 192  # the size at which the user's picture is painted for it
 TILE_PX = (96, 72)
-HEIGHT_PX = 196
+HEIGHT_PX = 104
 SPACING_PX = 6
 CHARS = 13
 STAR, NO_STAR = "starred-symbolic", "non-starred-symbolic"
@@ -32,10 +33,12 @@ class Gallery:
         config: the choices; the gallery sets the preset.
         catalog: what styles there are.
         background: paints the tiles in spare time.
+        trace: told when all are painted.
     """
 
-    def __init__(self, config: Gimp.ProcedureConfig, catalog: Catalog, background: Background) -> None:
+    def __init__(self, config: Gimp.ProcedureConfig, catalog: Catalog, background: Background, trace: Trace) -> None:
         self._config, self._catalog, self._background = config, catalog, background
+        self._trace = trace
         self._favorites = _Favorites()
         self._tiles: dict[str, _Tile] = {}
         self._is_busy = False
@@ -89,7 +92,12 @@ class Gallery:
         def make() -> wire.StylizeRequest:
             return wire.StylizeRequest(content, (wire.StyleEntry(tile.entry.title, preset=name),), composite=True)
 
-        return Wish(make, lambda result: tile.show(result.picture))
+        def done(result: wire.StylizeResult) -> None:
+            tile.show(result.picture)
+            if self.n_painted == len(self._tiles):
+                self._trace.note("gallery", n=self.n_painted)
+
+        return Wish(make, done)
 
     def _laid_out(self) -> Gtk.Box:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)

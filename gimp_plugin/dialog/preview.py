@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gi.repository import Gimp, GLib, Gtk
+from gi.repository import Gdk, Gimp, GLib, Gtk
 
 from gimp_plugin import wire
 from gimp_plugin.choices import advice, arguments, options
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.client.background import Background, Wish
 from gimp_plugin.dialog.preview_area import PreviewArea
+from gimp_plugin.dialog.trace import Trace
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.filter.styles import StyleReader
 from gimp_plugin.image import canvas, view
@@ -34,6 +35,7 @@ class Preview:
         scene: what is to be painted.
         background: paints.
         on_view: told what is looked at, whenever that is another part of the picture.
+        trace: told what is shown.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class Preview:
         config: Gimp.ProcedureConfig,
         scene: Scene,
         background: Background,
-        on_view: Callable[[View], None] = lambda _view: None,
+        on_view: Callable[[View], None],
+        trace: Trace,
     ) -> None:
         self._config, self._scene, self._background, self._on_view = config, scene, background, on_view
+        self._trace = trace
         self._styles = StyleReader()
         painting = scene.paintings[0] if scene.can_change else None
         self._sight = Sight(scene.image, scene.layers[0], painting)
@@ -54,6 +58,7 @@ class Preview:
         self._seconds_per_pixel = 0.0
         self.area = PreviewArea()
         self.area.get_accessible().set_name("Preview")
+        self.area.connect("key-press-event", self._key)
         self.box = self._laid_out()
 
     # --- the widgets ------------------------------------------------------------------------------------
@@ -61,22 +66,22 @@ class Preview:
     def _laid_out(self) -> Gtk.Box:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         bar = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX)
-        self._fit = Gtk.RadioButton.new_with_mnemonic_from_widget(None, "_Fit")
+        self._fit = Gtk.RadioButton.new_with_label(None, "Fit")
         self._detail = Gtk.RadioButton.new_with_mnemonic_from_widget(self._fit, "_1:1")
         zoom = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL)
         zoom.get_style_context().add_class("linked")
         for button, tip in (
-            (self._fit, "All that is painted, small"),
-            (self._detail, "A part of it pixel for pixel, as it will be. Drag to see another part"),
+            (self._fit, "All that is painted, small (key F in the preview)"),
+            (self._detail, "A part of it pixel for pixel, as it will be. Drag to see another part (key 1)"),
         ):
             button.set_mode(False)
             button.set_tooltip_text(tip)
             button.connect("toggled", self._zoom)
             zoom.pack_start(button, False, False, 0)
-        self._before = Gtk.ToggleButton.new_with_mnemonic("_Before")
-        self._before.set_tooltip_text("Show the picture as it is. Drag the line in the preview to compare")
+        self._before = Gtk.ToggleButton.new_with_label("Before")
+        self._before.set_tooltip_text("Show the picture as it is. Drag the line in the preview to compare (key B)")
         self._before.connect("toggled", lambda button: self.area.hold(button.get_active()))
-        self._paint_detail = Gtk.Button.new_with_mnemonic("Pre_view this part")
+        self._paint_detail = Gtk.Button.new_with_label("Preview this part")
         self._paint_detail.set_no_show_all(True)
         self._paint_detail.connect("clicked", lambda _button: self._ask(is_on_demand=True))
         for widget in (zoom, self._before):
@@ -157,6 +162,15 @@ class Preview:
             self.area.on_pan = self._pan if self.is_detail else None
             self.update()
 
+    def _key(self, _area: PreviewArea, event: Gdk.EventKey) -> bool:
+        """B: before; F: fit; 1: pixel for pixel."""
+        buttons = {Gdk.KEY_b: self._before, Gdk.KEY_f: self._fit, Gdk.KEY_1: self._detail}
+        button = buttons.get(event.keyval)
+        if button is None or event.state & Gdk.ModifierType.MOD1_MASK:
+            return False
+        button.set_active(True if button is not self._before else not button.get_active())
+        return True
+
     def _pan(self, across: float, down: float) -> None:
         if self._seen is None:
             return
@@ -204,7 +218,7 @@ class Preview:
             self.status.set_text("This takes longer: choose 1:1 and Preview this part to see it.")
 
     def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
-        began = time.monotonic()
+        began, asked = time.monotonic(), wire_settings(self.choices) | {"preset": self.choices["style-preset"]}
 
         def done(result: wire.StylizeResult) -> None:
             seconds = time.monotonic() - began
@@ -214,6 +228,7 @@ class Preview:
                 before, view.pixbuf_of(result.picture), may_enlarge=seen.scale != 1 or not self.is_detail
             )
             self.status.set_text(self._told(seen, seconds, result.report))
+            self._trace.note("preview", took_s=round(seconds, 3), size=seen.size, choices=asked)
 
         def failed(error: wire.WireError) -> None:
             self._progress.hide()

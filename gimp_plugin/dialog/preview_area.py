@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
 
-LEAST_PX = (360, 300)
+LEAST_PX = (300, 240)
 LINE_PX = 2
 GRIP_PX = 12  # from the line, within which a drag moves it
 CLICK_PX = 4  # a press that moves less is a click

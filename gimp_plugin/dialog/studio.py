@@ -12,6 +12,7 @@ from gimp_plugin.client.background import Background
 from gimp_plugin.dialog.clicking import Clicking
 from gimp_plugin.dialog.gallery import Gallery
 from gimp_plugin.dialog.preview import Preview
+from gimp_plugin.dialog.trace import Trace
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image.view import View
 
@@ -40,15 +41,18 @@ class Studio:
         on_selection: Callable[[], None],
     ) -> None:
         self._config = config
+        self._trace = Trace()
         self._background = Background(launch.ensure_engine, GLib.idle_add, self._say)
         self._painted_of: Any = None
         self._on_selection = on_selection
-        self.preview = Preview(config, scene, self._background, self._seen)
-        self.gallery = Gallery(config, scene.catalog, self._background)
+        self.preview = Preview(config, scene, self._background, self._seen, self._trace)
+        self.gallery = Gallery(config, scene.catalog, self._background, self._trace)
         self.clicking = Clicking(scene, self.preview, self._background, self._selected)
         self._arrange(dialog, scroller)
         self.update()
-        dialog.connect("destroy", lambda _dialog: self._background.stop())
+        dialog.connect("map", lambda _dialog: self._trace.note("opened"))
+        dialog.connect("set-focus", self._note_focus)
+        dialog.connect("destroy", lambda _dialog: self.close())
 
     def update(self) -> None:
         """The choices are other ones."""
@@ -60,12 +64,13 @@ class Studio:
     def close(self) -> None:
         """Nothing is painted for the window any longer."""
         self._background.stop()
+        self._trace.end()
 
     def _arrange(self, dialog: Gtk.Dialog, scroller: Gtk.ScrolledWindow) -> None:
         scroller.get_parent().remove(scroller)
         right = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         right.set_size_request(RIGHT_PX, -1)
-        right.pack_start(self.gallery.box, False, False, 0)
+        right.pack_start(self.gallery.box, True, True, 0)
         right.pack_start(scroller, True, True, 0)
         halves = Gtk.Paned(orientation=Gtk.Orientation.HORIZONTAL, wide_handle=True)
         halves.pack1(self.preview.box, True, False)
@@ -87,6 +92,10 @@ class Studio:
     def _selected(self) -> None:
         self._on_selection()
         self.preview.forget()
+
+    def _note_focus(self, _dialog: Gtk.Dialog, widget: Gtk.Widget | None) -> None:
+        if widget is not None:
+            self._trace.note("focus", name=widget.get_accessible().get_name() or "", kind=type(widget).__name__)
 
     def _say(self, message: str) -> None:
         if message:

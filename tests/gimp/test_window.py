@@ -87,7 +87,7 @@ class User:
         self.desktop.find_window(DIALOG)
 
     def confirm(self) -> None:
-        self.desktop.press("alt+o")
+        self.desktop.press("alt+p")
         self.desktop.wait_until_gone(DIALOG)
 
     def find_cancel_button(self, idle: np.ndarray) -> tuple[int, int]:

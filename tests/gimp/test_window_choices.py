@@ -143,7 +143,7 @@ def test_what_cannot_work_cannot_be_confirmed_and_all_of_it_is_on_the_screen(use
     user.desktop.press("alt+m")  # More
     user.set_choice("h", 0)  # a method that needs a picture, of a painting that is none
     assert "Deep image analogy needs a style picture" in read_notice(user)
-    user.desktop.press("alt+o")
+    user.desktop.press("alt+p")
     time.sleep(0.5)
     assert user.desktop.windows(DIALOG) and len(user.jobs()) == n_jobs
     left, top, width, height = place_of(user, window)
@@ -174,7 +174,7 @@ def test_an_error_brings_the_dialog_back_with_all_choices(user: User, mode: str,
     user.choose_filter()
     user.set_number("g", "35")
     user.set_choice("t", 1)
-    user.desktop.press("alt+o")
+    user.desktop.press("alt+p")
     user.desktop.wait_for("the run", lambda: not user.desktop.windows(DIALOG))
     assert words in read_notice(user)
     assert not user.desktop.windows(MESSAGE)
