@@ -8,7 +8,7 @@ from gi.repository import Gdk, GLib, GObject, Gtk, Pango
 
 _AT_ONCE = GObject.BindingFlags.SYNC_CREATE
 SIZE = (1140, 690)  # at most 1180 x 700 with its frame, so that a small laptop shows all of it
-DECORATION_PX = 48  # title bar and borders, which a program is not told
+DECORATION_PX = 60  # title bar and borders, which a program is not told
 LEAST_PX = 120  # of what scrolls
 SETTLED_MS = 100
 
@@ -25,7 +25,7 @@ class Fit:
         self._dialog, self._scroller = dialog, scroller
         self._is_over = False
         dialog.connect("destroy", self._end)
-        dialog.connect("map", self._keep_on_screen)
+        dialog.connect("map", lambda _dialog: GLib.timeout_add(SETTLED_MS, self._keep_on_screen))
         scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)  # a bar that hides does not say that there is more
         scroller.set_shadow_type(Gtk.ShadowType.NONE)
@@ -57,13 +57,16 @@ class Fit:
             self._scroller.get_vadjustment().set_value(top)
         return GLib.SOURCE_REMOVE
 
-    def _keep_on_screen(self, *_: Any) -> None:
+    def _keep_on_screen(self) -> bool:
+        if self._is_over:
+            return GLib.SOURCE_REMOVE
         area, (width, height) = self._work_area(), self._dialog.get_size()
         left, top = self._dialog.get_position()
         x = max(area.x, min(left, area.x + area.width - width))
         y = max(area.y, min(top, area.y + area.height - height - DECORATION_PX))
         if (x, y) != (left, top):
             self._dialog.move(x, y)
+        return GLib.SOURCE_REMOVE
 
     def _work_area(self) -> Gdk.Rectangle:
         display = self._dialog.get_display()

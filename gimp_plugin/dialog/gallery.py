@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gi.repository import Gimp, GLib, Gtk, Pango
+from gi.repository import Gdk, Gimp, GLib, Gtk, Pango
 
 from gimp_plugin import FOLDER, wire
 from gimp_plugin.choices.catalog import Catalog
@@ -52,6 +52,8 @@ class Gallery:
         self._search.connect("search-changed", self._find)
         self._flow.get_accessible().set_name("Styles")
         self._flow.connect("selected-children-changed", self._choose)
+        self._flow.connect("key-press-event", self._key)
+        self._flow.connect("set-focus-child", self._follow_focus)
         for place, entry in enumerate(catalog.styles):
             tile = self._tiles[entry.name] = _Tile(entry, place)
             tile.child.connect("button-press-event", self._press, entry.name)
@@ -71,6 +73,7 @@ class Gallery:
             self._is_busy = True
             self._flow.select_child(tile.child)
             self._is_busy = False
+            self._let_in(only_chosen=self._flow.get_focus_child() is None)
         icon = STAR if name in self._favorites else NO_STAR
         self._star.set_image(Gtk.Image.new_from_icon_name(icon, Gtk.IconSize.BUTTON))
 
@@ -118,6 +121,20 @@ class Gallery:
             name = chosen[0].get_name()
             if self._config.get_property("style-preset") != name:
                 self._config.set_property("style-preset", name)
+
+    def _key(self, _flow: Gtk.FlowBox, event: Gdk.EventKey) -> bool:
+        """The arrows go from tile to tile, Tab leaves them: there are many."""
+        if event.keyval in (Gdk.KEY_Tab, Gdk.KEY_ISO_Left_Tab):
+            self._let_in(only_chosen=True)
+        return False
+
+    def _follow_focus(self, _flow: Gtk.FlowBox, child: Gtk.Widget | None) -> None:
+        self._let_in(only_chosen=child is None)
+
+    def _let_in(self, only_chosen: bool) -> None:
+        """Which tiles the keyboard can go to: a tile that gets it is chosen."""
+        for tile in self._tiles.values():
+            tile.child.set_can_focus(not only_chosen or tile.child.is_selected())
 
     def _press(self, _child: Gtk.FlowBoxChild, _event: Any, name: str) -> bool:
         self._config.set_property("style-preset", name)

@@ -127,6 +127,7 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> Gtk.SizeGroup:
     for setting in _shown(*GROUPS, *MORE):
         row = dialog.get_widget(setting.name, Gtk.Widget)
         row.get_parent().set_spacing(SPACING_PX)
+        _name(row, setting.label)
         if setting.kind == "switch":  # GIMP draws them bold, as if they were titles
             row.get_child().set_markup_with_mnemonic(f'<span weight="normal">{row.get_child().get_label()}</span>')
         else:
@@ -144,6 +145,14 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> Gtk.SizeGroup:
     if help_button is not None:
         help_button.hide()  # GIMP looks into its own manual, which knows nothing of us
     return labels
+
+
+def _name(widget: Gtk.Widget, title: str) -> None:
+    """Tell screen readers what a control is for."""
+    if isinstance(widget, Gtk.ComboBox | Gtk.Range | Gtk.SpinButton) or widget.get_ancestor(Gtk.ComboBox) is not None:
+        widget.get_accessible().set_name(title)
+    if isinstance(widget, Gtk.Container):
+        widget.forall(_name, title)
 
 
 def _label_of(row: Gtk.Container) -> Gtk.Label:
