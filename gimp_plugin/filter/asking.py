@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TypeVar
 
 from gimp_plugin import wire
+from gimp_plugin.choices.remaining import Remaining
 from gimp_plugin.client import launch
 from gimp_plugin.image import canvas
 from gimp_plugin.image.watch import Watch
@@ -21,6 +23,8 @@ def ask(request: wire.Request[R], watch: Watch, first: float = 0.0, last: float 
     deleted meanwhile, the job is cancelled.
     """
 
+    remaining = Remaining(time.monotonic())
+
     def show(share: float, message: str) -> None:
         watch.look()  # first: GIMP has no progress bar for an image that is gone
         canvas.show_progress(first + (last - first) * share, message)
@@ -29,6 +33,8 @@ def ask(request: wire.Request[R], watch: Watch, first: float = 0.0, last: float 
     show(START_SHARE, "Neural Style: sending the picture")
     return engine.answer(
         request,
-        on_progress=lambda share, message: show(START_SHARE + (1 - START_SHARE) * share, message),
+        on_progress=lambda share, message: show(
+            START_SHARE + (1 - START_SHARE) * share, remaining.told(share, message, time.monotonic())
+        ),
         should_cancel=watch.look,
     )
