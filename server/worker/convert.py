@@ -98,12 +98,14 @@ def style_of(entry: StyleEntry) -> Style:
 
 
 def notes_on_codes(entries: Sequence[StyleEntry], styles: Sequence[Style]) -> list[str]:
-    """That the code of a saved style could not be used."""
-    return [
-        f"the style {entry.name} was saved with another version of the network: its picture was looked at instead"
-        for entry, style in zip(entries, styles, strict=True)
-        if entry.code is not None and style.code is None
-    ]
+    """Of each saved style whose code could not be used, that it was so."""
+    pairs = zip(entries, styles, strict=True)
+    return [other_network(entry.name) for entry, style in pairs if entry.code is not None and style.code is None]
+
+
+def other_network(name: str) -> str:
+    """The note on a saved style whose code cannot be used."""
+    return f"the style {name} was saved with another version of the network: its picture was looked at instead"
 
 
 def regions_of(request: StylizeRequest, style: Style) -> list[Region]:

@@ -34,7 +34,8 @@ from server.worker.convert import picture_of
 from server.worker.painter import Painter
 from server.worker.style_saver import LUMA, MOST_BYTES, answer_style, calm, saved_style
 
-PHOTO = Plane("U8", (100, 120, 4), np.dstack([data.chelsea()[:100, :120], np.full((100, 120), 255, "u1")]).tobytes())
+CAT = np.dstack([data.chelsea()[:100, :120], np.full((100, 120), 255, "u1")])
+PHOTO = Plane("U8", (100, 120, 4), bytearray(CAT.tobytes()))
 
 
 @cache
@@ -112,7 +113,7 @@ def test_calm_colors_are_those_of_their_four_pixels_and_lightness_stays() -> Non
 def test_noise_makes_the_swatch_smaller_and_never_the_file_larger_than_files_are() -> None:
     rgb = torch.rand(3, 600, 600, generator=torch.Generator().manual_seed(1))
     found = saved_style(Picture(rgb), "noise")
-    assert found.swatch.shape == (256, 256, 3) and unpack_style(pack_style(found)) == found
+    assert 256 <= found.swatch.shape[0] < 512 and len(pack_style(found)) <= MOST_BYTES
 
 
 def test_of_another_version_of_the_network_the_swatch_is_looked_at(tmp_path: Path) -> None:
