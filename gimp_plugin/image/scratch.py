@@ -115,7 +115,7 @@ def _bytes_of(file: Gio.File) -> bytes:
         return wire.read_style_bytes(Path(path))
     try:
         stream = file.read(None)
-        parts = []
+        parts: list[bytes] = []
         while (part := stream.read_bytes(1 << 20, None).get_data()) and len(parts) <= wire.MAX_FILE_BYTES >> 20:
             parts.append(part)
         stream.close(None)

@@ -13,6 +13,10 @@ SAVED = "Saved coffee"
 NETWORK = "anystyle:" + "0" * 32
 
 
+def preset(title: str, name: str, weight: float) -> list[object]:
+    return [title, name, weight, None, ""]
+
+
 def saved(weight: float) -> list[object]:
     return [SAVED, None, weight, [40, 60, 4], NETWORK]
 
@@ -37,11 +41,11 @@ def test_a_style_file_that_cannot_be_used_is_a_sentence(played: Played) -> None:
 @pytest.mark.parametrize(
     ("case", "styles", "name"),
     [
-        ("no share", [[STARRY, "starry-night", 1.0, None, ""]], STARRY),
-        ("presets", [[STARRY, "starry-night", 0.75, None, ""], [WAVE, "great-wave", 0.25, None, ""]], f"{STARRY} + {WAVE}"),
-        ("a file wins", [[STARRY, "starry-night", 0.75, None, ""], saved(0.25)], f"{STARRY} + {SAVED}"),
+        ("no share", [preset(STARRY, "starry-night", 1.0)], STARRY),
+        ("presets", [preset(STARRY, "starry-night", 0.75), preset(WAVE, "great-wave", 0.25)], f"{STARRY} + {WAVE}"),
+        ("a file wins", [preset(STARRY, "starry-night", 0.75), saved(0.25)], f"{STARRY} + {SAVED}"),
         ("files", [["coffee", None, 0.5, [400, 600, 4], ""], saved(0.5)], f"coffee + {SAVED}"),
-        ("the second alone", [[WAVE, "great-wave", 1.0, None, ""]], WAVE),
+        ("the second alone", [preset(WAVE, "great-wave", 1.0)], WAVE),
     ],
 )  # fmt: skip
 def test_two_styles_are_sent_by_their_shares(played: Played, case: str, styles: list[list[object]], name: str) -> None:
