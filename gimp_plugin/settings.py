@@ -20,6 +20,7 @@ GIMP: tuple[Place, ...] = ("gimp",)
 NOT_ON_THE_PAGE: tuple[Place, ...] = ("gimp", "command", "wire")
 PICTURES = {"style-source": ("file", "layer")}  # the style is a picture, and no preset
 DEFAULT_METHOD = "anystyle"
+NONE = "none"  # the second style that is none
 MAX_QUOTE = 60  # characters of a value that an error repeats
 MAX_SIDE_PX = 8192  # at which a picture or a style can be asked to be computed
 
@@ -47,7 +48,7 @@ class Setting:
         default: None = left to the engine; GIMP writes 0 for it.
         title: before its control; the letter after "_" is its key in the dialog.
         help: one or more sentences, without the last full stop.
-        choices: of a word.
+        choices: of a word; of a preset what there is beside the catalog's.
         low, high: of a number, both ends included.
         group: where it stands in the dialog.
         needs: what of ``MethodInfo.takes`` the method must have, or the setting does nothing.
@@ -98,8 +99,8 @@ SETTINGS: tuple[Setting, ...] = (
         "Which painting's style to use",
         group="style", when={"style-source": ("preset",)}, places=GIMP),
     Setting("style-file", "file", None, "P_icture file",
-        "Any picture that GIMP can open: its brush strokes, textures and colors are used. It wins over a painting, "
-        "and a layer wins over it, unless style-source says otherwise",
+        "Any picture that GIMP can open, or a style file: its brush strokes, textures and colors are used. It wins "
+        "over a painting, and a layer wins over it, unless style-source says otherwise",
         group="style", when={"style-source": ("file",)}, places=GIMP),
     Setting("style-layer", "layer", None, "Style la_yer",
         "A layer of any open image whose style to use. It wins over a file and a painting, unless style-source says "
@@ -212,6 +213,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("backbone", "text", "embedded", "Feature network",
         "What the methods that optimize see with: embedded, deep, vgg19, or the path of a file with VGG-19 weights",
         places=("command",)),
+    Setting("mix", "number", 0.0, "Mi_x in a second style",
+        "Share of a second style in the painting: 0 is the first style alone, 1 the second alone",
+        low=0, high=1, group="style", needs="blend", places=("gimp", "page")),
+    Setting("second-preset", "preset", NONE, "Second painting",
+        "Which painting's style is mixed in, if any. A second file wins over it",
+        choices=(Entry(NONE, "None"),), group="style", needs="blend", places=GIMP),
+    Setting("second-file", "file", None, "Second picture file",
+        "A picture or a style file whose style is mixed in. It wins over a second painting",
+        group="style", needs="blend", places=GIMP),
 )
 # fmt: on
 
@@ -247,7 +257,7 @@ def fault(setting: Setting, value: Any) -> str:
     Args:
         value: a number may be written as text.
     """
-    if setting.choices and value not in setting.words:
+    if setting.choices and setting.kind != "preset" and value not in setting.words:
         return f"must be one of {', '.join(setting.words)}, not {brief(value)}"
     if setting.kind not in ("number", "whole"):
         return ""

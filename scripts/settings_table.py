@@ -31,6 +31,8 @@ def _row(setting: Setting) -> str:
     values = ", ".join(f"`{word}`" for word in setting.words)
     if setting.low is not None and setting.high is not None:
         values = f"{setting.low:.10g} to {setting.high:.10g}"
+    if setting.kind == "preset":
+        values = ", ".join(filter(None, (values, setting.kind)))
     default = "" if setting.default in (None, "") else f"`{str(setting.default).lower()}`"
     where = ", ".join(title for place, title in PLACES.items() if place in setting.places)
     return f"| `{setting.name}` | {setting.help} | {values or setting.kind} | {default} | {where} |"

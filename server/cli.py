@@ -16,13 +16,14 @@ from engine.compute import malloc
 from engine.compute.threads import wait_briefly
 from engine.core.errors import ImpastoError, SettingsError
 from gimp_plugin.wire import WireError
-from server.commands import batch, bench, catalog, doctor, models, segment, serve, stylize, train
+from server.commands import batch, bench, catalog, doctor, models, segment, serve, style, stylize, train
 from server.commands.command import Command
 
 COMMANDS = (
     stylize.COMMAND,
     batch.COMMAND,
     segment.COMMAND,
+    style.COMMAND,
     catalog.METHODS,
     catalog.CATALOG,
     models.COMMAND,

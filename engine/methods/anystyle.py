@@ -108,10 +108,11 @@ def blend_codes(net: AnyStyle, job: Job, region: Region | None) -> Tensor:
 
 
 def _code(net: AnyStyle, style: Style, job: Job, region: Region | None) -> Tensor:
-    if style.code is not None and (style.picture is None or region is None):
+    size_px = min(STYLE_SIZE_PX, job.settings.style_size_px or STYLE_SIZE_PX)  # larger: see ``brush_scale``
+    is_of_all = region is None and size_px == STYLE_SIZE_PX  # as codes are that were kept
+    if style.code is not None and (style.picture is None or is_of_all):
         return style.code
     weight = None if region is None else region.style.weight
-    size_px = min(STYLE_SIZE_PX, job.settings.style_size_px or STYLE_SIZE_PX)  # larger: see ``brush_scale``
     return encode_picture(net, style.require_picture(), weight, size_px, job.device)
 
 

@@ -58,6 +58,7 @@ def _refusals(choices: Choices, method: Method, catalog: Catalog, seen: Seen) ->
     if seen.lost_file:
         yield f"The style picture {seen.lost_file} is gone: choose another one."
     yield from _preset_refusals(choices, method, catalog)
+    yield from mix_refusals(choices, method)
     yield from map_refusals(choices, seen.foreign_map)
     yield from brush_refusals(choices["style-size"])
     yield from _option_refusals(choices["options"], method)
@@ -77,21 +78,44 @@ def brush_refusals(style_size_px: int | None) -> Iterator[str]:
 
 def style_refusals(choices: Choices) -> Iterator[str]:
     """Why there is no style."""
+    if choices.second and choices["mix"] == 1:
+        return  # the first one does not count
     if choices.source == "layer" and choices["style-layer"] is None:
         yield "No style layer is chosen: choose one, or a painting or a file."
     elif choices.source == "file" and choices["style-file"] is None:
         yield "No style picture is chosen: choose a file, or a painting."
 
 
+def mix_refusals(choices: Choices, method: Method) -> Iterator[str]:
+    """Why a second style cannot be mixed in."""
+    if not choices["mix"]:
+        return
+    if not choices.second:
+        yield "No second style is chosen to be mixed in: choose one, or set the mix to 0."
+    if method.takes is not None and "blend" not in method.takes:
+        yield f"{method.title} cannot mix two styles: set the mix to 0, or choose the method Any style."
+    elif 0 < choices["mix"] < 1 and choices["regions"] != "none":
+        yield "Where like takes from like there can be one style only: set the mix to 0, or let all feed all."
+
+
+def _presets_of(choices: Choices) -> Iterator[str]:
+    """The presets that are to be painted in."""
+    if choices.source == "preset" and choices["mix"] < 1:
+        yield choices["style-preset"]
+    if choices.second == "preset":
+        yield choices["second-preset"]
+
+
 def _preset_refusals(choices: Choices, method: Method, catalog: Catalog) -> Iterator[str]:
-    if choices.source != "preset" or method.presets is None or not _looks_at_pictures(method):
+    chosen = list(_presets_of(choices))
+    if not chosen or method.presets is None or not _looks_at_pictures(method):
         return
     if not method.presets:
         yield (
             f"{method.title} needs a style picture, and a famous painting is known by its style only: choose a "
             "picture file or a layer, or the method Any style."
         )
-    elif choices["style-preset"] not in method.presets and not _brings_its_style(choices["options"]):
+    elif not set(chosen) <= set(method.presets) and not _brings_its_style(choices["options"]):
         known = [style.title.partition(",")[0] for style in catalog.styles if style.name in method.presets]
         yield (
             f"{method.title} does not know this painting: choose a picture file, a layer, or one that it knows "

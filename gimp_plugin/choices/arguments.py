@@ -9,7 +9,7 @@ from typing import Any
 from gimp_plugin import settings
 from gimp_plugin.choices import checks
 from gimp_plugin.choices.catalog import Catalog
-from gimp_plugin.settings import Entry, Setting
+from gimp_plugin.settings import NONE, Entry, Setting
 
 INT_MAX = 2**31 - 1  # of GIMP's whole numbers
 TEXTS = ("word", "preset", "method", "text", "options")
@@ -41,6 +41,15 @@ class Choices:
             return "layer"
         return "preset" if self["style-file"] is None else "file"
 
+    @property
+    def second(self) -> str:
+        """ "preset" or "file": where the second style comes from; "" if there is none, or none of it is wanted."""
+        if not self["mix"]:
+            return ""
+        if self["second-file"] is not None:
+            return "file"
+        return "" if self["second-preset"] in ("", NONE) else "preset"
+
     def effective(self, catalog: Catalog) -> Choices:
         """The choices as they count: what the dialog greys out is as if it had never been touched."""
         values = {**self.values, "style-source": self.source}
@@ -58,13 +67,13 @@ class Choices:
 
 def entries(setting: Setting, catalog: Catalog) -> tuple[Entry, ...]:
     """The words that can be chosen; none where it is no word."""
-    return {"preset": catalog.styles, "method": catalog.methods}.get(setting.kind, setting.choices)
+    return (*setting.choices, *{"preset": catalog.styles, "method": catalog.methods}.get(setting.kind, ()))
 
 
 def usual(setting: Setting, catalog: Catalog) -> Any:
     """What it is in GIMP if nothing is chosen."""
     if setting.kind == "preset":
-        return catalog.styles[0].name
+        return setting.default or catalog.styles[0].name
     if setting.kind == "method":
         return catalog.default_method
     return 0 if setting.kind == "whole" and setting.default is None else setting.default

@@ -256,13 +256,13 @@ class Preview:
         return f"Painting {box.width} x {box.height} pixels takes {about}."
 
     def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
-        style = self._styles.of(choices, self._scene.catalog)
+        entries = self._styles.of(choices, self._scene.catalog)
         given = wire_settings(choices)
         if given.get("style_size_px"):
             given["style_size_px"] = max(32, round(given["style_size_px"] * seen.scale))
 
         def make() -> wire.StylizeRequest:
-            return wire.StylizeRequest(seen.content, (style(),), seen.mask, settings=given)
+            return wire.StylizeRequest(seen.content, entries(), seen.mask, settings=given)
 
         return make
 

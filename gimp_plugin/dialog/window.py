@@ -199,6 +199,7 @@ def _grey_out(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scen
         takes = scene.catalog.method(choices["method"]).takes
         for setting in _shown(*GROUPS, *MORE):
             is_used = settings.is_used(setting, choices.values, takes)
+            is_used = is_used and (not setting.name.startswith("second-") or choices["mix"] > 0)
             widget = dialog.get_widget(setting.name, Gtk.Widget)
             if setting.kind in ("preset", "file", "layer"):
                 widget.set_visible(is_used)

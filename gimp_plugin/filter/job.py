@@ -13,6 +13,7 @@ from gimp_plugin import settings, wire
 from gimp_plugin.choices import advice, options
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
+from gimp_plugin.filter import styles
 from gimp_plugin.filter.asking import ask
 from gimp_plugin.image import canvas, history, pixels, references, repaint, scratch
 from gimp_plugin.image.watch import Watch
@@ -56,6 +57,7 @@ def stylize(
     started = time.monotonic()
     foreign_map = scratch.foreign_name(choices["region-map"], image)
     wrong = [*advice.brush_refusals(choices["style-size"]), *advice.style_refusals(choices)]
+    wrong += advice.mix_refusals(choices, catalog.method(choices["method"]))
     for sentence in [*wrong, *advice.map_refusals(choices, foreign_map)]:
         raise pixels.refusal(sentence)
     layers = canvas.pick_layers(image, drawables)
@@ -64,18 +66,18 @@ def stylize(
     canvas.start_progress("Neural Style: reading the layer")
     read, remarks = _read(image, list(zip(sources, paintings, strict=True)), choices)
     watch = Watch(image)
-    style = _style(choices, catalog, remarks)
+    entries = styles.read(choices, catalog, remarks)
     is_series = choices["consistent"] and len(read) > 1
     series = samples.series_of([reading.content for _source, _painting, reading in read]) if is_series else ()
-    name, painted = _layer_name(style, choices), []
-    settings = _settings(style, choices) | {"name": name}
+    name, painted = _layer_name(entries, choices), []
+    settings = _settings(entries, choices) | {"name": name}
     # Whatever layers are asked for comes first: they may be gone once something is painted.
     records = [repaint.record(source, reading) for source, _painting, reading in read]
     maps = [label_maps(image, source, reading.box, choices) for source, _painting, reading in read]
     for i, (source, painting, reading) in enumerate(read):
         began = time.monotonic()
         drawn = choices if painting is None else choices.changed(blend="feather")  # its mask stays as it is
-        request = _request(reading, style, drawn, series, maps[i])
+        request = _request(reading, entries, drawn, series, maps[i])
         result = ask(request, watch, i / len(read), (i + 1) / len(read))
         if i == 0:
             result.report["notes"] = [*result.report.get("notes", []), *remarks]
@@ -132,21 +134,6 @@ def _insert(image: Gimp.Image, painted: Sequence[_Painted], name: str) -> Gimp.L
     return layers[0]
 
 
-def _style(choices: Choices, catalog: Catalog, notes: list[str]) -> wire.StyleEntry:
-    """The one style that counts: what the user points at most directly. What is to be said of it joins the notes."""
-    if choices.source == "layer":
-        layer = choices["style-layer"]
-        return wire.StyleEntry(layer.get_name(), picture=scratch.read_style_layer(layer))
-    if choices.source == "file":
-        file = choices["style-file"]
-        name = pixels.file_name(file).rpartition(".")
-        picture, note = scratch.read_style_file(file)
-        notes += [note] if note else []
-        return wire.StyleEntry(name[0] or name[2], picture=picture)
-    preset = choices["style-preset"]
-    return wire.StyleEntry(catalog.title_of(preset), preset=preset)
-
-
 def label_maps(
     image: Gimp.Image, source: Gimp.Layer, box: pixels.Box, choices: Choices
 ) -> tuple[wire.Plane | None, wire.Plane | None]:
@@ -160,7 +147,7 @@ def label_maps(
 
 def _request(
     reading: canvas.Reading,
-    style: wire.StyleEntry,
+    entries: tuple[wire.StyleEntry, ...],
     choices: Choices,
     series: tuple[wire.Plane, ...],
     labels: tuple[wire.Plane | None, wire.Plane | None],
@@ -171,7 +158,7 @@ def _request(
     given["composite"] = False  # the new layer's mask blends, and stays editable
     return wire.StylizeRequest(
         reading.content,
-        (style,),
+        entries,
         reading.mask,
         labels=labels[0],
         style_labels=labels[1],
@@ -180,18 +167,22 @@ def _request(
     )
 
 
-def _layer_name(style: wire.StyleEntry, choices: Choices) -> str:
+def _layer_name(entries: Sequence[wire.StyleEntry], choices: Choices) -> str:
     strength = "" if choices["strength"] == 1 else f" {choices['strength']:.0%}"
-    return f"{style.name}{strength} (Neural Style)"
+    return f"{_title(entries)}{strength} (Neural Style)"
 
 
-def _settings(style: wire.StyleEntry, choices: Choices) -> dict[str, Any]:
+def _title(entries: Sequence[wire.StyleEntry]) -> str:
+    return " + ".join(style.name for style in entries)
+
+
+def _settings(entries: Sequence[wire.StyleEntry], choices: Choices) -> dict[str, Any]:
     """What is needed to make the layer again, as JSON values; the names are those of the procedure's arguments."""
     used = {s.name: choices[s.name] for s in settings.of("gimp") if s.name != "change-painting" and choices.is_used(s)}
     layers = {name: value for name, value in used.items() if isinstance(value, Gimp.Layer)}
     return {
         **{name: _plain(value) for name, value in used.items()},
-        "style": style.name,
+        "style": _title(entries),
         "style-source": choices.source,
         "layers": {name: references.describe(layer) for name, layer in layers.items()},
     }

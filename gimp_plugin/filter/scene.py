@@ -82,7 +82,7 @@ class Scene:
         """What of the image and the disk decides whether choices can work."""
         is_free = choices["change-painting"] or not choices["selection-only"]
         return Seen(
-            lost_file=_lost_name(choices["style-file"]) if choices.source == "file" else "",
+            lost_file=next(filter(None, map(_lost_name, _files(choices))), ""),
             foreign_map=scratch.foreign_name(choices["region-map"], self.image),
             missed_layer="" if is_free else self._missed(),
         )
@@ -95,6 +95,12 @@ class Scene:
             if x1 < left + layer.get_width() and y1 < top + layer.get_height() and x2 > left and y2 > top:
                 return ""
         return str(self.layers[0].get_name()) if is_anything else ""
+
+
+def _files(choices: Choices) -> list[Gio.File | None]:
+    """Those that are to be read."""
+    first = [choices["style-file"]] if choices.source == "file" else []
+    return [*first, choices["second-file"]] if choices.second == "file" else first
 
 
 def _taste(settings: Mapping[str, Any]) -> dict[str, Any]:

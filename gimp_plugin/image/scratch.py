@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gi.repository import Gegl, Gimp, Gio, GLib
 
@@ -84,10 +85,50 @@ def feather(
         return pixels.read(scratch.get_selection(), whole, depth.mask)
 
 
+def read_style(file: Gio.File, weight: float) -> tuple[wire.StyleEntry, str | None]:
+    """The style in a file: in a style file as it was saved, else in any picture that GIMP opens.
+
+    Returns:
+        The style; and what the user should know of how it was taken.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    _require(file)
+    name = pixels.file_name(file)
+    if name.lower().endswith(wire.SUFFIX):
+        return wire.StyleEntry.of_saved(wire.unpack_style(_bytes_of(file)), weight), None
+    stem, _, rest = name.rpartition(".")
+    picture, note = read_style_file(file)
+    return wire.StyleEntry(stem or rest, weight, picture=picture), note
+
+
+def _require(file: Gio.File) -> None:
+    if not file.query_exists(None):
+        raise pixels.refusal(f"There is no style picture {file.get_parse_name()}: choose another file.")
+
+
+def _bytes_of(file: Gio.File) -> bytes:
+    """A style file's bytes, from wherever GIMP's system reads files; no more than such a file has."""
+    path = file.get_path()
+    if path is not None:
+        return wire.read_style_bytes(Path(path))
+    try:
+        stream = file.read(None)
+        parts: list[bytes] = []
+        while (part := stream.read_bytes(1 << 20, None).get_data()) and len(parts) <= wire.MAX_FILE_BYTES >> 20:
+            parts.append(part)
+        stream.close(None)
+    except GLib.Error as error:
+        raise pixels.refusal(f"The style file {file.get_parse_name()} cannot be read: {error.message}") from error
+    return b"".join(parts)
+
+
 def read_style_file(file: Gio.File) -> tuple[wire.Plane, str | None]:
     """The pixels of any picture that GIMP opens, at most ``STYLE_SIDE_PX`` on the longest side.
 
-    Only pixels leave this process, so the engine never opens a file that somebody else made.
+    Only pixels leave this process, so the engine never opens a file that somebody else made. Of a style file it is the
+    swatch, which is read without GIMP.
 
     Returns:
         The pixels, upright; and what the user should know of how they were taken.
@@ -95,8 +136,9 @@ def read_style_file(file: Gio.File) -> tuple[wire.Plane, str | None]:
     Raises:
         WireError: GIMP cannot open it.
     """
-    if not file.query_exists(None):
-        raise pixels.refusal(f"There is no style picture {file.get_parse_name()}: choose another file.")
+    _require(file)
+    if pixels.file_name(file).lower().endswith(wire.SUFFIX):
+        return wire.unpack_style(_bytes_of(file)).rgba(), None
     try:
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     except GLib.Error as error:

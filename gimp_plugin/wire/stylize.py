@@ -11,6 +11,7 @@ from gimp_plugin import settings
 from gimp_plugin.settings import Setting, brief
 from gimp_plugin.wire.frames import Plane, require
 from gimp_plugin.wire.request import Request, Result, is_alike
+from gimp_plugin.wire.style_file import SavedStyle, check_code, is_network
 
 MAX_STYLES, MAX_SERIES = 8, 16
 MAX_OPTIONS, MAX_OPTION_CHARACTERS = 32, 1024
@@ -26,17 +27,23 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 class StyleEntry:
     """One style of a request: a shipped preset by name, or a picture. Exactly one of the two.
 
+    A saved style is a picture with its code. The engine takes the code where it can use it, else the picture.
+
     Args:
         name: what the user sees; names the new layer.
         weight: share in a blend, ``MIN_WEIGHT`` to ``MAX_WEIGHT``; shares need not sum to 1.
         preset: name from the engine's catalog.
         picture: (H, W, 4) R'G'B'A pixels.
+        code: (1, N) floats, what a network said of the picture; None = nothing is known.
+        network: which network that was (``style_file.NETWORK``); "" without a code.
     """
 
     name: str
     weight: float = 1.0
     preset: str | None = None
     picture: Plane | None = None
+    code: Plane | None = None
+    network: str = ""
 
     def __post_init__(self) -> None:
         require(isinstance(self.name, str), "A style needs a name.")
@@ -47,6 +54,16 @@ class StyleEntry:
             f"A style weight must be from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, not {brief(self.weight)}.",
         )
         _require_rgba(self.picture, "style picture")
+        require(self.code is None or self.picture is not None, "The code of a style needs the style's picture.")
+        if self.code is not None:
+            check_code(self.code)
+        is_named = self.network == "" if self.code is None else is_network(self.network)
+        require(is_named, "The code of a style and the name of its network belong together.")
+
+    @classmethod
+    def of_saved(cls, style: SavedStyle, weight: float = 1.0) -> StyleEntry:
+        """A style out of a file."""
+        return cls(style.title, weight, None, style.rgba(), style.code, style.network)
 
 
 @dataclass(frozen=True)
@@ -140,17 +157,24 @@ class StylizeRequest(Request[StylizeResult]):
         planes |= {name: plane for name in _MAPS if (plane := getattr(self, name)) is not None}
         planes |= {f"series.{i}": plane for i, plane in enumerate(self.series)}
         planes |= {f"style.{i}": s.picture for i, s in enumerate(self.styles) if s.picture is not None}
-        styles = [{"name": s.name, "weight": s.weight, "preset": s.preset} for s in self.styles]
+        planes |= {f"code.{i}": s.code for i, s in enumerate(self.styles) if s.code is not None}
+        styles = [
+            {"name": s.name, "weight": s.weight, "preset": s.preset} | ({"network": s.network} if s.network else {})
+            for s in self.styles
+        ]
         return {"styles": styles, "settings": dict(self.settings)}, planes
 
     @classmethod
     def _of(cls, meta: dict[str, Any], planes: dict[str, Plane]) -> StylizeRequest:
         styles = tuple(
-            StyleEntry(s["name"], s["weight"], s["preset"], planes.get(f"style.{i}"))
+            StyleEntry(
+                *(s["name"], s["weight"], s["preset"], planes.get(f"style.{i}")),
+                *(planes.get(f"code.{i}"), s.get("network", "")),
+            )
             for i, s in enumerate(meta["styles"][: MAX_STYLES + 1])
         )
         series = tuple(planes[f"series.{i}"] for i in range(sum(name.startswith("series.") for name in planes)))
-        used = {"content", *_MAPS, *(f"style.{i}" for i in range(len(styles)))}
+        used = {"content", *_MAPS, *(f"{part}.{i}" for part in ("style", "code") for i in range(len(styles)))}
         require(
             planes.keys() <= used | {f"series.{i}" for i in range(len(series))},
             "The request has a plane that nothing asks for.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gimp_plugin import settings
 from gimp_plugin.settings import Setting
+from gimp_plugin.wire import MIN_WEIGHT
 
 if TYPE_CHECKING:
     from engine.core.types import Settings
@@ -19,9 +20,14 @@ AUTO_REGIONS = Path(AUTO)
 def add_painting_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options. Ranges are checked by ``Settings``, in one place for all who ask the engine."""
     parser.add_argument(
-        "--style", action="append", required=True, metavar="FILE|PRESET", help="repeat it to blend several"
+        "--style",
+        action="append",
+        required=True,
+        metavar="FILE|PRESET",
+        help="a picture, a style file or a preset; repeat it to blend several",
     )
     parser.add_argument("--style-weights", type=weights, metavar="W,W,...", help="their shares; default: all alike")
+    parser.add_argument("--mix", type=float, metavar="0..1", help="of two styles, the second one's share")
     for setting in settings.of("command"):
         _add_setting(parser, setting)
     parser.add_argument(
@@ -70,6 +76,27 @@ def settings_of(options: argparse.Namespace) -> Settings:
         given[setting.key] = value
     auto_regions = getattr(options, "regions", None) == AUTO_REGIONS  # not of a batch
     return Settings(**given, auto_regions=auto_regions, options=dict(options.option))
+
+
+def chosen_styles(options: argparse.Namespace) -> list[tuple[str, float]]:
+    """Each style that counts, as it was written, with its share.
+
+    Raises:
+        SettingsError: not one share for each, or a mix of other than two.
+    """
+    from engine.core.errors import SettingsError  # noqa: PLC0415  (see above)
+
+    styles, shares = options.style, options.style_weights or [1.0] * len(options.style)
+    if options.mix is not None:
+        if len(styles) != 2 or options.style_weights:
+            raise SettingsError("--mix is of exactly two styles: give --style twice, and no --style-weights.")
+        if not 0 <= options.mix <= 1:
+            raise SettingsError(f"mix must be from 0 to 1, not {options.mix!r}.")
+        pairs = zip(styles, (1 - options.mix, options.mix), strict=True)
+        return [(text, max(share, MIN_WEIGHT)) for text, share in pairs if share > 0]
+    if len(shares) != len(styles):
+        raise SettingsError(f"There are {len(styles)} styles but {len(shares)} style weights: give one for each.")
+    return list(zip(styles, shares, strict=True))
 
 
 def number_or_auto(text: str) -> float | str:

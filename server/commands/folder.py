@@ -146,7 +146,9 @@ class Marks:
         styles = [_content_of(text) for text in options.style]
         series = [_state_of(path) for path in together]
         self.common = json.dumps(
-            [__version__, asdict(settings), styles, options.style_weights, series], sort_keys=True, default=str
+            [__version__, asdict(settings), styles, options.style_weights, options.mix, series],
+            sort_keys=True,
+            default=str,
         )
         self.prefix = f"Impasto {__version__} batch "
 

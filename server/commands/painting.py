@@ -22,13 +22,15 @@ from engine.core.errors import InputError, SettingsError
 from engine.core.types import Mask, Picture, Progress, Settings, Style
 from engine.files import READABLE_SUFFIXES, read_labels, read_mask, read_with_notes
 from engine.files.presets import load_preset, presets
+from engine.pipeline.saved_styles import network_stamp, style_of_saved
 from engine.pipeline.stylize import stylize
 from engine.regions.labels import Color, pair_regions
 from gimp_plugin import settings as table
 from gimp_plugin.client import Engine
-from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest
-from server.commands.arguments import AUTO_REGIONS
-from server.worker.convert import picture_of
+from gimp_plugin.wire import SUFFIX, Plane, StyleEntry, StylizeRequest
+from gimp_plugin.wire import read_style as read_saved
+from server.commands.arguments import AUTO_REGIONS, chosen_styles
+from server.worker.convert import other_network, picture_of
 
 STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 Labels = list[tuple[Color, Mask]]
@@ -77,7 +79,8 @@ def read_work(options: argparse.Namespace) -> Work:
             raise SettingsError("Regions need exactly one style, and that a picture: a preset has no regions.")
         labels = read_labels(maps, content.size), read_labels(options.style_regions, styles[0].picture.size)
         pair_regions(*labels, options.style_regions)  # what cannot be paired is told by its file's name
-    names = [None if style.picture is not None else text for style, text in zip(styles, options.style, strict=True)]
+    texts = [text for text, _ in chosen_styles(options)]
+    names = [None if style.picture is not None else text for style, text in zip(styles, texts, strict=True)]
     return Work(content, styles, mask, labels, names, notes)
 
 
@@ -92,14 +95,10 @@ def read_styles(options: argparse.Namespace, content_px: int, notes: list[str]) 
     Raises:
         InputError: one is neither a picture nor a preset.
         SettingsError: not one share for each.
+        WireError: one is a style file that cannot be used.
     """
-    shares = options.style_weights or [1.0] * len(options.style)
-    if len(shares) != len(options.style):
-        raise SettingsError(
-            f"There are {len(options.style)} styles but {len(shares)} style weights: give one for each."
-        )
     small_px = looked_at_px(options, content_px)
-    return [read_style(text, share, small_px, notes) for text, share in zip(options.style, shares, strict=True)]
+    return [read_style(text, share, small_px, notes) for text, share in chosen_styles(options)]
 
 
 def looked_at_px(options: argparse.Namespace, content_px: int) -> int:
@@ -110,13 +109,16 @@ def looked_at_px(options: argparse.Namespace, content_px: int) -> int:
 
 
 def read_style(text: str, weight: float, small_px: int, notes: list[str]) -> Style:
-    """A style by file or by preset name.
+    """A style by picture, style file or preset name.
 
     Raises:
-        InputError: it is neither; the message names presets that are spelled alike.
+        InputError: it is none of them; the message names presets that are spelled alike.
+        WireError: it is a style file that cannot be used.
         SettingsError: the weight is not above 0.
     """
     path = Path(text)
+    if path.suffix.lower() == SUFFIX:
+        return saved_style(path, weight, notes)
     if is_file(path):
         picture, said = read_with_notes(path, small_px=small_px)
         notes += said
@@ -129,6 +131,20 @@ def read_style(text: str, weight: float, small_px: int, notes: list[str]) -> Sty
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.55)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`impasto catalog` lists the presets."
     raise InputError(f"{text!r} is neither a picture file nor a style preset. {hint}")
+
+
+def saved_style(path: Path, weight: float, notes: list[str]) -> Style:
+    """The style in a style file.
+
+    Raises:
+        WireError: it cannot be used.
+        SettingsError: the weight is not above 0.
+    """
+    saved = read_saved(path)
+    code = torch.frombuffer(bytearray(saved.code.data), dtype=torch.float32)
+    style = style_of_saved(saved.title, picture_of(saved.rgba()), code, saved.network, weight)
+    notes += [other_network(saved.title)] if style.code is None else []
+    return style
 
 
 def is_file(path: Path) -> bool:
@@ -206,7 +222,10 @@ def request_of(work: Work, settings: Settings) -> StylizeRequest:
 def _entry(style: Style, preset: str | None) -> StyleEntry:
     picture = None if style.picture is None else _plane(style.picture)
     name = style.name.encode("utf-8", "replace").decode()  # of a file's name in another encoding
-    return StyleEntry(name, style.weight, preset, picture)
+    if picture is None or style.code is None:
+        return StyleEntry(name, style.weight, preset, picture)
+    code = Plane("F32", (1, len(style.code)), _bytes(style.code))
+    return StyleEntry(name, style.weight, None, picture, code, network_stamp())
 
 
 def _map(labels: Labels) -> Plane:

@@ -39,6 +39,13 @@ def picture_input(label: str, height_px: int) -> gr.Image:
     return image
 
 
+def file_input(label: str, suffix: str) -> gr.File:
+    """A place to put a file of one kind. What it is, its bytes tell; the suffix is for the browser's own dialog."""
+    file = gr.File(label=label, file_count="single", file_types=[suffix], type="filepath", height=120)
+    setattr(file, "preprocess", path_of)  # noqa: B010  (as above)
+    return file
+
+
 def name_of(payload: Any) -> str | None:
     """What was chosen in a list."""
     return payload if isinstance(payload, str) else None

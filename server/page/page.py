@@ -7,9 +7,7 @@ Only ``server.page.mount`` imports this module, once gradio is told to stay offl
 from __future__ import annotations
 
 import asyncio
-import html
 import inspect
-import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -21,10 +19,12 @@ import gradio as gr
 from PIL import Image
 
 from gimp_plugin import settings
-from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
-from server.page import uploads
-from server.page.controls import control_of, layers_of, name_of, picture_input
+from gimp_plugin.settings import NONE
+from gimp_plugin.wire import SUFFIX, Plane, StyleResult, StylizeRequest, StylizeResult, WireError, write_style
+from server.page import styles, uploads
+from server.page.controls import control_of, file_input, layers_of, name_of, picture_input
 from server.page.painting import Painting
+from server.page.words import plain, preset_title, sentence, short, state
 
 if TYPE_CHECKING:
     from server.page.files import PageFiles
@@ -38,7 +38,6 @@ PREVIEW_PX = 1024
 STROKE_OPACITY = 0.55
 STROKE = f"rgba(226, 88, 34, {STROKE_OPACITY})"
 
-SOURCES = [("A famous painting", "painting"), ("A picture of mine", "picture")]
 AREAS = [("Whole photo", "whole"), ("Where I brush", "brush"), ("Mask picture", "mask")]
 
 
@@ -53,7 +52,7 @@ class Page:
 
     def __init__(self, engine: Engine, folder: Path, files: PageFiles) -> None:
         self.engine, self.folder, self.files = engine, folder, files
-        self.by_session: dict[str, set[Painting]] = {}
+        self.by_session: dict[str, set[Painting[Any]]] = {}
         with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 3600)) as self.blocks:
             gr.Markdown(
                 "# Impasto\nPaint a photo in the style of any picture. "
@@ -70,7 +69,7 @@ class Page:
     def _lay_out_inputs(self) -> None:
         self.photo = picture_input("Photo", 300)
         with gr.Group():
-            self.source = gr.Radio(SOURCES, value="painting", label="Style")
+            self.source = gr.Radio(styles.SOURCES, value=styles.PAINTING, label="Style")
             self.preset = gr.Dropdown([], value=None, label="Painting", info="The engine is starting")
             setattr(self.preset, "preprocess", name_of)  # noqa: B010  (scripts have not loaded the list: _style checks)
             with gr.Column() as self.sample_column:
@@ -79,6 +78,12 @@ class Page:
                 )
             with gr.Column(visible=False) as self.own_style:
                 self.style_picture = picture_input("Style picture", 200)
+                self.save_button = gr.Button("Make a style file of it", size="sm", elem_id="make-style")
+                self.style_download = gr.DownloadButton("Save the style file", size="sm", visible=False)
+            with gr.Column(visible=False) as self.own_file:
+                self.style_file = file_input("Style file", SUFFIX)
+            self.second = gr.Dropdown([("None", NONE)], value=NONE, label="Second painting, to be mixed in")
+            setattr(self.second, "preprocess", name_of)  # noqa: B010  (as above)
         with gr.Group():
             self.area = gr.Radio(AREAS, value="whole", label="Area")
             with gr.Column(visible=False) as self.brush_area:
@@ -114,9 +119,10 @@ class Page:
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         at_once: dict[str, Any] = {"queue": False, **quiet}
-        self.blocks.load(self.await_catalog, None, self.preset, concurrency_limit=None, **quiet)
+        self.blocks.load(self.await_catalog, None, [self.preset, self.second], concurrency_limit=None, **quiet)
         self.preset.change(self.show_sample, self.preset, self.sample, **at_once)
-        self.source.change(show_source, self.source, [self.preset, self.sample_column, self.own_style], **at_once)
+        shown = [self.preset, self.sample_column, self.own_style, self.own_file]
+        self.source.change(show_source, self.source, shown, **at_once)
         controls = list(self.controls.values())
         for chosen in (self.blocks.load, self.source.change, *(control.input for control in controls)):
             chosen(self.grey_out, [self.source, *controls], controls, **at_once)
@@ -126,15 +132,21 @@ class Page:
         for chosen in (self.photo.upload, self.photo.clear):
             chosen(self.show_area, [self.area, self.photo], areas, **at_once)
             chosen(self.forget_result, None, [self.result, self.download], **at_once)
-        for picture in (self.photo, self.style_picture, self.mask):
-            for chosen in (picture.upload, picture.clear):
+        for upload in (self.photo, self.style_picture, self.style_file, self.mask):
+            for chosen in (upload.upload, upload.clear):
                 chosen(self.show_next_step, self.photo, self.status, **at_once)
-        for control in (self.source, self.preset, self.area):
+        for chosen in (self.style_picture.upload, self.style_picture.clear):
+            chosen(lambda: gr.update(visible=False), None, self.style_download, **at_once)
+        self.save_button.click(
+            self.make_style, self.style_picture, [self.style_download, self.status],
+            api_name="make_style", concurrency_limit=None, show_progress="hidden",
+        )  # fmt: skip
+        for control in (self.source, self.preset, self.area, self.second):
             control.input(self.show_next_step, self.photo, self.status, **at_once)
         buttons = [self.paint_button, self.cancel_button]
         inputs = [
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
-            *controls,
+            self.style_file, self.second, *controls,
         ]  # fmt: skip
         pressed = self.paint_button.click(show_running, None, buttons, **at_once)
         painted = pressed.then(
@@ -153,7 +165,8 @@ class Page:
                 raise gr.Error("The engine does not start; its log says why.", print_exception=False)
             await asyncio.sleep(0.2)
         choices = [(preset_title(style), style["name"]) for style in catalog["styles"]]
-        yield gr.Dropdown(choices, value=choices[0][1] if choices else None, info="")
+        second = gr.Dropdown([("None", NONE), *choices], value=NONE)
+        yield gr.Dropdown(choices, value=choices[0][1] if choices else None, info=""), second
 
     def show_sample(self, preset: str | None) -> Image.Image | None:
         """The preset's thumbnail. Only names of the catalog name a file."""
@@ -205,7 +218,9 @@ class Page:
     @staticmethod
     def _given(source: str, values: Sequence[Any]) -> dict[str, Any]:
         names = [setting.name for setting in settings.of("page")]
-        return dict(zip(names, values, strict=True)) | {"style-source": "file" if source == "picture" else "preset"}
+        return dict(zip(names, values, strict=True)) | {
+            "style-source": "preset" if source == styles.PAINTING else "file"
+        }
 
     def _handler(self) -> Callable[..., AsyncIterator[Any]]:
         """``paint`` with an argument for each control, by which clients of the page's API name them."""
@@ -221,7 +236,7 @@ class Page:
         setattr(paint, "__signature__", inspect.Signature([*ours, *more]))  # noqa: B010  (mypy knows of none)
         return paint
 
-    async def paint(  # noqa: PLR0913  (one argument per choice of pictures)
+    async def paint(  # noqa: PLR0913, PLR0917  (one argument per choice of pictures)
         self,
         visitor: gr.Request,
         photo: str | None = None,
@@ -231,6 +246,8 @@ class Page:
         area: str = "whole",
         strokes: list[str] | None = None,
         mask: str | None = None,
+        style_file: str | None = None,
+        second: str | None = NONE,
         *,
         values: Sequence[Any],
     ) -> AsyncGenerator[Any, None]:
@@ -239,35 +256,40 @@ class Page:
         Args:
             visitor: whose page it is; gradio fills it in.
             photo: the picture to paint.
-            source: "painting" or "picture".
+            source: "painting", "picture" or "file".
             preset: name of a famous painting.
             style_picture: a picture of the visitor's own.
             area: "whole", "brush" or "mask".
             strokes: what was brushed over the photo.
             mask: white is painted, black is left alone.
+            style_file: a style file of the visitor's own.
+            second: name of a famous painting that is mixed in, by the share of the setting "mix".
             values: of the page's settings, in the order of their table.
 
         Returns:
             The result, the file to save, and how it went.
         """
-        painting = Painting(self.engine, visitor.session_hash)
+        painting: Painting[StylizeResult] = Painting(self.engine, visitor.session_hash)
         mine = self.by_session.setdefault(visitor.session_hash or "", set())
         mine.add(painting)
         try:
             yield gr.skip(), gr.skip(), state("Reading the pictures", 0)
             unread: list[str] = []  # of the files
-            style = await asyncio.to_thread(self._style, source, preset, style_picture, unread)
+            chosen = settings.effective(self._given(source, values), self._takes())
+            wanted = styles.Chosen(source, preset, style_picture, style_file, second, float(chosen["mix"]))
+            found = await asyncio.to_thread(styles.read, wanted, self.engine.worker.catalog, self.files, unread)
             content = await asyncio.to_thread(self._photo, photo, unread)
             selection = await asyncio.to_thread(self._selection, area, strokes, mask, content)
-            chosen = settings.effective(self._given(source, values), self._takes())
-            given = {setting.key: chosen[setting.name] for setting in settings.of("page")}
-            request = StylizeRequest(content, (style,), selection, auto_strength=True, settings=given)
+            given = {setting.key: chosen[setting.name] for setting in settings.of("page") if "wire" in setting.places}
+            request = StylizeRequest(content, tuple(found), selection, auto_strength=True, settings=given)
             began = time.monotonic()
             async with aclosing(painting.follow(request)) as reports:
                 async for share, message in reports:
                     yield gr.skip(), gr.skip(), state(message, share)
             seconds = time.monotonic() - began
-            file = self._result_file(photo, style)
+            file = self._own_file(
+                f"{short(plain(Path(photo or 'photo').stem))} - {short(plain(styles.names_of(found)))}.png"
+            )
             lost = await asyncio.to_thread(uploads.write_png, file, painting.result.picture, Path(photo or ""))
             notes = [*unread, *painting.result.report.get("notes", []), *lost]
             said = [f"Done in {seconds:.1f} seconds.", *map(sentence, notes)]
@@ -279,9 +301,33 @@ class Page:
             if error.code != "cancelled":
                 raise gr.Error(error.message, print_exception=False) from error
         finally:
-            mine.discard(painting)
-            if not mine:
-                self.by_session.pop(visitor.session_hash or "", None)
+            self._leave(visitor, painting)
+
+    async def make_style(self, visitor: gr.Request, style_picture: str | None = None) -> AsyncGenerator[Any, None]:
+        """Make a style file of the style picture; to save it appears beside it."""
+        painting: Painting[StyleResult] = Painting(self.engine, visitor.session_hash)
+        mine = self.by_session.setdefault(visitor.session_hash or "", set())
+        mine.add(painting)
+        try:
+            request = await asyncio.to_thread(styles.request_to_save, style_picture, self.files)
+            async with aclosing(painting.follow(request)) as reports:
+                async for share, _message in reports:
+                    yield gr.skip(), state("Looking at the style", share)
+            file = self._own_file(f"{short(plain(request.title))}{SUFFIX}")
+            await asyncio.to_thread(write_style, file, painting.result.saved())
+            yield gr.DownloadButton(value=str(file), visible=True), state("The style file is made: save it.")
+        except WireError as error:
+            yield gr.skip(), state(error.message)
+            if error.code != "cancelled":
+                raise gr.Error(error.message, print_exception=False) from error
+        finally:
+            self._leave(visitor, painting)
+
+    def _leave(self, visitor: gr.Request, painting: Painting[Any]) -> None:
+        mine = self.by_session.get(visitor.session_hash or "", set())
+        mine.discard(painting)
+        if not mine:
+            self.by_session.pop(visitor.session_hash or "", None)
 
     async def cancel(self, visitor: gr.Request) -> None:
         """Stop what this visitor has running (in the event loop, where the queue lives)."""
@@ -293,22 +339,6 @@ class Page:
         if photo is None:
             raise WireError("unprocessable", "Choose a photo first.")
         return uploads.read_picture(self.files.find(photo, "photo"), "photo", unread)
-
-    def _style(self, source: str, preset: str | None, picture: str | None, unread: list[str]) -> StyleEntry:
-        if source == "picture":
-            if picture is None:
-                raise WireError("unprocessable", "Choose a style picture first, or a famous painting.")
-            path = self.files.find(picture, "style picture")
-            return StyleEntry(path.stem, picture=uploads.read_picture(path, "style picture", unread))
-        catalog = self.engine.worker.catalog
-        if catalog is None:
-            raise WireError("starting", "The engine is still starting: try again in a few seconds.")
-        names = [style["name"] for style in catalog["styles"]]
-        if not preset and names:
-            preset = names[0]
-        if preset is None or preset not in names:
-            raise WireError("unprocessable", "Choose a painting from the list.")
-        return StyleEntry(preset, preset=preset)
 
     def _selection(self, area: str, strokes: list[str] | None, mask: str | None, content: Plane) -> Plane | None:
         """The part of the photo that is to be painted; None = all of it."""
@@ -325,17 +355,16 @@ class Page:
             return found
         return None
 
-    def _result_file(self, photo: str | None, style: StyleEntry) -> Path:
-        words = " - ".join(short(re.sub(r"[^\w -]+", "_", name)) for name in (Path(photo or "photo").stem, style.name))
+    def _own_file(self, name: str) -> Path:
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
-        return folder / f"{words}.png"
+        return folder / name
 
 
-def show_source(source: str) -> tuple[Any, Any, Any]:
+def show_source(source: str) -> tuple[Any, ...]:
     """Show the controls of the chosen source of style."""
-    is_painting = source == "painting"
-    return gr.update(visible=is_painting), gr.update(visible=is_painting), gr.update(visible=not is_painting)
+    shown = (styles.PAINTING, styles.PAINTING, styles.PICTURE, styles.FILE)
+    return tuple(gr.update(visible=source == one) for one in shown)
 
 
 def show_running() -> tuple[Any, Any]:
@@ -346,27 +375,3 @@ def show_running() -> tuple[Any, Any]:
 def show_idle() -> tuple[Any, Any]:
     """Buttons before and after."""
     return gr.update(interactive=True), gr.update(interactive=False)
-
-
-def preset_title(style: dict[str, str]) -> str:
-    """Title, artist and year, as far as they are known."""
-    title = style.get("title") or style["name"]
-    artist, year = style.get("artist"), style.get("year")
-    return title + (f" \N{EN DASH} {artist}" if artist else "") + (f" ({year})" if year else "")
-
-
-def sentence(note: Any) -> str:
-    """A note of the engine as a sentence of the page."""
-    text = str(note).strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def short(name: str) -> str:
-    """A part of a file's name; two of them fit into what a file system takes."""
-    return name.encode()[:100].decode("utf-8", "ignore")
-
-
-def state(text: str, share: float | None = None) -> str:
-    """What the page says about how far it is, as HTML; with a bar while it paints."""
-    bar = "" if share is None else f'<progress aria-label="How far it is" max="1" value="{share:.3f}"></progress>'
-    return f'<div class="state"><span>{html.escape(text)}</span>{bar}</div>'

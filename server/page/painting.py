@@ -6,9 +6,10 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gimp_plugin.wire import StylizeRequest, StylizeResult, WireError
+from gimp_plugin import wire
+from gimp_plugin.wire import WireError
 from server.page.visitors import padding_pause_s
 from server.supervisor.effort import expected_s
 from server.supervisor.jobs import DONE, FINAL, Job
@@ -17,10 +18,11 @@ from server.supervisor.spool import disk_error
 if TYPE_CHECKING:
     from server.supervisor.app import Engine
 
+R = TypeVar("R", bound=wire.Result)
 PAUSE_S = 0.05  # between two reports: a browser need not redraw more often
 
 
-class Painting:
+class Painting(Generic[R]):
     """A job of this process, straight in the queue: its pixels need not go over a socket.
 
     Args:
@@ -31,6 +33,7 @@ class Painting:
     def __init__(self, engine: Engine, session: str | None = None) -> None:
         self.engine, self.session = engine, session
         self.job: Job | None = None
+        self.result: R
         self.is_cancelled = False
         self.is_of_earlier_photo = False  # the visitor has chosen another one since
 
@@ -40,8 +43,8 @@ class Painting:
         if self.job is not None:
             self.engine.jobs.forget(self.job)
 
-    async def follow(self, request: StylizeRequest) -> AsyncGenerator[tuple[float, str], None]:
-        """Submit, and report share and message until it is done; then ``result`` has the picture.
+    async def follow(self, request: wire.Request[R]) -> AsyncGenerator[tuple[float, str], None]:
+        """Submit, and report share and message until it is done; then ``result`` is there.
 
         Whoever stops iterating must close the iterator: that cancels the job.
 
@@ -62,11 +65,14 @@ class Painting:
                 await asyncio.sleep(PAUSE_S)
             if job.state != DONE or self.is_cancelled:
                 raise job.error or WireError("cancelled", "Cancelled.")
-            self.result = StylizeResult.unpack(await asyncio.to_thread(job.result.read_bytes))
+            result = request.read_result(await asyncio.to_thread(job.result.read_bytes))
+            if result is None:
+                raise WireError("failed", "The engine sent something else than was asked for: try again.")
+            self.result = result
         finally:
             jobs.forget(job)
 
-    async def _submit(self, request: StylizeRequest) -> Job:
+    async def _submit(self, request: wire.Request[R]) -> Job:
         jobs, job_id = self.engine.jobs, str(uuid.uuid4())
         jobs.check_room()
         path = self.engine.spool / f"{job_id}.request"
@@ -87,7 +93,7 @@ class Painting:
         return str(self.engine.jobs.describe(job)["message"])
 
 
-def _write_frame(path: Path, request: StylizeRequest) -> None:
+def _write_frame(path: Path, request: wire.Request[Any]) -> None:
     try:
         with path.open("xb") as file:
             for buffer in request.pack():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gimp_plugin.wire import Plane, WireError
+from gimp_plugin.wire import MAX_FILE_BYTES, Plane, SavedStyle, WireError, unpack_style
 from server.page.files import gone, open_regular
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FULL = {"U8": 255, "U16": 65535, "F32": 1}
 STYLE_PX = 2048  # a style picture is looked at in 512 pixels, and its strokes in a few more
 
 
-def read_picture(path: Path, what: str, notes: list[str] | None = None) -> Plane:
+def read_picture(path: Path, what: str, notes: list[str] | None = None, small_px: int = STYLE_PX) -> Plane:
     """An uploaded picture as (H, W, 4) sRGB pixels, as deep as they are.
 
     Args:
@@ -32,6 +32,7 @@ def read_picture(path: Path, what: str, notes: list[str] | None = None) -> Plane
         what: how the page calls it ("photo", "style picture"), for the error's sentence. A style of any size is read
             small.
         notes: gets sentences about what of the file was not read.
+        small_px: longest side at which a style is read.
 
     Returns:
         8 or 16 bits a channel; floats where the file's colors are not all in sRGB.
@@ -43,10 +44,22 @@ def read_picture(path: Path, what: str, notes: list[str] | None = None) -> Plane
 
     with _sentences(what):
         renew(path)
-        source = read_source(path, f"The {what}", small_px=STYLE_PX if what == "style picture" else None)
+        source = read_source(path, f"The {what}", small_px=small_px if what == "style picture" else None)
         if notes is not None:
             notes += source.notes
         return _plane_of(source)
+
+
+def read_style(path: Path) -> SavedStyle:
+    """An uploaded style file.
+
+    Raises:
+        WireError: it is none, or a damaged one.
+    """
+    with _sentences("style file"):
+        renew(path)
+        with open(open_regular(path), "rb") as file:
+            return unpack_style(file.read(MAX_FILE_BYTES + 1))
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Plane:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gimp_plugin.wire import MAX_HEADER_BYTES, SEGMENT_REQUEST
+from gimp_plugin.wire import MAX_HEADER_BYTES, SEGMENT_REQUEST, STYLE_REQUEST
 
 SHORT_S, LONG_S = 12.0, 20.0
 # Seconds a megapixel on two cores. Only the order of them counts: another computer is faster at all of them.
 METHOD_S_PER_MPX: Mapping[str, float] = {"anystyle": 2.0, "johnson": 3.0, "ulyanov": 3.0, "msgnet": 6.0, "wct": 20.0}
 QUALITY_S_PER_MPX: Mapping[str, float] = {"fast": 0.0, "better": 60.0, "best": 240.0}
 USUAL_S_PER_MPX = 60.0  # what optimizes, or is not known here
-SEGMENT_S = 3.0
+FIXED_S: Mapping[str, float] = {SEGMENT_REQUEST: 3.0, STYLE_REQUEST: 0.5}
 
 
 def expected_s(path: Path) -> float:
@@ -29,8 +29,8 @@ def expected_s(path: Path) -> float:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(length, MAX_HEADER_BYTES)))
         info = header["__metadata__"]
-        if info["impasto"] == SEGMENT_REQUEST:
-            return SEGMENT_S
+        if info["impasto"] in FIXED_S:
+            return FIXED_S[info["impasto"]]
         return _seconds(json.loads(info["meta"])["settings"], header["content"]["shape"])
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return 0.0

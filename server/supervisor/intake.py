@@ -15,8 +15,10 @@ from typing import Any
 from gimp_plugin.settings import brief, fault, option_of
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
+    STYLE_REQUEST,
     Buffer,
     SegmentRequest,
+    StyleRequest,
     StylizeRequest,
     WireError,
     kind_of,
@@ -43,7 +45,7 @@ def checker(catalog: Catalog | None) -> CheckHead:
     return lambda head, total_bytes: check(head, total_bytes, catalog)
 
 
-def check(head: Buffer, total_bytes: int, catalog: Catalog | None) -> StylizeRequest | SegmentRequest:
+def check(head: Buffer, total_bytes: int, catalog: Catalog | None) -> StylizeRequest | SegmentRequest | StyleRequest:
     """Refuse a request that is no frame ("bad_request"), or that no worker could do ("unprocessable").
 
     Args:
@@ -58,7 +60,7 @@ def check(head: Buffer, total_bytes: int, catalog: Catalog | None) -> StylizeReq
         WireError: it is refused.
     """
     kind = kind_of(head)
-    if kind not in ("request", SEGMENT_REQUEST):
+    if kind not in ("request", SEGMENT_REQUEST, STYLE_REQUEST):
         raise WireError("bad_request", f"The engine takes requests, not a {brief(kind)}.")
     outline_frame(kind, head, total_bytes)
     try:
@@ -66,6 +68,8 @@ def check(head: Buffer, total_bytes: int, catalog: Catalog | None) -> StylizeReq
             found = SegmentRequest.outline(head, total_bytes)
             _check_segment(found, catalog or {})
             return found
+        if kind == STYLE_REQUEST:
+            return StyleRequest.outline(head, total_bytes)
         request = StylizeRequest.outline(head, total_bytes)
         _check_stylize(request, catalog or {})
         return request

@@ -16,6 +16,7 @@ from engine.core.types import Mask, Picture, Region, Series, Settings, Style
 from engine.files.presets import load_preset
 from engine.models.user_models import models_folder
 from engine.pipeline.crop import in_range, is_finite, range_of
+from engine.pipeline.saved_styles import style_of_saved
 from engine.pipeline.series import sample_series
 from engine.regions.labels import Color, pair_regions, split_labels
 from gimp_plugin.wire import Plane, StyleEntry, StylizeRequest, WireError
@@ -85,12 +86,26 @@ def weight_plane_of(weight: Tensor, dtype: str) -> Plane:
 
 
 def style_of(entry: StyleEntry) -> Style:
-    """A style by preset name or picture."""
+    """A style by preset name or picture. A code that our network cannot read counts for nothing."""
     if entry.preset is not None:
         return load_preset(entry.preset, entry.weight)
     if entry.picture is None:
         raise WireError("bad_request", "A style is either a preset or a picture.")
-    return Style(entry.name, picture_of(entry.picture), weight=entry.weight)
+    picture = picture_of(entry.picture)
+    if entry.code is None:
+        return Style(entry.name, picture, weight=entry.weight)
+    return style_of_saved(entry.name, picture, tensor_of(entry.code)[0].clone(), entry.network, entry.weight)
+
+
+def notes_on_codes(entries: Sequence[StyleEntry], styles: Sequence[Style]) -> list[str]:
+    """Of each saved style whose code could not be used, that it was so."""
+    pairs = zip(entries, styles, strict=True)
+    return [other_network(entry.name) for entry, style in pairs if entry.code is not None and style.code is None]
+
+
+def other_network(name: str) -> str:
+    """The note on a saved style whose code cannot be used."""
+    return f"the style {name} was saved with another version of the network: its picture was looked at instead"
 
 
 def regions_of(request: StylizeRequest, style: Style) -> list[Region]:

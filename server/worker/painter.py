@@ -24,9 +24,11 @@ from engine.segmentation import segment
 from gimp_plugin.settings import listed
 from gimp_plugin.wire import (
     SEGMENT_REQUEST,
+    STYLE_REQUEST,
     Plane,
     SegmentRequest,
     SegmentResult,
+    StyleRequest,
     StylizeRequest,
     StylizeResult,
     WireError,
@@ -35,6 +37,7 @@ from gimp_plugin.wire import (
 from server.supervisor.spool import put_result
 from server.worker import convert
 from server.worker.loop import JobCancelled
+from server.worker.style_saver import answer_style
 from server.worker.terms import in_wire_terms
 
 
@@ -94,8 +97,11 @@ class Painter:
         try:
             with in_wire_terms(), memory_errors("this picture"):
                 view = mapped(request_path)
-                if kind_of(view) == SEGMENT_REQUEST:
+                kind = kind_of(view)
+                if kind == SEGMENT_REQUEST:
                     put_result(result_path, find(SegmentRequest.unpack(view), on_progress).pack())
+                elif kind == STYLE_REQUEST:
+                    put_result(result_path, answer_style(StyleRequest.unpack(view)).pack())
                 else:
                     put_result(result_path, answer(StylizeRequest.unpack(view), on_progress, self.cache).pack())
         except WireError as error:
@@ -131,6 +137,7 @@ def answer(
             content, entries, settings, mask=mask, regions=regions, on_progress=tell, cache=cache, series=series
         )
         painted = time.perf_counter()
+        done.report["notes"] += convert.notes_on_codes(request.styles, entries)
         plane = convert.plane_of(done.picture, request.content)
         edge = None
         if done.mask is not None and request.mask is not None:

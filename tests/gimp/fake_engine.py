@@ -47,7 +47,7 @@ NEGATIVE = bytes(255 - value for value in range(256))
 class Job:
     """One picture on its way."""
 
-    def __init__(self, job_id: str, request: wire.StylizeRequest | wire.SegmentRequest) -> None:
+    def __init__(self, job_id: str, request: wire.StylizeRequest | wire.SegmentRequest | wire.StyleRequest) -> None:
         self.id = job_id
         self.request = request
         self.state = "queued"
@@ -55,7 +55,7 @@ class Job:
         self.error: dict[str, str] | None = None
         is_painting = isinstance(request, wire.StylizeRequest)
         self.message = f"Painting with {request.styles[0].name}" if is_painting else "Looking for the object"
-        self.result: wire.StylizeResult | wire.SegmentResult | None = None
+        self.result: wire.StylizeResult | wire.SegmentResult | wire.StyleResult | None = None
 
     @property
     def is_preview(self) -> bool:
@@ -115,6 +115,10 @@ class FakeEngine(ThreadingHTTPServer):
         if isinstance(job.request, wire.SegmentRequest):
             self._find(job, mode)
             return
+        if isinstance(job.request, wire.StyleRequest):
+            job.result = looked_at(job.request)
+            job.state = "done"
+            return
         started = time.monotonic()
         picture = negative(job.request.content, job.request.settings["strength"])
         report = {"method": "fake", "device": "cpu", "seconds": {"paint": time.monotonic() - started}, "notes": []}
@@ -140,11 +144,18 @@ class FakeEngine(ThreadingHTTPServer):
         if isinstance(request, wire.SegmentRequest):
             self._write_note({**vars(request), "content": [request.content.dtype, list(request.content.shape)]})
             return
+        if isinstance(request, wire.StyleRequest):
+            self._write_note({"title": request.title, "content": sight_of(request.content)})
+            return
         note = {
             "content": [request.content.dtype, list(request.content.shape)],
             "mask": request.mask and [request.mask.dtype, list(request.mask.shape), bool(any(request.mask.data))],
             "style": request.styles[0].name,
             "preset": request.styles[0].preset,
+            "styles": [
+                [style.name, style.preset, style.weight, style.picture and list(style.picture.shape), style.network]
+                for style in request.styles
+            ],
             "picture": request.styles[0].picture and list(request.styles[0].picture.shape),
             "style_sight": request.styles[0].picture and sight_of(request.styles[0].picture),
             "composite": request.settings["composite"],
@@ -173,6 +184,14 @@ def sight_of(plane: wire.Plane) -> dict[str, Any]:
     height, width, _ = plane.shape
     starts = [4 * i for i in (0, width // 2, (height - 1) * width + width // 2, height * width - 1)]
     return {"shape": list(plane.shape), "pixels": [list(plane.data[start : start + 4]) for start in starts]}
+
+
+def looked_at(request: wire.StyleRequest) -> wire.StyleResult:
+    """Its first pixel as code, swatch and thumbnail."""
+    pixel = bytes(request.content.data[:3])
+    code = wire.Plane("F32", (1, 3), array("f", [value / 255 for value in pixel]).tobytes())
+    swatch = wire.Plane("U8", (1, 1, 3), pixel)
+    return wire.StyleResult(code, {"title": request.title, "network": "fake:" + "0" * 16}, swatch, swatch)
 
 
 def bright(request: wire.SegmentRequest) -> wire.Plane:
@@ -239,7 +258,8 @@ class Handler(BaseHTTPRequestHandler):
         elif mode == "disk_full" and not is_preview(body):
             self._fail("disk_full", "The disk for temporary files is full: free some space and try again.")
         else:
-            kind = wire.SegmentRequest if wire.kind_of(body) == wire.SEGMENT_REQUEST else wire.StylizeRequest
+            kinds = {wire.SEGMENT_REQUEST: wire.SegmentRequest, wire.STYLE_REQUEST: wire.StyleRequest}
+            kind = kinds.get(wire.kind_of(body), wire.StylizeRequest)
             job = Job(self.path.rsplit("/", 1)[1], kind.unpack(body))
             if job.is_preview and not mode.startswith("preview-"):
                 mode = "negative"

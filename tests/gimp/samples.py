@@ -11,6 +11,8 @@ import tifffile
 from PIL import Image
 from skimage import data
 
+from gimp_plugin import wire
+
 ALL_LEVELS_SIDE = 256  # 256 * 256 pixels: every 16-bit value once in each channel
 
 
@@ -23,6 +25,16 @@ def write_samples(folder: Path) -> None:
     tifffile.imwrite(folder / "chelsea.tif", chelsea.astype(np.float32) / 255, photometric="rgb")
     Image.fromarray(chelsea).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "indexed.png")
     Image.fromarray(np.tile(chelsea, (4, 4, 1))).resize((1600, 1100)).save(folder / "large.jpg")
+    write_style(folder / "saved.impasto-style")
+
+
+def write_style(path: Path) -> None:
+    """A style file of one color."""
+    color = bytes([10, 20, 30])
+    swatch, thumbnail = (wire.Plane("U8", (h, w, 3), color * (h * w)) for h, w in ((40, 60), (8, 12)))
+    code = wire.Plane("F32", (1, 5), struct.pack("<5f", *range(5)))
+    style = wire.SavedStyle("Saved coffee", "", "anystyle:" + "0" * 32, code, swatch, thumbnail)
+    wire.write_style(path, style, replace=True)
 
 
 def all_levels() -> np.ndarray:

@@ -55,6 +55,8 @@ UNKNOWN = {
     "feather": "feather must be from 0 to 500, not 501",
     "style-size": "style-size must be from 0 to 8192, not 9000",
     "seed": "seed must be from 0 to 2147483647, not -1",
+    "mix": "mix must be from 0 to 1, not 1.01",
+    "second-preset": '"great-wav": did you mean "great-wave"',
     "edge": '"softly": did you mean "soft"',
     "style-file": "There is no style picture /no/such/picture.jpg",
 }

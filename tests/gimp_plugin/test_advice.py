@@ -126,3 +126,55 @@ def test_of_a_catalog_that_says_little_nothing_is_assumed() -> None:
     few = Catalog(plugin_catalog.BUILT_IN.styles, (plugin_catalog.Method("gatys", "Optimization"),))
     assert advise(PRESET.changed(method="gatys"), few) == advise(PRESET, few)
     assert not advise(PRESET.changed(method="unknown"), few).is_refused
+
+
+# --- a second style
+
+MIX = PRESET.changed(mix=0.5, second_preset="great-wave")
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (PRESET.changed(mix=0.5), "No second style is chosen"),
+        (FILE.changed(method="johnson", mix=0.5, second_file="b.jpg"), "cannot mix two styles"),
+        (MAPS.changed(mix=0.5, second_file="b.jpg"), "there can be one style only"),
+        (FILE.changed(method="gatys", mix=0.5, second_preset="great-wave"), "choose a picture file"),
+        (FILE.changed(method="msgnet", mix=1.0, second_preset="pearl-earring"), "does not know this painting"),
+    ],
+)
+def test_a_second_style_that_cannot_be_mixed_in_is_refused(catalog: Catalog, plan: Choices, words: str) -> None:
+    advice = advise(plan, catalog)
+    assert advice.is_refused and len(advice.sentences) == 1 and words in advice.sentences[0], advice.sentences
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        MIX,
+        MIX.changed(second_file="b.jpg"),
+        FILE.changed(mix=0.3, second_preset="great-wave"),
+        FILE.changed(method="gatys", mix=0.3, second_file="b.jpg"),
+        PRESET.changed(method="gatys", mix=1.0, second_file="b.jpg"),  # the painting does not count
+        PRESET.changed(style_source="layer", mix=1.0, second_preset="great-wave"),
+        MAPS.changed(mix=1.0, second_file="b.jpg"),
+        FILE.changed(method="gatys", mix=0.0, second_preset="great-wave"),
+        FILE.changed(method="johnson", second_preset="great-wave"),
+        MAPS.changed(second_file="b.jpg"),
+    ],
+)
+def test_what_can_be_mixed_is_and_without_a_share_the_second_style_does_nothing(
+    catalog: Catalog, plan: Choices
+) -> None:
+    assert not advise(plan, catalog).is_refused
+
+
+def test_where_the_second_style_comes_from() -> None:
+    assert PRESET.changed(second_preset="great-wave").second == ""  # no share
+    assert MIX.second == "preset" and MIX.changed(second_file="b.jpg").second == "file"
+    assert PRESET.changed(mix=1.0).second == "" and MIX.changed(second_preset="").second == ""
+
+
+def test_a_method_that_cannot_blend_counts_as_if_no_second_style_had_been_chosen(catalog: Catalog) -> None:
+    choices = MIX.changed(style_file="a.jpg", method="johnson", second_file="b.jpg").effective(catalog)
+    assert (choices["mix"], choices["second-preset"], choices["second-file"]) == (0.0, "none", None)

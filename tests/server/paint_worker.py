@@ -10,13 +10,14 @@ import errno
 import mmap
 import os
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gimp_plugin.wire import Plane, StylizeRequest, StylizeResult
+from gimp_plugin.wire import STYLE_REQUEST, Plane, StyleRequest, StyleResult, StylizeRequest, StylizeResult, kind_of
 from server.supervisor.spool import disk_error, put_result
 from server.worker.loop import Worker
 from server.worker.process import claim_stdout
@@ -31,7 +32,11 @@ CATALOG = {
 def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, str], None]) -> None:
     """Do what the first style's name says."""
     with request_path.open("rb") as file:
-        request = StylizeRequest.unpack(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    if kind_of(view) == STYLE_REQUEST:
+        put_result(result_path, looked_at(StyleRequest.unpack(view)).pack())
+        return
+    request = StylizeRequest.unpack(view)
     what, _, amount = request.styles[0].name.partition(" ")
     end = time.monotonic() + float(amount or 0)
     while what == "sleep" and time.monotonic() < end:
@@ -51,7 +56,17 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
     if (selection := request.mask) is not None and selection.dtype == "U8":
         share = sum(bytes(selection.data)) / 255 / len(selection.data)
         report["notes"] = [f"about {share:.0%} of it is selected"]
+    if len(request.styles) > 1:
+        report["notes"] = [f"mixed of {', '.join(f'{style.name} {style.weight:g}' for style in request.styles)}"]
     put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), report).pack())
+
+
+def looked_at(request: StyleRequest) -> StyleResult:
+    """Its first pixel as code, swatch and thumbnail."""
+    pixel = bytes(request.content.data[:3])
+    code = Plane("F32", (1, 3), struct.pack("<3f", *pixel))
+    swatch = Plane("U8", (1, 1, 3), pixel)
+    return StyleResult(code, {"title": request.title, "network": "fake:" + "0" * 16}, swatch, swatch)
 
 
 if __name__ == "__main__":

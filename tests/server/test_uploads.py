@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from engine.files.source import read_source
-from gimp_plugin.wire import Plane, WireError
+from gimp_plugin.wire import Plane, WireError, write_style
 from server.page import uploads
+from tests.gimp_plugin.test_style_file import a_style
 from tests.odd_files import ADOBE_ICC, BYTES, DEEP, P3_ICC, chunk, png, saved
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 20, 30), (200, 100, 50), (255, 255, 255)]
@@ -118,6 +119,17 @@ def test_a_picture_that_was_swept_away_is_asked_for_again(tmp_path: Path) -> Non
         uploads.read_picture(tmp_path / "gone.png", "mask")
 
 
+def test_a_style_file_is_read_and_no_more_than_a_style_file_has(tmp_path: Path) -> None:
+    path = tmp_path / "secret-name.impasto-style"
+    write_style(path, a_style())
+    assert uploads.read_style(path) == a_style()
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(WireError) as caught:
+        uploads.read_style(path)
+    assert "damaged" in caught.value.message and "secret" not in caught.value.message
+
+
 def test_a_mask_is_white_where_it_paints(tmp_path: Path) -> None:
     image = Image.new("LA", (3, 1))
     image.putdata([(255, 255), (128, 255), (255, 0)])  # white, gray, white but transparent
@@ -168,6 +180,7 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_followed_nor_touched(
         lambda path: uploads.make_preview(path, 100),
         lambda path: uploads.read_strokes(path, 0.5, (2, 3)),
         lambda path: uploads.read_mask(path, (2, 3)),
+        uploads.read_style,
     ]
     for name in ("fifo.png", "link.png", "folder.png", "missing.png"):
         for read in reads:

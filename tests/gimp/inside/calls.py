@@ -20,6 +20,7 @@ WORDS = {
     "device": "cpu",
     "blend": "mrf",
     "regions": "layers",
+    "second-preset": "great-wave",
 }
 NUMBERS = {"strength": 0.25, "photoreal": 0.75, "style-size": 300, "seed": 7, "feather": 3.5}
 SWITCHES = {"auto-strength": False, "selection-only": False, "consistent": False, "change-painting": True}
@@ -38,6 +39,8 @@ UNKNOWN = {
     "feather": 501.0,
     "style-size": 9000,
     "seed": -1,
+    "mix": 1.01,
+    "second-preset": "great-wav",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # where ``gimp_plugin`` is
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where ``inside`` is
 
-from inside import layers, objects, pictures, refusals, repainting, speed, stage
+from inside import layers, objects, own_styles, pictures, refusals, repainting, speed, stage
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     for name, scene in repainting.SCENES.items():
         report.play(name, scene, engine)
     for name, scene in objects.SCENES.items():
+        report.play(name, scene, engine)
+    for name, scene in own_styles.SCENES.items():
         report.play(name, scene, engine)
     for setting in refusals.PICTURES:
         report.play(setting.__name__, refusals.try_in_vain, setting, engine)
