@@ -10,14 +10,14 @@ from gi.repository import Gimp, GimpUi, GLib, Gtk
 from gimp_plugin import settings
 from gimp_plugin.choices import advice, arguments
 from gimp_plugin.dialog import option_fields
-from gimp_plugin.dialog.earlier import Earlier
 from gimp_plugin.dialog.fit import Fit
 from gimp_plugin.dialog.notice import Notice
 from gimp_plugin.dialog.option_fields import OptionFields
-from gimp_plugin.dialog.studio import Studio
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
 from gimp_plugin.settings import Setting
+from gimp_plugin.studio.earlier import Earlier
+from gimp_plugin.studio.halves import Studio
 
 Update = Callable[[], None]
 """Brings a part of the dialog up to date with the choices."""

@@ -138,6 +138,11 @@ def read_bytes(data: bytes) -> GdkPixbuf.Pixbuf | None:
     return loader.get_pixbuf()
 
 
+def opaque(plane: wire.Plane) -> wire.Plane:
+    """A picture (H, W, 3) of 8 bits as (H, W, 4)."""
+    return wire.Plane("U8", (*plane.shape[:2], 4), _rgba(bytes(plane.data), 3))
+
+
 def covering(plane: wire.Plane, size: tuple[int, int]) -> wire.Plane:
     """The middle of a picture (H, W, 4) of 8 bits, which fills (width, height)."""
     height, width = plane.shape[:2]

@@ -198,7 +198,9 @@ def test_an_engine_killed_in_the_middle_is_noticed_within_two_seconds(tmp_path: 
             assert time.monotonic() < deadline
             time.sleep(0.05)
         started = time.monotonic()
-        error = refusal(engine)
+        error = refusal(
+            engine, wire.StylizeRequest(a_plane(), (wire.StyleEntry("Wave", preset="wave"),), composite=False)
+        )
         assert (error.code, error.message) == ("unreachable", errand.STOPPED)
         assert time.monotonic() - started < 2
         assert process.wait(5) == -signal.SIGKILL

@@ -8,12 +8,12 @@ from gi.repository import Gtk
 
 from gimp_plugin import wire
 from gimp_plugin.client.background import Background, Wish
-from gimp_plugin.dialog.preview import Preview
-from gimp_plugin.dialog.preview_area import Point
 from gimp_plugin.filter import object_selection
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas, view
 from gimp_plugin.image.pixels import Box
+from gimp_plugin.studio.preview import Preview
+from gimp_plugin.studio.preview_area import Point
 
 TIP = (
     "Click the thing in the preview that is to be painted: it becomes the selection. Click again to add to it, with "

@@ -12,13 +12,13 @@ from gimp_plugin import wire
 from gimp_plugin.choices import advice, arguments, options
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.client.background import Background, Wish
-from gimp_plugin.dialog.preview_area import PreviewArea
-from gimp_plugin.dialog.trace import Trace
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.filter.styles import StyleReader
 from gimp_plugin.image import canvas, view
 from gimp_plugin.image.pixels import Box
 from gimp_plugin.image.view import Sight, View
+from gimp_plugin.studio.preview_area import PreviewArea
+from gimp_plugin.studio.trace import Trace
 
 FIT_PX = 512
 DETAIL_PX = (448, 384)

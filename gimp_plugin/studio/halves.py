@@ -9,12 +9,12 @@ from gi.repository import Gimp, GLib, Gtk
 
 from gimp_plugin.client import launch
 from gimp_plugin.client.background import Background
-from gimp_plugin.dialog.clicking import Clicking
-from gimp_plugin.dialog.gallery import Gallery
-from gimp_plugin.dialog.preview import Preview
-from gimp_plugin.dialog.trace import Trace
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image.view import View
+from gimp_plugin.studio.clicking import Clicking
+from gimp_plugin.studio.gallery import Gallery
+from gimp_plugin.studio.preview import Preview
+from gimp_plugin.studio.trace import Trace
 
 SPACING_PX = 12
 RIGHT_PX = 440
@@ -46,7 +46,7 @@ class Studio:
         self._painted_of: Any = None
         self._on_selection = on_selection
         self.preview = Preview(config, scene, self._background, self._seen, self._trace)
-        self.gallery = Gallery(config, scene.catalog, self._background, self._trace)
+        self.gallery = Gallery(dialog, config, scene.catalog, self._background, self._trace, self._say)
         self.clicking = Clicking(scene, self.preview, self._background, self._selected)
         self._arrange(dialog, scroller)
         self.update()
@@ -57,8 +57,6 @@ class Studio:
     def update(self) -> None:
         """The choices are other ones."""
         self.gallery.update()
-        is_shown = self.preview.choices.source == "preset"
-        self.gallery.box.set_visible(is_shown)
         self.preview.update()
 
     def close(self) -> None:
