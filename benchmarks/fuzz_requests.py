@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gimp_plugin.wire import Plane, SegmentRequest, StyleEntry, StylizeRequest
+from gimp_plugin.wire import Plane, SegmentRequest, StyleEntry, StyleRequest, StylizeRequest
 
 Frame = tuple[dict[str, Any], dict[str, Any], bytes]  # header, the metadata in it, planes
 
@@ -86,8 +86,9 @@ def picture(height: int, width: int, dtype: str = "U8", n_channels: int = 4) -> 
 def frames() -> list[Frame]:
     """Requests of every part and dtype."""
     preset, style = StyleEntry("a", 0.5, "starry-night"), StyleEntry("b", 1.0, None, picture(20, 24))
-    content = picture(24, 32)
-    requests: list[StylizeRequest | SegmentRequest] = [
+    content, code = picture(24, 32), Plane("F32", (1, 2316), bytes(4 * 2316))
+    saved = StyleEntry("c", 2.0, None, picture(20, 24), code, "anystyle:" + "0" * 32)
+    requests: list[StylizeRequest | SegmentRequest | StyleRequest] = [
         StylizeRequest(content, (preset,)),
         StylizeRequest(picture(24, 32, "U16"), (preset, style), picture(24, 32, "F32", 1), style_size_px=64, seed=5),
         StylizeRequest(picture(24, 32, "F16"), (style,), quality="fast", color="match", photoreal=0.5, size_px=16),
@@ -95,6 +96,8 @@ def frames() -> list[Frame]:
         StylizeRequest(content, (style,), method="johnson", options={"model": ""}, strength=0.5),
         StylizeRequest(content, (style,), method="wct", options={"depth": 2}, auto_strength=True),
         StylizeRequest(content, (preset,), series=(picture(16, 16), picture(16, 20)), color="luminance", blend="hard"),
+        StylizeRequest(content, (preset, saved)),
+        StyleRequest(picture(64, 80), "a"),
         SegmentRequest(content, (2, 2, 28, 20), ((5, 5),), ((20, 20),), "grabcut", "soft"),
         SegmentRequest(picture(24, 32, "F32"), None, ((16, 12),)),
     ]
@@ -123,7 +126,7 @@ def replaced(value: Any, dice: random.Random) -> Any:
         if dice.random() < 0.08:
             del changed[key]
         elif dice.random() < 0.08:
-            changed[str(dice.choice(("mask", "style.0", "style.1", "series.0", "x", *WORDS)))] = value[key]
+            changed[str(dice.choice(("mask", "style.0", "style.1", "code.0", "series.0", "x", *WORDS)))] = value[key]
         else:
             changed[key] = replaced(value[key], dice)
         return changed

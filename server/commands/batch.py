@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from server.commands.arguments import add_painting_arguments, settings_of
 from server.commands.command import Command
-from server.commands.folder import Marks, list_pictures, make_folder, target_of
 from server.commands.stylize import peak_bytes
+from server.folder import Marks, list_pictures, make_folder, target_of
 from server.terminal import progress_bar
 
 if TYPE_CHECKING:

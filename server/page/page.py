@@ -19,7 +19,7 @@ import gradio as gr
 from PIL import Image
 
 from gimp_plugin import settings
-from gimp_plugin.settings import NONE
+from gimp_plugin.settings import NONE, Setting
 from gimp_plugin.wire import SUFFIX, Plane, StyleResult, StylizeRequest, StylizeResult, WireError, write_style
 from server.page import styles, uploads
 from server.page.controls import control_of, file_input, layers_of, name_of, picture_input
@@ -84,6 +84,7 @@ class Page:
                 self.style_file = file_input("Style file", SUFFIX)
             self.second = gr.Dropdown([("None", NONE)], value=NONE, label="Second painting, to be mixed in")
             setattr(self.second, "preprocess", name_of)  # noqa: B010  (as above)
+            controls = {setting.name: control_of(setting) for setting in settings.of("page") if is_of_styles(setting)}
         with gr.Group():
             self.area = gr.Radio(AREAS, value="whole", label="Area")
             with gr.Column(visible=False) as self.brush_area:
@@ -97,7 +98,8 @@ class Page:
             with gr.Column(visible=False) as self.mask_area:
                 self.mask = picture_input("Mask: white is painted, black is left alone", 200)
         with gr.Group():
-            self.controls = {setting.name: control_of(setting) for setting in settings.of("page")}
+            controls |= {s.name: control_of(s) for s in settings.of("page") if not is_of_styles(s)}
+        self.controls = {setting.name: controls[setting.name] for setting in settings.of("page")}
 
     def _lay_out_result(self) -> None:
         with gr.Row():
@@ -359,6 +361,11 @@ class Page:
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
         return folder / name
+
+
+def is_of_styles(setting: Setting) -> bool:
+    """Whether its control stands beside the styles."""
+    return setting.group == "style"
 
 
 def show_source(source: str) -> tuple[Any, ...]:

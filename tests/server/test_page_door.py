@@ -91,16 +91,17 @@ def inputs(own: str, **slots: Any) -> list[Any]:
     """The page's controls in their order, with something else in some of them."""
     strokes = slots.get("strokes")
     photo = {"path": own, **META}
+    source = "file" if "style_file" in slots else "picture" if "style" in slots else "painting"
     return [
-        slots.get("photo", photo), "picture" if "style" in slots else "painting", "invert", slots.get("style"),
+        slots.get("photo", photo), source, "invert", slots.get("style"),
         "mask" if "mask" in slots else "brush" if strokes else "whole", strokes, slots.get("mask"),
-        "fast", 1, "style", 0,
+        slots.get("style_file"), "none", "fast", 1, "style", 0, 0,
     ]  # fmt: skip
 
 
 def slots_with(named: Any) -> Iterator[dict[str, Any]]:
     """A named file in every place where a picture may stand."""
-    for slot in ("photo", "style", "mask"):
+    for slot in ("photo", "style", "mask", "style_file"):
         yield {slot: named}
     yield {"photo": [named]}
     yield {"photo": {"image": named}}
@@ -179,6 +180,8 @@ def test_every_route_that_takes_pictures_refuses_a_foreign_one(
     heard.start = heard.path.stat().st_size
     for path in (str(folder / "secret.png"), str(folder / "fifo.png"), f"https://{HOST}/x.png"):
         named = {"path": path, **META}
+        for route in ("call/make_style", "run/make_style"):
+            assert call(page, route, {"data": [named]}).status == 422, route
         data = inputs(own, photo=named)
         body = {"data": data, "fn_index": number, "session_hash": uuid.uuid4().hex}
         for route in ("call/paint", "call/paint/", "run/paint", "run/predict", "queue/join"):

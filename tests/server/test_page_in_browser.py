@@ -186,6 +186,10 @@ def test_axe_finds_nothing_that_keeps_anybody_out(visitor: Visitor, axe: str, ph
     visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
     visitor.wait("document.querySelectorAll('input[type=file]').length >= 2", "a style and a mask are asked for")
     assert violations(visitor, axe) == [], "other controls"
+    visitor.look("document.querySelector('input[type=radio][value=file]').click()")
+    visitor.wait("document.body.innerText.includes('Style file')", "a style file is asked for")
+    time.sleep(0.5)
+    assert violations(visitor, axe) == [], "a style file"
 
 
 def test_axe_finds_what_is_wrong(visitor: Visitor, axe: str) -> None:
@@ -311,5 +315,5 @@ def test_paint_and_result_are_in_sight(visitor: Visitor) -> None:
     assert visitor.look("document.getElementById('paint').getBoundingClientRect().top") >= 0
     assert visitor.look(f"{BOTTOM_OF}('#save')") <= 700
     visitor.see(390)
-    assert 0 < visitor.look(f"{BOTTOM_OF}('#paint') - {BOTTOM_OF}('#range_id_1')") < 150
+    assert 0 < visitor.look(f"{BOTTOM_OF}('#paint') - {BOTTOM_OF}('#range_id_2')") < 150
     assert visitor.look("document.getElementById('result').getBoundingClientRect().height") == 0
