@@ -26,8 +26,9 @@ from scripts.demo_photo import load_photo
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 120.0
-SIZE = (1240, 1000)
+SIZE = (1240, 1400)
 PAINTED = "document.querySelector('#result-column')?.innerText.includes('Done in')"
+TILES = "document.querySelectorAll('#styles img').length"
 BUTTON = "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Paint')"
 
 # Chromium reads commands from descriptor 3 and answers on 4. A shell takes no descriptor above 9.
@@ -134,10 +135,11 @@ def take_picture(browser: Browser, folder: Path, out: Path) -> None:
         photo = folder / "coffee.png"
         load_photo().save(photo)
         wait_until(lambda: browser.evaluate(f"!!{BUTTON}"), "the page is there")
-        wait_until(lambda: browser.evaluate("document.body.innerText.includes('What it makes')"), "the list is there")
+        wait_until(lambda: browser.evaluate(f"{TILES} >= 20"), "the gallery is there")
         browser.upload(photo)
         wait_until(lambda: browser.evaluate("document.querySelectorAll('img').length >= 2"), "the photo is there")
-        time.sleep(1.0)  # the upload is told to the server after it is shown
+        wait_until(lambda: browser.evaluate("!!document.querySelector('#preview img')"), "the preview is there")
+        time.sleep(5.0)  # the gallery is painted
         browser.evaluate(f"{BUTTON}.click()")
         wait_until(lambda: browser.evaluate(PAINTED), "it is painted")
         time.sleep(1.0)  # the result fades in

@@ -5,11 +5,14 @@ Only ``server.page.page`` imports this module, once gradio is told to stay offli
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
+from gimp_plugin import settings
 from gimp_plugin.settings import Setting
+from server.page import styles
 
 
 def control_of(setting: Setting) -> Any:
@@ -59,3 +62,24 @@ def path_of(payload: Any) -> str | None:
 def layers_of(payload: Any) -> list[str]:
     """The files of the brushed layers. Gradio's page uploads them, as it does a photo."""
     return [] if payload is None else [str(layer.path) for layer in payload.layers]
+
+
+def for_wire(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The page's settings in the engine's terms."""
+    return {setting.key: chosen[setting.name] for setting in settings.of("page") if "wire" in setting.places}
+
+
+def show_source(source: str) -> tuple[Any, ...]:
+    """Show the controls of the chosen source of style."""
+    shown = (styles.PAINTING, styles.PAINTING, styles.PICTURE, styles.FILE)
+    return tuple(gr.update(visible=source == one) for one in shown)
+
+
+def show_running() -> tuple[Any, Any]:
+    """Buttons while it paints. What was painted before can be saved meanwhile, and after Cancel."""
+    return gr.update(interactive=False), gr.update(interactive=True)
+
+
+def show_idle() -> tuple[Any, Any]:
+    """Buttons before and after."""
+    return gr.update(interactive=True), gr.update(interactive=False)

@@ -33,6 +33,9 @@ CSS = """
   .state { min-height: 0; }
 }
 #result-column [data-testid=status-tracker] { display: none; } /* "Error" beside the sentence, until the next run */
+#styles .grid-wrap { overflow-x: hidden !important; padding-top: 2.1rem; }
+#styles .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+#styles .caption-label { left: 0; right: 0; max-width: 100%; padding: 0 0.25rem; font-size: 0.72rem; }
 footer { display: none !important; }
 """
 

@@ -16,13 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from PIL import Image
 
 from gimp_plugin import settings
 from gimp_plugin.settings import NONE, Setting
 from gimp_plugin.wire import SUFFIX, Plane, StyleResult, StylizeRequest, StylizeResult, WireError, write_style
 from server.page import styles, uploads
-from server.page.controls import control_of, file_input, layers_of, name_of, picture_input
+from server.page.controls import (
+    control_of,
+    file_input,
+    for_wire,
+    layers_of,
+    name_of,
+    picture_input,
+    show_idle,
+    show_running,
+    show_source,
+)
+from server.page.live import STROKE_OPACITY, Live
 from server.page.painting import Painting
 from server.page.words import plain, preset_title, sentence, short, state
 
@@ -30,15 +40,13 @@ if TYPE_CHECKING:
     from server.page.files import PageFiles
     from server.supervisor.app import Engine
 
-THUMBNAILS = Path(__file__).resolve().parents[2] / "engine" / "presets" / "thumbnails"  # files.presets loads torch
 STARTING_S = 120.0
 FIRST = "Choose a photo, then press Paint."
 READY = "Press Paint."
 PREVIEW_PX = 1024
-STROKE_OPACITY = 0.55
 STROKE = f"rgba(226, 88, 34, {STROKE_OPACITY})"
 
-AREAS = [("Whole photo", "whole"), ("Where I brush", "brush"), ("Mask picture", "mask")]
+AREAS = [("Whole photo", "whole"), ("What I click", "click"), ("Where I brush", "brush"), ("Mask picture", "mask")]
 
 
 class Page:
@@ -52,6 +60,7 @@ class Page:
 
     def __init__(self, engine: Engine, folder: Path, files: PageFiles) -> None:
         self.engine, self.folder, self.files = engine, folder, files
+        self.live = Live(engine, files, self._own_file)
         self.by_session: dict[str, set[Painting[Any]]] = {}
         with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(60, 3600)) as self.blocks:
             gr.Markdown(
@@ -73,9 +82,7 @@ class Page:
             self.preset = gr.Dropdown([], value=None, label="Painting", info="The engine is starting")
             setattr(self.preset, "preprocess", name_of)  # noqa: B010  (scripts have not loaded the list: _style checks)
             with gr.Column() as self.sample_column:
-                self.sample = gr.Image(
-                    label="What it makes of a cat", type="filepath", interactive=False, height=170, buttons=[]
-                )
+                self.gallery = self.live.lay_out_gallery()
             with gr.Column(visible=False) as self.own_style:
                 self.style_picture = picture_input("Style picture", 200)
                 self.save_button = gr.Button("Make a style file of it", size="sm", elem_id="make-style")
@@ -87,6 +94,8 @@ class Page:
             controls = {setting.name: control_of(setting) for setting in settings.of("page") if is_of_styles(setting)}
         with gr.Group():
             self.area = gr.Radio(AREAS, value="whole", label="Area")
+            with gr.Column(visible=False) as self.click_area:
+                self.live.lay_out_clicking()
             with gr.Column(visible=False) as self.brush_area:
                 self.strokes = gr.ImageEditor(
                     label="Brush over what is to be painted", type="pil", image_mode="RGBA", format="png", height=420,
@@ -102,6 +111,7 @@ class Page:
         self.controls = {setting.name: controls[setting.name] for setting in settings.of("page")}
 
     def _lay_out_result(self) -> None:
+        self.slider = self.live.lay_out_preview()
         with gr.Row():
             self.paint_button = gr.Button("Paint", variant="primary", size="lg", elem_id="paint")
             self.cancel_button = gr.Button("Cancel", size="lg", interactive=False, elem_id="cancel")
@@ -122,13 +132,12 @@ class Page:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         at_once: dict[str, Any] = {"queue": False, **quiet}
         self.blocks.load(self.await_catalog, None, [self.preset, self.second], concurrency_limit=None, **quiet)
-        self.preset.change(self.show_sample, self.preset, self.sample, **at_once)
         shown = [self.preset, self.sample_column, self.own_style, self.own_file]
         self.source.change(show_source, self.source, shown, **at_once)
         controls = list(self.controls.values())
         for chosen in (self.blocks.load, self.source.change, *(control.input for control in controls)):
             chosen(self.grey_out, [self.source, *controls], controls, **at_once)
-        areas = [self.brush_area, self.mask_area, self.strokes]
+        areas = [self.click_area, self.brush_area, self.mask_area, self.strokes]
         self.area.change(self.show_area, [self.area, self.photo], areas, **at_once)
         # Not ``change``: gradio reports that for a picture again and again, whatever else on the page has changed.
         for chosen in (self.photo.upload, self.photo.clear):
@@ -150,14 +159,37 @@ class Page:
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
             self.style_file, self.second, *controls,
         ]  # fmt: skip
+        self._connect_live(inputs)
         pressed = self.paint_button.click(show_running, None, buttons, **at_once)
         painted = pressed.then(
-            self._handler(), inputs, [self.result, self.download, self.status],
+            self._named(self.paint), inputs, [self.result, self.download, self.status],
             api_name="paint", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
         for ended in (painted.success, painted.failure):  # ``then`` comes after a success only
             ended(show_idle, None, buttons, **at_once)
         self.cancel_button.click(self.cancel, None, None, queue=False, api_name="cancel", show_progress="hidden")
+
+    def _connect_live(self, inputs: list[Any]) -> None:
+        """Gallery, preview and clicks: they follow what is chosen, and the newest choice counts."""
+        live, controls = self.live, list(self.controls.values())
+        newest: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+        newest["concurrency_limit"] = None
+        gr.on(
+            [self.preset.change, self.photo.upload, self.photo.clear],  # the list of paintings, when it has come
+            live.show_tiles, self.photo, self.gallery, **newest,
+        )  # fmt: skip
+        self.gallery.select(live.choose, None, self.preset, queue=False, api_visibility="private")
+        chosen = [self.photo.upload, self.preset.change, self.source.input, self.second.input, self.area.input]
+        chosen += [self.style_picture.upload, self.style_file.upload, self.mask.upload]
+        gr.on(
+            [*chosen, *(control.input for control in controls)], self._named(self.preview), inputs, self.slider,
+            **newest,
+        )  # fmt: skip
+        for changed in (self.photo.upload, self.photo.clear, live.anew.click):
+            changed(live.show_photo, self.photo, live.picture, **newest)
+        live.picture.select(live.click, [self.photo, live.mode], live.picture, **newest).then(
+            self._named(self.preview), inputs, self.slider, **newest
+        )
 
     async def await_catalog(self) -> AsyncIterator[Any]:
         """Fill the list of paintings, as soon as the engine can tell."""
@@ -170,16 +202,7 @@ class Page:
         second = gr.Dropdown([("None", NONE), *choices], value=NONE)
         yield gr.Dropdown(choices, value=choices[0][1] if choices else None, info=""), second
 
-    def show_sample(self, preset: str | None) -> Image.Image | None:
-        """The preset's thumbnail. Only names of the catalog name a file."""
-        catalog = self.engine.worker.catalog or {"styles": []}
-        path = THUMBNAILS / f"{preset}.jpg"
-        if preset not in [style["name"] for style in catalog["styles"]] or not path.is_file():
-            return None
-        with Image.open(path) as thumbnail:
-            return thumbnail.copy()
-
-    def show_area(self, area: str, photo: str | None) -> tuple[Any, Any, Any]:
+    def show_area(self, area: str, photo: str | None) -> tuple[Any, ...]:
         """Show the controls of the chosen area, and the photo where it is to be brushed over.
 
         The editor gets a value in any case: for ``gr.skip`` gradio would make a new one, with its own way of reading.
@@ -191,7 +214,7 @@ class Page:
             except WireError as error:
                 raise gr.Error(error.message, print_exception=False) from error
             editor = {"background": preview, "layers": [], "composite": None}
-        return gr.update(visible=area == "brush"), gr.update(visible=area == "mask"), editor
+        return (*(gr.update(visible=area == one) for one in ("click", "brush", "mask")), editor)
 
     def forget_result(self, visitor: gr.Request) -> tuple[Any, Any]:
         """The painting of one photo does not stand beside another. One that is under way is finished and says so."""
@@ -224,19 +247,19 @@ class Page:
             "style-source": "preset" if source == styles.PAINTING else "file"
         }
 
-    def _handler(self) -> Callable[..., AsyncIterator[Any]]:
-        """``paint`` with an argument for each control, by which clients of the page's API name them."""
+    def _named(self, handler: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
+        """A handler with ``paint``'s arguments and one for each control: clients of the page's API use their names."""
 
-        async def paint(visitor: gr.Request, *given: Any) -> AsyncIterator[Any]:
+        async def handle(visitor: gr.Request, *given: Any) -> AsyncIterator[Any]:
             n_choices = len(given) - len(self.controls)
-            async with aclosing(self.paint(visitor, *given[:n_choices], values=given[n_choices:])) as outputs:
+            async with aclosing(handler(visitor, *given[:n_choices], values=given[n_choices:])) as outputs:
                 async for output in outputs:
                     yield output
 
         ours = [p for p in inspect.signature(self.paint).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         more = [ours[0].replace(name=s.key, default=s.default, annotation=Any) for s in settings.of("page")]
-        setattr(paint, "__signature__", inspect.Signature([*ours, *more]))  # noqa: B010  (mypy knows of none)
-        return paint
+        setattr(handle, "__signature__", inspect.Signature([*ours, *more]))  # noqa: B010  (mypy knows of none)
+        return handle
 
     async def paint(  # noqa: PLR0913, PLR0917  (one argument per choice of pictures)
         self,
@@ -281,9 +304,8 @@ class Page:
             wanted = styles.Chosen(source, preset, style_picture, style_file, second, float(chosen["mix"]))
             found = await asyncio.to_thread(styles.read, wanted, self.engine.worker.catalog, self.files, unread)
             content = await asyncio.to_thread(self._photo, photo, unread)
-            selection = await asyncio.to_thread(self._selection, area, strokes, mask, content)
-            given = {setting.key: chosen[setting.name] for setting in settings.of("page") if "wire" in setting.places}
-            request = StylizeRequest(content, tuple(found), selection, auto_strength=True, settings=given)
+            selection = await asyncio.to_thread(self.live.selection, visitor, photo, area, strokes, mask, content)
+            request = StylizeRequest(content, tuple(found), selection, auto_strength=True, settings=for_wire(chosen))
             began = time.monotonic()
             async with aclosing(painting.follow(request)) as reports:
                 async for share, message in reports:
@@ -304,6 +326,25 @@ class Page:
                 raise gr.Error(error.message, print_exception=False) from error
         finally:
             self._leave(visitor, painting)
+
+    async def preview(self, visitor: gr.Request, *given: Any, values: Sequence[Any]) -> AsyncGenerator[Any, None]:
+        """Before and after, small. What is not chosen yet is no error: then there is no preview."""
+        photo, source, preset, style_picture, area, strokes, mask, style_file, second = given  # as ``paint``
+        if photo is None:
+            yield None
+            return
+        chosen = settings.effective(self._given(source, values), self._takes())
+        wanted = styles.Chosen(source, preset, style_picture, style_file, second, float(chosen["mix"]))
+        try:
+            yield await self.live.preview(
+                photo,
+                lambda: styles.read(wanted, self.engine.worker.catalog, self.files, []),
+                lambda small: self.live.selection(visitor, photo, area, strokes, mask, small),
+                for_wire(chosen),
+                visitor.session_hash,
+            )
+        except WireError:
+            yield gr.skip()
 
     async def make_style(self, visitor: gr.Request, style_picture: str | None = None) -> AsyncGenerator[Any, None]:
         """Make a style file of the style picture; to save it appears beside it."""
@@ -342,21 +383,6 @@ class Page:
             raise WireError("unprocessable", "Choose a photo first.")
         return uploads.read_picture(self.files.find(photo, "photo"), "photo", unread)
 
-    def _selection(self, area: str, strokes: list[str] | None, mask: str | None, content: Plane) -> Plane | None:
-        """The part of the photo that is to be painted; None = all of it."""
-        size = (content.height, content.width)
-        if area == "mask":
-            if mask is None:
-                raise WireError("unprocessable", "Choose a mask picture first, or paint the whole photo.")
-            return uploads.read_mask(self.files.find(mask, "mask"), size)
-        if area == "brush":
-            layers = [self.files.find(layer, "brushed layer") for layer in strokes or []]
-            found = uploads.read_strokes(layers[0], STROKE_OPACITY, size) if layers else None
-            if found is None:
-                raise WireError("unprocessable", "Brush over the part of the photo first, or paint the whole photo.")
-            return found
-        return None
-
     def _own_file(self, name: str) -> Path:
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir(mode=0o700)
@@ -366,19 +392,3 @@ class Page:
 def is_of_styles(setting: Setting) -> bool:
     """Whether its control stands beside the styles."""
     return setting.group == "style"
-
-
-def show_source(source: str) -> tuple[Any, ...]:
-    """Show the controls of the chosen source of style."""
-    shown = (styles.PAINTING, styles.PAINTING, styles.PICTURE, styles.FILE)
-    return tuple(gr.update(visible=source == one) for one in shown)
-
-
-def show_running() -> tuple[Any, Any]:
-    """Buttons while it paints. What was painted before can be saved meanwhile, and after Cancel."""
-    return gr.update(interactive=False), gr.update(interactive=True)
-
-
-def show_idle() -> tuple[Any, Any]:
-    """Buttons before and after."""
-    return gr.update(interactive=True), gr.update(interactive=False)
