@@ -83,3 +83,13 @@ def show_running() -> tuple[Any, Any]:
 def show_idle() -> tuple[Any, Any]:
     """Buttons before and after."""
     return gr.update(interactive=True), gr.update(interactive=False)
+
+
+def show_preview(pictures: Any) -> tuple[Any, Any]:
+    """Before and after in the place of the last result: what is chosen now is looked at."""
+    return gr.update(value=pictures, visible=True), gr.update(visible=False)
+
+
+def show_result() -> tuple[Any, Any]:
+    """The painted photo in the place of the preview."""
+    return gr.update(visible=False), gr.update(visible=True)

@@ -64,6 +64,8 @@ class Live:
     def __init__(self, engine: Engine, files: PageFiles, make_file: Callable[[str], Path]) -> None:
         self.engine, self.files, self.make_file = engine, files, make_file
         self.clicked: OrderedDict[str, Clicked] = OrderedDict()
+        self.previews: dict[str, Painting[Any]] = {}
+        self.painted: OrderedDict[str, Any] = OrderedDict()  # the choices of the result that is shown
 
     # --- the widgets ------------------------------------------------------------------------------------
 
@@ -180,7 +182,9 @@ class Live:
 
     # --- small paintings --------------------------------------------------------------------------------
 
-    async def tiles(self, photo: str | None, session: str | None) -> AsyncGenerator[list[tuple[Any, str]], None]:
+    async def tiles(
+        self, photo: str | None, session: str | None
+    ) -> AsyncGenerator[list[tuple[Image.Image, str]], None]:
         """Every preset with its title: the work's own thumbnail at first, then the photo painted in it.
 
         Args:
@@ -188,7 +192,9 @@ class Live:
             session: of the visitor: who is gone is painted for no longer.
         """
         presets = list((self.engine.worker.catalog or {"styles": []})["styles"])
-        shown: list[tuple[Any, str]] = [(thumbnail_of(preset["name"]), preset_title(preset)) for preset in presets]
+        shown: list[tuple[Image.Image, str]] = [
+            (thumbnail_of(preset["name"]), preset_title(preset)) for preset in presets
+        ]
         yield shown
         if photo is None:
             return
@@ -231,9 +237,35 @@ class Live:
         small = await asyncio.to_thread(self._small, photo, PREVIEW_PX)
         styles = await asyncio.to_thread(entries)
         part = await asyncio.to_thread(selection, small)
-        request = StylizeRequest(small, tuple(styles), part, auto_strength=True, settings=given)
-        result = await self._painted(request, session)
+        quick = {**given, "quality": "fast"}  # the others take minutes
+        request = StylizeRequest(small, tuple(styles), part, auto_strength=True, settings=quick)
+        self.drop_preview(session)
+        painting = self.previews[session or ""] = Painting(self.engine, session)
+        try:
+            result = await _followed(painting, request)
+        finally:
+            if self.previews.get(session or "") is painting:
+                del self.previews[session or ""]
         return image_of(small), image_of(result.picture)
+
+    def is_news(self, session: str | None, choices: Any, *, is_preview: bool) -> bool:
+        """Whether something has to be done; a preview of what is painted already would only hide the result."""
+        name = session or ""
+        if is_preview and self.painted.get(name) == choices:
+            return False
+        if not is_preview:
+            self.drop_preview(session)
+        self.painted[name] = None if is_preview else choices
+        self.painted.move_to_end(name)
+        while len(self.painted) > MAX_VISITORS:
+            self.painted.popitem(last=False)
+        return True
+
+    def drop_preview(self, session: str | None) -> None:
+        """Give up a visitor's preview: something newer is wanted."""
+        painting = self.previews.pop(session or "", None)
+        if painting is not None:
+            painting.cancel()
 
     async def find(
         self, photo: str, on: Sequence[Point], beside: Sequence[Point], session: str | None, file: Path
@@ -269,11 +301,15 @@ class Live:
         return Plane("U8", (picture.height, picture.width, 4), picture.tobytes())
 
     async def _painted(self, request: Any, session: str | None) -> Any:
-        painting: Painting[Any] = Painting(self.engine, session)
-        async with aclosing(painting.follow(request)) as reports:
-            async for _report in reports:
-                pass
-        return painting.result
+        return await _followed(Painting(self.engine, session), request)
+
+
+async def _followed(painting: Painting[Any], request: Any) -> Any:
+    """The result of a job."""
+    async with aclosing(painting.follow(request)) as reports:
+        async for _report in reports:
+            pass
+    return painting.result
 
 
 def image_of(plane: Plane) -> Image.Image:
@@ -281,11 +317,11 @@ def image_of(plane: Plane) -> Image.Image:
     return Image.frombytes("RGBA", (plane.width, plane.height), bytes(plane.data)).convert("RGB")
 
 
-def thumbnail_of(preset: str) -> Image.Image | None:
-    """A work's own thumbnail. Only names of the catalog may be asked for."""
+def thumbnail_of(preset: str) -> Image.Image:
+    """A work's own thumbnail, or a gray one. Only names of the catalog may be asked for."""
     path = THUMBNAILS / f"{preset}.jpg"
     if not path.is_file():
-        return None
+        return Image.new("RGB", (TILE_SHOWN_PX, TILE_SHOWN_PX), "gray")
     with Image.open(path) as thumbnail:
         return thumbnail.copy()
 

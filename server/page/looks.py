@@ -29,7 +29,7 @@ CSS = """
 .dark .gradio-container, .gradio-container.dark { --ring: #5eead4; }
 @media (max-width: 768px) {
   #result-column { position: static; }
-  #result:not(:has(img)) { display: none; }
+  :is(#result, #preview):not(:has(img)) { display: none; }
   .state { min-height: 0; }
 }
 #result-column [data-testid=status-tracker] { display: none; } /* "Error" beside the sentence, until the next run */

@@ -29,6 +29,8 @@ from server.page.controls import (
     name_of,
     picture_input,
     show_idle,
+    show_preview,
+    show_result,
     show_running,
     show_source,
 )
@@ -125,13 +127,14 @@ class Page:
             buttons=["fullscreen"],
             alt_text="The painted photo",
             elem_id="result",
+            visible=False,
         )
         self.download = gr.DownloadButton("Save the picture", size="lg", interactive=False, elem_id="save")
 
     def _connect(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         at_once: dict[str, Any] = {"queue": False, **quiet}
-        self.blocks.load(self.await_catalog, None, [self.preset, self.second], concurrency_limit=None, **quiet)
+        loaded = self.blocks.load(self.await_catalog, None, [self.preset, self.second], concurrency_limit=None, **quiet)
         shown = [self.preset, self.sample_column, self.own_style, self.own_file]
         self.source.change(show_source, self.source, shown, **at_once)
         controls = list(self.controls.values())
@@ -159,37 +162,34 @@ class Page:
             self.photo, self.source, self.preset, self.style_picture, self.area, self.strokes, self.mask,
             self.style_file, self.second, *controls,
         ]  # fmt: skip
-        self._connect_live(inputs)
+        self._connect_live(loaded, inputs)
         pressed = self.paint_button.click(show_running, None, buttons, **at_once)
         painted = pressed.then(
             self._named(self.paint), inputs, [self.result, self.download, self.status],
             api_name="paint", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
+        painted.success(show_result, None, [self.slider, self.result], **at_once)
         for ended in (painted.success, painted.failure):  # ``then`` comes after a success only
             ended(show_idle, None, buttons, **at_once)
         self.cancel_button.click(self.cancel, None, None, queue=False, api_name="cancel", show_progress="hidden")
 
-    def _connect_live(self, inputs: list[Any]) -> None:
+    def _connect_live(self, loaded: Any, inputs: list[Any]) -> None:
         """Gallery, preview and clicks: they follow what is chosen, and the newest choice counts."""
         live, controls = self.live, list(self.controls.values())
         newest: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
         newest["concurrency_limit"] = None
-        gr.on(
-            [self.preset.change, self.photo.upload, self.photo.clear],  # the list of paintings, when it has come
-            live.show_tiles, self.photo, self.gallery, **newest,
-        )  # fmt: skip
+        preview, shown = self._named(self.preview), [self.slider, self.result]
+        uploaded = self.photo.upload(preview, inputs, shown, **newest)
+        for fill in (loaded.then, uploaded.then, self.photo.clear):  # a preview comes before the whole gallery
+            fill(live.show_tiles, self.photo, self.gallery, **newest)
         self.gallery.select(live.choose, None, self.preset, queue=False, api_visibility="private")
-        chosen = [self.photo.upload, self.preset.change, self.source.input, self.second.input, self.area.input]
+        chosen = [self.preset.change, self.source.input, self.second.input, self.area.input]
         chosen += [self.style_picture.upload, self.style_file.upload, self.mask.upload]
-        gr.on(
-            [*chosen, *(control.input for control in controls)], self._named(self.preview), inputs, self.slider,
-            **newest,
-        )  # fmt: skip
+        gr.on([*chosen, *(control.input for control in controls)], preview, inputs, shown, **newest)
         for changed in (self.photo.upload, self.photo.clear, live.anew.click):
             changed(live.show_photo, self.photo, live.picture, **newest)
-        live.picture.select(live.click, [self.photo, live.mode], live.picture, **newest).then(
-            self._named(self.preview), inputs, self.slider, **newest
-        )
+        clicked = live.picture.select(live.click, [self.photo, live.mode], live.picture, **newest)
+        clicked.then(preview, inputs, shown, **newest)
 
     async def await_catalog(self) -> AsyncIterator[Any]:
         """Fill the list of paintings, as soon as the engine can tell."""
@@ -252,6 +252,9 @@ class Page:
 
         async def handle(visitor: gr.Request, *given: Any) -> AsyncIterator[Any]:
             n_choices = len(given) - len(self.controls)
+            if not self.live.is_news(visitor.session_hash, given, is_preview=handler == self.preview):
+                yield gr.skip(), gr.skip()
+                return
             async with aclosing(handler(visitor, *given[:n_choices], values=given[n_choices:])) as outputs:
                 async for output in outputs:
                     yield output
@@ -331,20 +334,21 @@ class Page:
         """Before and after, small. What is not chosen yet is no error: then there is no preview."""
         photo, source, preset, style_picture, area, strokes, mask, style_file, second = given  # as ``paint``
         if photo is None:
-            yield None
+            yield show_preview(None)
             return
         chosen = settings.effective(self._given(source, values), self._takes())
         wanted = styles.Chosen(source, preset, style_picture, style_file, second, float(chosen["mix"]))
         try:
-            yield await self.live.preview(
+            both = await self.live.preview(
                 photo,
                 lambda: styles.read(wanted, self.engine.worker.catalog, self.files, []),
                 lambda small: self.live.selection(visitor, photo, area, strokes, mask, small),
                 for_wire(chosen),
                 visitor.session_hash,
             )
+            yield show_preview(both)
         except WireError:
-            yield gr.skip()
+            yield gr.skip(), gr.skip()
 
     async def make_style(self, visitor: gr.Request, style_picture: str | None = None) -> AsyncGenerator[Any, None]:
         """Make a style file of the style picture; to save it appears beside it."""

@@ -17,7 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gimp_plugin.wire import STYLE_REQUEST, Plane, StyleRequest, StyleResult, StylizeRequest, StylizeResult, kind_of
+from gimp_plugin.wire import (
+    SEGMENT_REQUEST,
+    STYLE_REQUEST,
+    Plane,
+    SegmentRequest,
+    SegmentResult,
+    StyleRequest,
+    StyleResult,
+    StylizeRequest,
+    StylizeResult,
+    kind_of,
+)
 from server.supervisor.spool import disk_error, put_result
 from server.worker.loop import Worker
 from server.worker.process import claim_stdout
@@ -35,6 +46,9 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
         view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     if kind_of(view) == STYLE_REQUEST:
         put_result(result_path, looked_at(StyleRequest.unpack(view)).pack())
+        return
+    if kind_of(view) == SEGMENT_REQUEST:
+        put_result(result_path, left_half(SegmentRequest.unpack(view)).pack())
         return
     request = StylizeRequest.unpack(view)
     what, _, amount = request.styles[0].name.partition(" ")
@@ -59,6 +73,14 @@ def paint(request_path: Path, result_path: Path, on_progress: Callable[[float, s
     if len(request.styles) > 1:
         report["notes"] = [f"mixed of {', '.join(f'{style.name} {style.weight:g}' for style in request.styles)}"]
     put_result(result_path, StylizeResult(Plane(content.dtype, content.shape, data), report).pack())
+
+
+def left_half(request: SegmentRequest) -> SegmentResult:
+    """Whatever is clicked."""
+    height, width = request.content.height, request.content.width
+    row = b"\xff" * (width // 2) + b"\0" * (width - width // 2)
+    report = {"model": "half", "box": [0, 0, width // 2, height], "area": 0.5, "quality": None, "seconds": 0.0}
+    return SegmentResult(Plane("U8", (height, width), row * height), report)
 
 
 def looked_at(request: StyleRequest) -> StyleResult:

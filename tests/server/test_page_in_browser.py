@@ -80,6 +80,7 @@ class Visitor:
         self.wait(
             f"[...document.images].some(i => i.src.includes({json.dumps(quote(path.name))}))", f"{path.name} is shown"
         )
+        time.sleep(0.3)  # the upload is told to the server after it is shown
 
     def press(self, key: str) -> None:
         number, text = KEYS[key]
@@ -223,8 +224,10 @@ def test_the_arrow_keys_go_through_a_group_that_has_a_name(visitor: Visitor) -> 
     assert visitor.look(f"document.getElementById({group}.getAttribute('aria-labelledby')).innerText") == "Area"
     visitor.look("document.querySelector('input[value=whole]').focus()")
     visitor.press("ArrowRight")
-    assert visitor.look("[document.activeElement.value, document.activeElement.checked]") == ["brush", True]
-    visitor.press("ArrowRight")
+    assert visitor.look("[document.activeElement.value, document.activeElement.checked]") == ["click", True]
+    visitor.wait("document.body.innerText.includes('Click the thing')", "the choice is taken")
+    for _ in range(2):
+        visitor.press("ArrowRight")
     visitor.wait("document.body.innerText.includes('Mask: white is painted')", "the choice is taken")
     assert visitor.look(FOCUS)[1], "the focus is seen"
 
@@ -316,4 +319,52 @@ def test_paint_and_result_are_in_sight(visitor: Visitor) -> None:
     assert visitor.look(f"{BOTTOM_OF}('#save')") <= 700
     visitor.see(390)
     assert 0 < visitor.look(f"{BOTTOM_OF}('#paint') - {BOTTOM_OF}('#range_id_2')") < 150
-    assert visitor.look("document.getElementById('result').getBoundingClientRect().height") == 0
+    for box in ("result", "preview"):
+        assert visitor.look(f"document.getElementById('{box}')?.getBoundingClientRect().height ?? 0") == 0
+
+
+# --- before anything is painted
+
+
+def test_the_gallery_and_the_preview_show_the_photo_painted(visitor: Visitor, photo: Path) -> None:
+    visitor.choose(photo)
+    visitor.wait("document.querySelectorAll('#preview img').length >= 2", "before and after")
+    sources = "[...document.querySelectorAll('#preview img')].map((img) => img.src)"
+    first = visitor.look(sources)
+    visitor.wait("[...document.querySelectorAll('#styles img')].length >= 4", "the gallery")
+    visitor.look("document.querySelectorAll('#styles button.thumbnail-item')[3].click()")
+    visitor.wait("document.querySelector('input[role=combobox]').value === 'same'", "the style of the tile is chosen")
+    visitor.wait(f"{sources}.join() !== {json.dumps(','.join(first))}", "another preview")
+    assert not visitor.look("!!document.querySelector('#result img')")
+
+
+def test_a_result_gives_way_to_the_preview_of_the_next_choice(visitor: Visitor, photo: Path) -> None:
+    visitor.choose(photo)
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#result img')?.complete", "it is painted")
+    assert not visitor.look("!!document.querySelector('#preview')")
+    visitor.look("document.querySelector('input[type=radio][value=luminance]').click()")
+    visitor.wait("document.querySelector('#preview img')", "the preview")
+    assert not visitor.look("!!document.querySelector('#result')")
+
+
+def test_what_is_clicked_is_found_and_painted(visitor: Visitor, photo: Path) -> None:
+    visitor.choose(photo)
+    visitor.look("document.querySelector('input[type=radio][value=click]').click()")
+    visitor.wait("document.querySelector('#click-here img')?.complete", "the photo to be clicked")
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#status').innerText.includes('Click the thing')", "what to do is said")
+    visitor.wait("!document.getElementById('paint').disabled", "Paint can be pressed again")
+    before = visitor.look("document.querySelector('#click-here img').src")
+    visitor.look("document.querySelector('#click-here img').scrollIntoView({block: 'center'})")
+    x, y = visitor.look(
+        "(({left, top, width, height}) => [left + width / 2, top + height / 2])"
+        "(document.querySelector('#click-here img').getBoundingClientRect())"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        visitor.browser.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    visitor.wait(f"document.querySelector('#click-here img').src !== {json.dumps(before)}", "what was found")
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#result img')?.complete", "it is painted")
+    said = re.search(r"About (\d+)% of it is selected", visitor.status)
+    assert said is not None and 40 < int(said[1]) < 60, visitor.status
