@@ -44,7 +44,7 @@ def picture_input(label: str, height_px: int) -> gr.Image:
 
 def file_input(label: str, suffix: str) -> gr.File:
     """A place to put a file of one kind. What it is, its bytes tell; the suffix is for the browser's own dialog."""
-    file = gr.File(label=label, file_count="single", file_types=[suffix], type="filepath", height=120)
+    file = gr.File(label=label, file_count="single", file_types=[suffix], type="filepath", height=150)
     setattr(file, "preprocess", path_of)  # noqa: B010  (as above)
     return file
 

@@ -16,8 +16,10 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
+from gimp_plugin.wire import write_style
 from scripts.page_tour import Browser
 from tests.conftest import skip_or_fail
+from tests.gimp_plugin.test_style_file import a_style
 from tests.server.running_engine import RunningEngine, wait_until
 from tests.server.test_ui import CHROMIUM, start_with_page, style
 
@@ -81,6 +83,12 @@ class Visitor:
             f"[...document.images].some(i => i.src.includes({json.dumps(quote(path.name))}))", f"{path.name} is shown"
         )
         time.sleep(0.3)  # the upload is told to the server after it is shown
+
+    def give(self, path: Path, number: int) -> None:
+        """Choose a file that is not shown as a picture."""
+        root = self.browser.ask("DOM.getDocument")["root"]["nodeId"]
+        inputs = self.browser.ask("DOM.querySelectorAll", nodeId=root, selector="input[type=file]")["nodeIds"]
+        self.browser.ask("DOM.setFileInputFiles", nodeId=inputs[number], files=[str(path)])
 
     def press(self, key: str) -> None:
         number, text = KEYS[key]
@@ -230,6 +238,18 @@ def test_the_arrow_keys_go_through_a_group_that_has_a_name(visitor: Visitor) -> 
         visitor.press("ArrowRight")
     visitor.wait("document.body.innerText.includes('Mask: white is painted')", "the choice is taken")
     assert visitor.look(FOCUS)[1], "the focus is seen"
+
+
+def test_a_style_file_is_chosen_and_painted_in(visitor: Visitor, photo: Path, tmp_path: Path) -> None:
+    friend = tmp_path / "friend.impasto-style"
+    write_style(friend, a_style(title="same"))
+    visitor.choose(photo)
+    visitor.look("document.querySelector('input[type=radio][value=file]').click()")
+    visitor.wait("document.querySelectorAll('input[type=file]').length >= 2", "a style file is asked for")
+    visitor.give(friend, 1)
+    visitor.wait("document.body.innerText.includes('friend')", "its name is shown")
+    visitor.click("paint")
+    visitor.wait("document.querySelector('#result img')?.src.includes('same')", "it is painted")
 
 
 def test_what_is_typed_into_the_list_is_painted(visitor: Visitor, photo: Path) -> None:
