@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from engine.core.errors import Cancelled, InputError, SettingsError
 from engine.core.types import Mask, Picture, Region, Settings, Style, silent
-from engine.descent.descend import descend, sizes_from_coarse
+from engine.descent.descend import descend, shared_out, sizes_from_coarse
 from engine.features.backbones import load_backbone
 from engine.features.statistics import STATISTICS
 from engine.files.presets import load_preset, presets
-from engine.methods.gatys import shared_out
+from engine.methods.gatys import SHARES
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import gram
 
@@ -165,4 +165,4 @@ def test_descent_finds_a_known_minimum() -> None:
 def test_sizes_double_up_to_the_picture() -> None:
     assert sizes_from_coarse((600, 900), 3) == [(150, 225), (300, 450), (600, 900)]
     assert sizes_from_coarse((100, 900), 3) == [(100, 900)]
-    assert [sum(shared_out(200, n)) for n in (1, 2, 3)] == [200, 200, 200]
+    assert [sum(shared_out(200, n, SHARES)) for n in (1, 2, 3)] == [200, 200, 200]

@@ -256,7 +256,7 @@ def test_wrong_files_are_told(tmp_path: Path, pair_folder: Path) -> None:
     with pytest.raises(WeightsError, match="no WCT pair"):
         load_folder(tmp_path / "empty")
     shapes = ENCODERS[1] | {2: (32, 3, 3, 3)}
-    with pytest.raises(WeightsError, match=r"2 has the shape \(32, 3, 3, 3\), not \(64, 3, 3, 3\)"):
+    with pytest.raises(WeightsError, match=r"layer 2: weight has the shape \(32, 3, 3, 3\), not \(64, 3, 3, 3\)"):
         NormalizedVgg({1: (state_of(shapes), state_of(DECODERS[1]))})
     broken = state_of(DECODERS[1])
     broken["1.bias"][0] = float("nan")
