@@ -17,7 +17,7 @@ from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import weave, worst_stripes
-from engine.train.pictures.textures import Textures
+from engine.train.pictures.textures import texture
 from tests.engine.conftest import as_picture
 
 
@@ -216,17 +216,15 @@ def test_what_the_latent_says_is_seen(net: AnyStyle, portrait: Picture) -> None:
 def seeing() -> StyleEncoder:
     """Eyes that have looked at textures of every kind."""
     torch.manual_seed(0)
-    net, textures, rng = AnyStyle(), Textures(), np.random.default_rng(0)
-    crops = [textures.crop(rng, 64, (0.65, 1.0))[None] for _ in range(2 * LATENT_SIZE)]
+    net, rng = AnyStyle(), np.random.default_rng(0)
+    crops = [texture(rng, 64, (0.65, 1.0))[None] for _ in range(2 * LATENT_SIZE)]
     net.style.learn(net, lambda eyes: torch.cat([eyes(crop) for crop in crops]))
     return net.style
 
 
 def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(seeing: StyleEncoder) -> None:
-    textures, rng = Textures(), np.random.default_rng(0)
-    latents = torch.cat(
-        [seeing.latent(seeing(textures.crop(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)]
-    )
+    rng = np.random.default_rng(0)
+    latents = torch.cat([seeing.latent(seeing(texture(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)])
     size = latents.std(0)
     assert float((size.square().mean().sqrt() / LATENT_UNIT - 1).abs()) < 0.2
     assert float(size[:8].mean()) > 2 * float(size[96:].mean())
