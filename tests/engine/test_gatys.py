@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.errors import InputError, SettingsError
 from engine.core.types import Mask, Picture, Region, Settings, Style, silent
 from engine.descent.descend import descend, shared_out, sizes_from_coarse
 from engine.features.backbones import load_backbone
@@ -17,6 +17,7 @@ from engine.files.presets import load_preset, presets
 from engine.methods.gatys import SHARES
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import gram
+from tests.engine.crosswise import crosswise
 
 
 @pytest.fixture
@@ -70,16 +71,8 @@ def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) 
 
 
 def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
-    red_and_blue = torch.zeros(3, 64, 64)
-    red_and_blue[0, :, :32], red_and_blue[2, :, 32:] = 0.9, 0.9
-    left, style_left = torch.zeros(cat.size), torch.zeros(64, 64)
-    left[:, :64], style_left[:, :32] = 1, 1
-    regions = [
-        Region(Mask(left), Mask(1 - style_left)),  # crosswise: the left of the photo takes the right of the style
-        Region(Mask(1 - left), Mask(style_left)),
-    ]
-    style = Style("halves", Picture(red_and_blue))
-    painted = stylize(cat, [style], settings(iterations=60), regions=regions).picture.rgb
+    style, regions = crosswise(cat.size)
+    painted = stylize(cat, [Style("halves", style)], settings(iterations=60), regions=regions).picture.rgb
     red_minus_blue = painted[0] - painted[2]
     assert float(red_minus_blue[:, :50].mean()) < -0.2
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
@@ -140,19 +133,6 @@ def test_unknown_options_are_told(cat: Picture, coffee: Picture) -> None:
     ):
         with pytest.raises(SettingsError, match=sentence):
             stylize(cat, [Style("coffee", coffee)], Settings(method="gatys", options=options))
-
-
-def test_it_can_be_stopped_between_two_iterations(cat: Picture, coffee: Picture) -> None:
-    seen: list[float] = []
-
-    def stop(share: float, _message: str) -> None:
-        seen.append(share)
-        if len(seen) == 5:
-            raise Cancelled("stop")
-
-    with pytest.raises(Cancelled):
-        stylize(cat, [Style("coffee", coffee)], settings(iterations=500), on_progress=stop)
-    assert len(seen) == 5 and seen == sorted(seen)
 
 
 def test_descent_finds_a_known_minimum() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.server.running_engine import Answer, RunningEngine, wait_until
-from tests.server.test_ui import start_with_page, upload
+from tests.server.running_engine import Answer, RunningEngine, start_with_page, wait_until
+from tests.server.test_ui import upload
 
 pytest.importorskip("gradio")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="makes FIFOs and links")
