@@ -17,6 +17,7 @@ from engine.core.errors import InputError, SettingsError
 from engine.core.types import Picture
 from engine.features.backbone import Backbone
 from engine.features.backbones import load_backbone
+from engine.networks.anystyle_network import load_anystyle
 from engine.painters import multi_style, single_style
 from engine.train import loop, painting
 from engine.train.losses import objective
@@ -97,7 +98,7 @@ def test_the_loss_falls_in_a_shortened_run(backbone: Backbone, painted: Tensor) 
 
 def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone, painted: Tensor) -> None:
     seen = []
-    for source in (None, painting.load_anystyle()):
+    for source in (None, load_anystyle()):
         training = train_style.Training(replace(QUICK, batch=2, steps=60), backbone, DeadLeaves(), painted)
         if source is not None:
             training.start_from(source)
@@ -115,7 +116,7 @@ def test_many_styles_are_saved_with_their_codes(
     styles = {"coffee": painted, "cat": cat.rgb[None]}
     recipe = painting.Recipe(steps=2, batch=2, size_px=112, style_px=128, is_bf16=False)
     training = train_msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
-    training.start_from(painting.load_anystyle(), DeadLeaves(3))
+    training.start_from(load_anystyle(), DeadLeaves(3))
     loop.run(training, tmp_path)
     known = multi_style.of_state(load_file(tmp_path / "msgnet.safetensors"), "msgnet")
     assert {name: sorted(sizes) for name, sizes in known.codes.items()} == {
