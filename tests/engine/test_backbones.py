@@ -33,6 +33,7 @@ def state() -> dict[str, torch.Tensor]:
     return made
 
 
+@pytest.mark.slow
 def test_features_equal_torchvisions_own_network(state: dict[str, torch.Tensor], cat: Picture) -> None:
     import_torchvision()
     from torchvision.models import vgg19

@@ -111,6 +111,7 @@ def patch_distance(result: Picture, style: Picture) -> float:
         return 1 - float((ours.T @ theirs).amax(1).mean())
 
 
+@pytest.mark.slow
 def test_the_result_is_made_of_the_styles_patches(cat: Picture, coffee: Picture) -> None:
     painted = stylize(small(cat), [Style("coffee", small(coffee))], settings(options={"iterations": 36})).picture
     assert patch_distance(painted, small(coffee)) < 0.7 * patch_distance(small(cat), small(coffee))
@@ -122,6 +123,7 @@ def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) 
     assert moved[0] == 0 < moved[1] < moved[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cnnmrf", "analogy"])
 def test_each_region_takes_its_own_part_of_the_style(method: str, cat: Picture) -> None:
     style, regions = crosswise((85, 128))
@@ -132,6 +134,7 @@ def test_each_region_takes_its_own_part_of_the_style(method: str, cat: Picture) 
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cnnmrf", "analogy"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (5, 7)])
 def test_pictures_smaller_than_a_patch_are_painted_all_the_same(

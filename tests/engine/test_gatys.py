@@ -46,22 +46,26 @@ def style_distance(result: Picture, style: Picture) -> float:
     return float(torch.stack(terms).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_every_statistic_brings_the_picture_nearer_to_the_style(statistic: str, cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(statistic=statistic)).picture
     assert style_distance(painted, coffee) < 0.6 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_two_hundred_iterations_close_nine_tenths(cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(iterations=200, scales=3)).picture
     assert style_distance(painted, coffee) < 0.1 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_adam_works_too(cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(optimizer="adam", iterations=60)).picture
     assert style_distance(painted, coffee) < 0.5 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) -> None:
     moved = [
         float((stylize(cat, [Style("c", coffee)], strong).picture.rgb - cat.rgb).abs().mean())
@@ -70,6 +74,7 @@ def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) 
     assert moved[0] < moved[1]
 
 
+@pytest.mark.slow
 def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
     style, regions = crosswise(cat.size)
     painted = stylize(cat, [Style("halves", style)], settings(iterations=60), regions=regions).picture.rgb
@@ -78,6 +83,7 @@ def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
 
 
+@pytest.mark.slow
 def test_what_no_region_covers_takes_the_whole_style_and_regions_only_what_is_visible(cat: Picture) -> None:
     """A style of a green, a red and a blue third; the blue one is transparent, the region has it and the red one."""
     rgb, alpha = torch.zeros(3, 48, 96), torch.ones(48, 96)

@@ -114,6 +114,7 @@ def test_each_label_takes_its_own_colors(cat: Picture) -> None:
     assert float(red_minus_blue[:, 146:].mean()) > 0.2
 
 
+@pytest.mark.slow
 def test_large_photos_are_moved_at_a_bounded_size(
     cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

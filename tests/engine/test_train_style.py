@@ -69,6 +69,7 @@ def test_a_goal_is_met_by_its_own_picture_alone(backbone: Backbone, painted: Ten
     assert float(patch_loss(own, [goal])) < 0.6 * float(patch_loss(other, [goal]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["johnson", "ulyanov"])
 def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backbone: Backbone, painted: Tensor) -> None:
     recipe = replace(QUICK, kind=kind, steps=4)
@@ -90,12 +91,14 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backb
     assert single_style.load_one_style(str(tmp_path / "whole" / f"{kind}.safetensors"), kind).kind == kind
 
 
+@pytest.mark.slow
 def test_the_loss_falls_in_a_shortened_run(backbone: Backbone, painted: Tensor) -> None:
     training = train_style.Training(replace(QUICK, steps=60, rate=3e-3, batch=2), backbone, DeadLeaves(), painted)
     losses = [training.advance()["loss"] for _ in range(16)]
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
 
 
+@pytest.mark.slow
 def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone, painted: Tensor) -> None:
     seen = []
     for source in (None, load_anystyle()):
@@ -110,6 +113,7 @@ def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone,
     assert content < 0.7 * raw_content
 
 
+@pytest.mark.slow
 def test_many_styles_are_saved_with_their_codes(
     tmp_path: Path, backbone: Backbone, painted: Tensor, cat: Picture
 ) -> None:
@@ -137,6 +141,7 @@ def test_made_up_scenes_depend_on_the_seed_alone_and_fill_the_range() -> None:
     assert float(a.std()) > 0.05
 
 
+@pytest.mark.slow
 def test_the_command_trains_without_photos_and_without_vgg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(data.coffee()[:200, :200]).save(tmp_path / "style.png")
     words = ["--style", str(tmp_path / "style.png"), "-o", str(tmp_path / "run"), "--kind", "ulyanov"]

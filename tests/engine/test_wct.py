@@ -106,6 +106,7 @@ def test_tiles_change_nothing(cat: Picture, coffee: Picture, monkeypatch: pytest
     assert float((tiled - whole).abs().max()) <= 2 / 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["wct", "photowct"])
 def test_tiles_are_halved_when_memory_runs_out(
     method: str, cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch

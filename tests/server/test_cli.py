@@ -226,6 +226,7 @@ def test_an_interrupt_is_status_130_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes of this kind")
 def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
     reader, writer = os.pipe()
