@@ -345,6 +345,7 @@ def engine_url(state: Path) -> Iterator[str]:
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_running_engine_paints_the_same(
     folder: Path, tmp_path: Path, engine_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

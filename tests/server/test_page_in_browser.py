@@ -22,7 +22,10 @@ from tests.server.running_engine import RunningEngine, wait_until
 from tests.server.test_ui import CHROMIUM, style
 
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="speaks to Chromium over pipes of a POSIX shell")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="speaks to Chromium over pipes of a POSIX shell"),
+]
 
 KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowDown": (40, ""), "ArrowRight": (39, "")}
 # The focused element, and whether it, its label or its frame is drawn around.

@@ -24,6 +24,7 @@ from tests.server.running_engine import ROOT, START_S, RunningEngine, picture_re
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when gradio_client is imported
 gradio_client = pytest.importorskip("gradio_client")
 
+pytestmark = pytest.mark.slow
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )

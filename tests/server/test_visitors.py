@@ -45,6 +45,7 @@ def requests_of(engine: RunningEngine) -> list[str]:
     return [name for name in engine.spooled if name.endswith(".request")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "most_s"), [(signal.SIGKILL, 2.0), (signal.SIGSTOP, LEASE_S + 1.5)])
 def test_a_gradio_client_that_is_gone_has_no_job(
     page: RunningEngine, how: signal.Signals, most_s: float, tmp_path: Path
