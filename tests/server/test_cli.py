@@ -32,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pictures")
     Image.fromarray(data.chelsea()).resize((160, 112)).save(made / "photo.png")
     Image.fromarray(data.coffee()).resize((150, 100)).save(made / "style.png")
-    mask = np.zeros((112, 160), np.uint8)
-    mask[:, :60], mask[:, 60:80] = 255, 128
+    mask = np.repeat([255, 128, 0], [60, 20, 80])[None].repeat(112, 0).astype(np.uint8)
     Image.fromarray(mask).save(made / "mask.png")
     for name, width, height in (("labels.png", 160, 112), ("style-labels.png", 150, 100)):
         labels = np.zeros((height, width, 3), np.uint8)
