@@ -26,11 +26,6 @@ class MicroAst:
         parts = [load_file(folder / f"{part}.safetensors") for part in PARTS]
         self.content_encoder, self.style_encoder, self.modulator, self.decoder = parts
 
-    @property
-    def n_parameters(self) -> int:
-        parts = (self.content_encoder, self.style_encoder, self.modulator, self.decoder)
-        return sum(weight.numel() for part in parts for weight in part.values())
-
     @torch.inference_mode()
     def __call__(self, content: Tensor, style: Tensor) -> Tensor:
         coarse, fine = _encode(self.style_encoder, style)  # before and after the last residual block

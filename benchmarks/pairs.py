@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from engine.core.errors import InputError
 from engine.files import READABLE_SUFFIXES, read_picture
 from engine.train.pictures.folders import is_held_out
-from engine.train.pictures.textures import KINDS, Textures
+from engine.train.pictures.textures import KINDS, texture
 
 OWN_STYLE_PX = 384
 WHOLE = slice(None)
@@ -118,7 +118,7 @@ def _own_styles() -> list[_Source]:
     """Made-up textures, eight of each kind."""
 
     def make(kind: int, seed: int) -> Tensor:
-        return Textures().crop(np.random.default_rng(1000 + seed), OWN_STYLE_PX, (0.7, 1.5), kind)[None]
+        return texture(np.random.default_rng(1000 + seed), OWN_STYLE_PX, (0.7, 1.5), kind)[None]
 
     numbers = range(8 * len(KINDS))
     return [_Source(f"{list(KINDS)[i % len(KINDS)]} {i}", partial(make, i % len(KINDS), i)) for i in numbers]

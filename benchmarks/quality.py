@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the pairing")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="only art that training left out, 1 in N")
     parser.add_argument("--least", type=int, default=0, metavar="PX", help="only art whose longest side has so many")
-    parser.add_argument("--method", default="anystyle")
+    parser.add_argument("--method", default=Settings.method)
     parser.add_argument("--quality", nargs="+", default=["fast"], choices=get_args(Quality), help="steps of the ladder")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--device", default="auto")

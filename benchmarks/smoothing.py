@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import computer, save_report
+from benchmarks.report import computer, in_fresh_process, report_rows
 from benchmarks.speed import size_of, sizes_of
 from engine.compute.threads import wait_briefly
 
 PHOTOS = ("astronaut", "coffee", "rocket")
 SIZES = "256x192,512x384"
 LARGE = "4000x3000"
-ROOT = Path(__file__).resolve().parents[1]
 Row = dict[str, Any]
 
 
@@ -41,12 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(measure(options.measure, options.photo, options.size, options.answer)))
         return 0
     rows = run_all(options)
-    table = format_table(rows)
-    if options.out is None:
-        print(table)
-    else:
-        save_report(options.out, "smoothing", rows, table)
-    return 0 if all("error" not in row for row in rows) else 1
+    return report_rows(options.out, "smoothing", rows, format_table(rows))
 
 
 def run_all(options: argparse.Namespace) -> list[Row]:
@@ -68,13 +61,10 @@ def run_all(options: argparse.Namespace) -> list[Row]:
 
 def _in_fresh_process(solver: str, photo: str, size: tuple[int, int], answer: Path | None) -> Row:
     print(f"{solver}, {photo}, {size[0]} x {size[1]}", file=sys.stderr)
-    command = [sys.executable, "-m", "benchmarks.smoothing", "--measure", solver, "--photo", photo]
-    command += ["--size", f"{size[0]}x{size[1]}", *([] if answer is None else ["--answer", str(answer)])]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    words = ["--measure", solver, "--photo", photo, "--size", f"{size[0]}x{size[1]}"]
+    words += [] if answer is None else ["--answer", str(answer)]
     row: Row = {"solver": solver, "photo": photo, "width": size[0], "height": size[1]}
-    if done.returncode != 0:
-        return row | {"error": done.stderr.strip().rpartition("\n")[2] or f"ended with status {done.returncode}"}
-    return row | json.loads(done.stdout)
+    return row | in_fresh_process("benchmarks.smoothing", words)
 
 
 def measure(solver: str, photo: str, size: tuple[int, int], answer: Path | None) -> Row:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import computer, save_report
+from benchmarks.report import computer, in_fresh_process, report_rows
 from engine.compute import malloc
 from engine.compute.threads import wait_briefly
 
 SIZES = "512x512,1024x1024,2048x2048,4000x3000"
 STYLE_PX = 512
-ROOT = Path(__file__).resolve().parents[1]
 PAINTERS = {
     "Impasto": "ours",
     "Impasto, luminance and photoreal": "ours-all",
@@ -43,12 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(measure(options.measure, options.size, options.repeats, options.peers)))
         return 0
     rows = run_all(options)
-    table = format_table(rows)
-    if options.out is None:
-        print(table)
-    else:
-        save_report(options.out, "speed", rows, table)
-    return 0 if all("error" not in row for row in rows) else 1
+    return report_rows(options.out, "speed", rows, format_table(rows))
 
 
 def run_all(options: argparse.Namespace) -> list[Row]:
@@ -64,14 +57,9 @@ def run_all(options: argparse.Namespace) -> list[Row]:
 
 
 def _in_fresh_process(key: str, size: tuple[int, int], options: argparse.Namespace) -> Row:
-    command = [sys.executable, "-m", "benchmarks.speed", "--measure", key, "--size", f"{size[0]}x{size[1]}"]
-    command += ["--repeats", str(options.repeats)]
-    command += [] if options.peers is None else ["--peers", str(options.peers.resolve())]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        return {"error": answer.stderr.strip().rpartition("\n")[2] or f"ended with status {answer.returncode}"}
-    row: Row = json.loads(answer.stdout)
-    return row
+    words = ["--measure", key, "--size", f"{size[0]}x{size[1]}", "--repeats", str(options.repeats)]
+    words += [] if options.peers is None else ["--peers", str(options.peers.resolve())]
+    return in_fresh_process("benchmarks.speed", words)
 
 
 def measure(key: str, size: tuple[int, int], repeats: int, peers: Path | None) -> Row:

@@ -60,6 +60,7 @@ def test_lengstroms_network_undoes_its_own_strides(shared_data: Path) -> None:
     assert 0.05 < painted.std() < 0.5
 
 
+@pytest.mark.slow
 def test_only_styles_that_training_left_out_and_that_are_large_enough_are_drawn(tmp_path: Path) -> None:
     for i in range(60):
         Image.new("RGB", (100 if i % 2 else 300, 90), (4 * i, 9, 9)).save(tmp_path / f"{i}.png")
@@ -76,6 +77,7 @@ def test_only_styles_that_training_left_out_and_that_are_large_enough_are_drawn(
         drawn(least_px=400)
 
 
+@pytest.mark.slow
 def test_our_own_pairs_are_forty_different_ones_and_the_same_each_time() -> None:
     pairs = list(draw_pairs(None, None, 40, 96, seed=0))
     assert len({pair.name for pair in pairs}) == 40

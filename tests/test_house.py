@@ -27,6 +27,11 @@ FLOORS = (  # of the engine: a room imports from itself and from what stands bef
 )  # fmt: skip
 MAX_FILES = 13  # in a room
 MAX_LINES = 400
+MAX_FUNCTION_LINES = 50
+LONG_FUNCTIONS = {  # each is a list of what is asked or said, in one order
+    ("server/page/page.py", "paint"),  # its arguments are the page's API
+    ("gimp_plugin/filter/job.py", "stylize"),
+}
 SUPERVISOR_FORBIDDEN = {"torch", "torchvision", "gradio", "gradio_client", "numpy", "engine"}
 WEB = {
     "http",
@@ -55,7 +60,7 @@ def offences(path: str, source: str) -> list[str]:
         path: in the checkout, with slashes: decides which rules hold.
         source: its text.
     """
-    tree = ast.parse(source)
+    tree = _tree_of(source)
     room = path.partition("/")[0]
     found = [
         f"{path}: {what}"
@@ -63,9 +68,13 @@ def offences(path: str, source: str) -> list[str]:
             *_forbidden_imports(path, room, tree),
             *_unsafe_loads(tree),
             *_shape_offences(path, source),
+            *_long_functions(path, tree),
         )
     ]
     return sorted(found)
+
+
+_tree_of = cache(ast.parse)
 
 
 def _forbidden_imports(path: str, room: str, tree: ast.Module) -> Iterator[str]:
@@ -93,20 +102,23 @@ def _imports(path: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
     """(full module name, whether it is imported only when a function runs or for types) of every import."""
     package = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".").split(".")
     parents = package if path.endswith("__init__.py") else package[:-1]
-    lazy = {id(node) for block in ast.walk(tree) if _is_lazy_block(block) for node in ast.walk(block)}
-    for node in ast.walk(tree):
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, is_inside = waiting.pop()
+        is_lazy = is_inside or _is_lazy_block(node)
+        waiting += [(child, is_lazy) for child in ast.iter_child_nodes(node)]
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, id(node) in lazy
+                yield alias.name, is_lazy
         elif isinstance(node, ast.ImportFrom):
             base = parents[: len(parents) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
                 name = f"{module}.{alias.name}"
-                yield (name if _is_ours(name) or name == UNPICKLERS_ERROR else module), id(node) in lazy
+                yield (name if _is_ours(name) or name == UNPICKLERS_ERROR else module), is_lazy
         elif isinstance(node, ast.Call) and _dotted(node.func) in IMPORTERS:
             names = [argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant)]
-            yield from ((str(name), id(node) in lazy) for name in names)
+            yield from ((str(name), is_lazy) for name in names)
 
 
 def _is_ours(module: str) -> bool:
@@ -140,7 +152,7 @@ def import_graph() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, path in modules.items():
         graph[module] = set()
-        for name, _ in _imports(path, ast.parse((ROOT / path).read_text("utf-8"))):
+        for name, _ in _imports(path, _tree_of((ROOT / path).read_text("utf-8"))):
             known = name if name in modules else name.rpartition(".")[0]  # a name of a module, or in one
             if known in modules and known != module:
                 graph[module].add(known)
@@ -182,7 +194,7 @@ def supervisor_sources() -> frozenset[str]:
         if path in found or not (ROOT / path).is_file():
             continue
         found.add(path)
-        modules = _imports(path, ast.parse((ROOT / path).read_text("utf-8")))
+        modules = _imports(path, _tree_of((ROOT / path).read_text("utf-8")))
         waiting += [f"{module.replace('.', '/')}.py" for module, is_lazy in modules if not is_lazy]
     return frozenset(path for path in found if path.startswith("server/"))
 
@@ -204,6 +216,14 @@ def _shape_offences(path: str, source: str) -> Iterator[str]:
         yield f"{n_lines} lines: split it by noun, {MAX_LINES} at most"
     if Path(path).stem in ("utils", "util", "helpers", "helper", "misc", "common"):
         yield "a name that says nothing: name the noun"
+
+
+def _long_functions(path: str, tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (path, node.name) not in LONG_FUNCTIONS:
+            n_lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if n_lines > MAX_FUNCTION_LINES:
+                yield f"{node.name} has {n_lines} lines: a function has {MAX_FUNCTION_LINES} at most"
 
 
 def _dotted(node: ast.AST) -> str:
@@ -253,6 +273,7 @@ OFFENDERS = [
     ("engine/models/shipped.py", "from pickle import UnpicklingError, loads\n", "safetensors"),
     ("server/utils.py", "", "says nothing"),
     ("server/supervisor/jobs.py", "x = 1\n" * 401, "401 lines"),
+    ("server/supervisor/jobs.py", "def f():\n" + "    x = 1\n" * 50, "f has 51 lines"),
 ]
 
 INNOCENTS = [
@@ -274,6 +295,7 @@ INNOCENTS = [
     ("engine/models/shipped.py", "import torch\nw = torch.load('a.pth', weights_only=True)\n"),
     ("engine/models/shipped.py", "from pickle import UnpicklingError\n"),
     ("server/supervisor/jobs.py", "x = 1\n" * 400),
+    ("server/supervisor/jobs.py", "def f():\n" + "    x = 1\n" * 49),
 ]
 
 

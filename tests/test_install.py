@@ -321,23 +321,24 @@ def test_a_gimp_that_does_not_take_the_plug_in_up_is_an_error(home: Path, checko
         install(_setup(checkout, home)[0])
 
 
-@posix_only
-def test_a_gimp_that_was_never_started_makes_its_own_profile_first(home: Path, checkout: Path) -> None:
+def _said_without_a_profile(home: Path, checkout: Path, *, makes_profile: bool) -> str:
+    """What an installation says for a GIMP that was never started; when it is, it makes its profile, or does not."""
     shutil.rmtree(home / ".config" / "GIMP" / "3.0")
-    _fake_gimp(home, makes_profile=True)
+    _fake_gimp(home, makes_profile=makes_profile)
     setup, said = _setup(checkout, home)
     install(setup)
-    assert "GIMP 3.0 was never started" in said.getvalue()
+    return said.getvalue()
+
+
+@posix_only
+def test_a_gimp_that_was_never_started_makes_its_own_profile_first(home: Path, checkout: Path) -> None:
+    assert "GIMP 3.0 was never started" in _said_without_a_profile(home, checkout, makes_profile=True)
     assert (home / ".config" / "GIMP" / "3.0" / "plug-ins" / "impasto" / "impasto.py").exists()
 
 
 @posix_only
 def test_a_gimp_that_makes_no_profile_is_told_to_be_started_by_hand(home: Path, checkout: Path) -> None:
-    shutil.rmtree(home / ".config" / "GIMP" / "3.0")
-    _fake_gimp(home, makes_profile=False)
-    setup, said = _setup(checkout, home)
-    install(setup)
-    assert "GIMP 3.0 made no profile" in said.getvalue()
+    assert "GIMP 3.0 made no profile" in _said_without_a_profile(home, checkout, makes_profile=False)
     assert not (home / ".config" / "GIMP" / "3.0").exists()  # made by us it would keep GIMP from its own set-up
 
 

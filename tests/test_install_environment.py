@@ -62,6 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["variables", "file"])
 def test_the_private_pip_installs_into_its_own_environment_whatever_pip_is_told(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str

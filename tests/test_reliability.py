@@ -15,6 +15,7 @@ from tests.server.conftest import linux_only
 LONGER = {"cancel", "cold-start", "fuzz", "memory", "round-trip"}
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("name", sorted(set(CHECKS) - LONGER))
 def test_the_server_holds_its_figures(name: str, tmp_path: Path) -> None:

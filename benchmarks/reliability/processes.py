@@ -20,11 +20,6 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def n_descriptors(pid: int) -> int:
-    """Open files of a process."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
 def worker_pid(engine: RunningEngine) -> int:
     """The engine's one worker; 0 if there is none at the moment."""
     return next(iter(engine.worker_pids()), 0)

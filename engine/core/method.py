@@ -19,7 +19,8 @@ class Job:
     Args:
         content: rgb (3, H, W) of ``content`` is painted whole; alpha is the pipeline's business.
         styles: at least one, already recolored where the color mode asks for it.
-        settings: color, photoreal and composite are the pipeline's; strength too if the method fades, else its own.
+        settings: color, photoreal and composite are the pipeline's; strength too if the method fades, else its own. It
+            is above 0: at 0 no method is asked.
         mask: what of the content counts in its statistics; None = all of it.
         regions: pairs of content and style parts; empty = one style for the whole picture.
         device: where to compute.

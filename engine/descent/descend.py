@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.core.options import Option
 from engine.core.types import Progress
 
 Loss = Callable[[Tensor], Tensor]
 """(1, 3, H, W) pixels -> scalar."""
 
+OPTIMIZER = Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam"))
+SCALES = Option("scales", 3, "picture sizes, each half the next", low=1, high=6)
 SMALLEST_PX = 96
 HISTORY = 10  # steps that L-BFGS remembers: each costs two pictures of memory
 ADAM_RATE = 0.02
@@ -29,6 +32,18 @@ def sizes_from_coarse(size: tuple[int, int], n_scales: int) -> list[tuple[int, i
             break
         sizes.append((height, width))
     return sizes[::-1]
+
+
+def shared_out(n_steps: int, n_sizes: int, shares: Sequence[float]) -> list[int]:
+    """Steps of each size, at least one.
+
+    Args:
+        n_steps: in all.
+        n_sizes: from coarse to fine.
+        shares: of the finest sizes, the finest last; what is coarser than these has the first.
+    """
+    of_each = [*[shares[0]] * (n_sizes - len(shares)), *shares[-n_sizes:]]
+    return [max(1, round(n_steps * share / sum(of_each))) for share in of_each]
 
 
 def descend(start: Tensor, loss: Loss, n_steps: int, optimizer: str, on_progress: Progress) -> Tensor:

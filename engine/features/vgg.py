@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.core.errors import WeightsError
 from engine.features.backbone import VGG19_CHANNELS, Backbone, block_of
+from engine.models.state_dicts import fill, layer_of
 
 # torchvision's index of each VGG-19 convolution -> the name of the activation behind it (Simonyan & Zisserman 2015)
 VGG19_CONVS = {
@@ -64,15 +64,8 @@ class Vgg19(Backbone):
 
     @classmethod
     def _conv(cls, state: dict[str, Tensor], index: int, n_in: int, n_out: int) -> nn.Conv2d:
-        conv = nn.Conv2d(n_in, n_out, 3, padding=1)
-        weight, bias = state[f"features.{index}.weight"], state.get(f"features.{index}.bias")
-        if weight.shape != conv.weight.shape or bias is None or bias.shape != (n_out,):
-            raise WeightsError(
-                f"features.{index} has the shape {tuple(weight.shape)}; {cls.title} has {tuple(conv.weight.shape)}."
-            )
-        if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-            raise WeightsError(f"features.{index} holds values that are not numbers: the file is damaged.")
-        conv.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+        conv, place = nn.Conv2d(n_in, n_out, 3, padding=1), f"features.{index}"
+        fill(conv, layer_of(state, place), place, cls.title)
         return conv
 
     def _features(self, x: Tensor, wanted: set[str], pooling: str) -> dict[str, Tensor]:

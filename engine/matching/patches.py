@@ -122,31 +122,41 @@ def match_exactly(
     """
     check_shapes(query=(query, "C H W"), source=(source, "C h w"))
     stride, source_stride = strides
-    height, width = grid_size(query, size, stride)
-    h, w = grid_size(source, size, source_stride)
-    bytes_per_patch = query.shape[0] * size**2 * query.element_size()
-    n_source = max(1, budget_bytes // 3 // bytes_per_patch // w)  # rows of patches in a block
-    n_query = max(1, budget_bytes // 3 // max(bytes_per_patch, min(n_source, h) * w * query.element_size()) // width)
-    dtype = torch.bfloat16 if is_half else query.dtype
-    best = query.new_full((height, width), -torch.inf)
-    scores, flat = torch.zeros_like(best), torch.zeros(height, width, dtype=torch.int64, device=query.device)
+    (height, width), (h, w) = grid_size(query, size, stride), grid_size(source, size, source_stride)
+    n_query, n_source = _rows_at_once(query, size, width, (h, w), budget_bytes)
+    best, scores = query.new_full((height, width), -torch.inf), query.new_zeros(height, width)
+    flat = query.new_zeros(height, width, dtype=torch.int64)
     for first in range(0, h, n_source):
         rows = slice(first, min(h, first + n_source))
-        candidates = unit_patches(source, size, source_stride, rows).to(dtype)  # (C k k, m)
+        candidates = unit_patches(source, size, source_stride, rows).to(torch.bfloat16 if is_half else query.dtype)
         for top in range(0, height, n_query):
             on_progress((first + n_source * top / height) / h, "")
             lines = slice(top, min(height, top + n_query))
-            ours = unit_patches(query, size, stride, lines).T.to(dtype).contiguous()  # (n, C k k)
-            product = (ours @ candidates).to(query.dtype)  # (n, m)
-            wished = product if preference is None else product - _penalties(preference, lines, rows)
-            value, at = wished.max(1)
-            score = product.gather(1, at[:, None]).view(-1, width)
-            value, at = value.view(-1, width), at.view(-1, width) + first * w
+            ours = unit_patches(query, size, stride, lines).T.to(candidates.dtype).contiguous()  # (n, C k k)
+            penalties = None if preference is None else _penalties(preference, lines, rows)
+            found_here = _best_of((ours @ candidates).to(query.dtype), penalties)
+            value, score, at = (of_each.view(-1, width) for of_each in found_here)
             better = value > best[lines]
-            for kept, found in ((best, value), (scores, score), (flat, at)):
+            for kept, found in ((best, value), (scores, score), (flat, at + first * w)):
                 kept[lines] = torch.where(better, found, kept[lines])
-    indices = torch.stack((flat // w, flat % w)) * source_stride  # (2, H', W')
-    return Matches(indices, scores.clamp_max(1))
+    return Matches(torch.stack((flat // w, flat % w)) * source_stride, scores.clamp_max(1))
+
+
+def _best_of(product: Tensor, penalties: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each row of products (n, m): the greatest after penalties, its product, and where it is; (n,) each."""
+    value, at = (product if penalties is None else product - penalties).max(1)
+    return value, product.gather(1, at[:, None])[:, 0], at
+
+
+def _rows_at_once(
+    query: Tensor, size: int, width: int, source_grid: tuple[int, int], budget_bytes: int
+) -> tuple[int, int]:
+    """Rows of query patches and of source patches in a block: patches and products get a third of the bytes each."""
+    h, w = source_grid
+    bytes_per_patch = query.shape[0] * size**2 * query.element_size()
+    n_source = max(1, budget_bytes // 3 // bytes_per_patch // w)
+    bytes_per_query = max(bytes_per_patch, min(n_source, h) * w * query.element_size())
+    return max(1, budget_bytes // 3 // bytes_per_query // width), n_source
 
 
 def unit_patches(features: Tensor, size: int, stride: int = 1, rows: slice = slice(None)) -> Tensor:

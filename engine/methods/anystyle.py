@@ -24,7 +24,7 @@ from engine.core.progress import part, watched
 from engine.core.types import Mask, Picture, Region, Series, Style
 from engine.files.presets import STYLE_SIZE_PX
 from engine.models import shipped
-from engine.networks.anystyle_network import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle
+from engine.networks.anystyle_network import BEYOND_PX, MARGIN_PX, STRIDE_PX, AnyStyle, load_anystyle
 from engine.networks.moments import Statistics, rgb_moments
 from engine.regions.parts import counted_in
 
@@ -43,9 +43,7 @@ MIN_SIDE_PX = 64  # smaller pictures are mirrored up to this, because the coarse
 @cache
 def network(device: torch.device) -> AnyStyle:
     """The shipped network on a device, ready to paint."""
-    net = AnyStyle()
-    shipped.fill(net, "anystyle")
-    return net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return load_anystyle().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @cache

@@ -25,7 +25,7 @@ from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
 from engine.core.types import Picture, Progress
-from engine.descent.descend import descend, sizes_from_coarse
+from engine.descent.descend import OPTIMIZER, SCALES, descend, shared_out, sizes_from_coarse
 from engine.descent.start import start_of
 from engine.descent.style_loss import variation
 from engine.features.backbone import Backbone, block_of
@@ -50,10 +50,10 @@ MIN_SIDE_PX = 32  # of what the networks look at: three positions of block 4
 
 OPTIONS = (
     Option("iterations", 100, "evaluations of the loss, over all sizes", low=1, high=5000),
-    Option("scales", 3, "picture sizes, each half the next", low=1, high=6),
+    SCALES,
     Option("content", 0.25, "weight of the photo's content; less = freer", low=0, high=100),
     Option("copies", 1, "turned and scaled copies of the style on either side", low=0, high=3),
-    Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam")),
+    OPTIMIZER,
 )
 
 
@@ -67,8 +67,6 @@ OPTIONS = (
 )
 def paint(job: Job) -> Tensor:
     """Optimize the pixels, coarse to fine, between looking up patches."""
-    if job.settings.strength == 0:
-        return job.content.rgb.clone()
     with memory_errors("this picture"), torch.inference_mode(False), torch.no_grad():
         height, width = job.content.size
         pairings = [pair_up(job.content.size, style, style.require_picture(), job.regions) for style in job.styles]
@@ -77,7 +75,7 @@ def paint(job: Job) -> Tensor:
         content = pad_sides(resize(job.content.rgb[None].clone(), work_size), MIN_SIDE_PX).to(job.device)
         extractor = LayerExtractor(job.settings.backbone, job.device)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
-        steps = shared_out(int(job.options["iterations"]), len(sizes))
+        steps = shared_out(int(job.options["iterations"]), len(sizes), SHARES)
         start = pad_sides(resize(start_of(job), work_size), MIN_SIDE_PX).to(job.device)
         pixels: Tensor | None = None
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
@@ -90,12 +88,6 @@ def paint(job: Job) -> Tensor:
         if factor < 1:
             painted = enlarge_smoothly(painted, (height, width)).clamp_(0, 1)
         return painted[0]
-
-
-def shared_out(n_steps: int, n_sizes: int) -> list[int]:
-    """Iterations of each size, at least one."""
-    shares = SHARES[-n_sizes:] if n_sizes <= len(SHARES) else (SHARES[0],) * (n_sizes - len(SHARES)) + SHARES
-    return [max(1, round(n_steps * share / sum(shares))) for share in shares]
 
 
 class LayerExtractor:

@@ -17,7 +17,7 @@ from engine.compute.resize import pad_sides, resize
 from engine.core.method import Job, register
 from engine.core.options import Option
 from engine.core.progress import part
-from engine.descent.descend import descend, sizes_from_coarse
+from engine.descent.descend import OPTIMIZER, SCALES, descend, shared_out, sizes_from_coarse
 from engine.descent.start import start_of
 from engine.descent.style_loss import MIN_SIDE_PX, Loss
 from engine.features.backbones import load_backbone
@@ -27,10 +27,10 @@ SHARES = (0.35, 0.35, 0.3)  # of the iterations, coarse to fine
 
 OPTIONS = (
     Option("statistic", "gram", "what makes a style", choices=tuple(STATISTICS)),
-    Option("optimizer", "lbfgs", "how the pixels follow the gradient", choices=("lbfgs", "adam")),
+    OPTIMIZER,
     Option("pooling", "auto", "of the feature network; auto: average where it can", choices=("auto", "max", "average")),
     Option("iterations", 200, "evaluations of the loss, over all sizes", low=1, high=5000),
-    Option("scales", 3, "picture sizes, each half the next", low=1, high=6),
+    SCALES,
 )
 
 
@@ -44,14 +44,12 @@ OPTIONS = (
 )
 def paint(job: Job) -> Tensor:
     """Optimize the pixels, coarse to fine."""
-    if job.settings.strength == 0:
-        return job.content.rgb.clone()
     with memory_errors("this picture"), torch.inference_mode(False):
         backbone = load_backbone(job.settings.backbone, job.device)
         height, width = job.content.size
         content = pad_sides(job.content.rgb[None].clone(), MIN_SIDE_PX).to(job.device)  # (1, 3, H, W)
         sizes = sizes_from_coarse((content.shape[2], content.shape[3]), int(job.options["scales"]))
-        steps = shared_out(int(job.options["iterations"]), len(sizes))
+        steps = shared_out(int(job.options["iterations"]), len(sizes), SHARES)
         pixels = pad_sides(start_of(job), MIN_SIDE_PX).to(job.device)
         for i, (size, n_steps) in enumerate(zip(sizes, steps, strict=True)):
             loss = Loss(job, backbone, resize(content, size))
@@ -59,9 +57,3 @@ def paint(job: Job) -> Tensor:
             report = part(job.on_progress, start, end, f"Painting at {size[1]} x {size[0]}")
             pixels = descend(resize(pixels, size), loss, n_steps, str(job.options["optimizer"]), report)
         return pixels[0, :, :height, :width].cpu()
-
-
-def shared_out(n_steps: int, n_sizes: int) -> list[int]:
-    """Iterations of each size, at least one."""
-    shares = SHARES[-n_sizes:] if n_sizes <= len(SHARES) else (SHARES[0],) * (n_sizes - len(SHARES)) + SHARES
-    return [max(1, round(n_steps * share / sum(shares))) for share in shares]

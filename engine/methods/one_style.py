@@ -11,31 +11,17 @@ others load (see ``engine.networks.network_files``).
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
 from torch import Tensor
 
-from engine.compute.device import memory_errors
-from engine.core.method import Job, register
-from engine.models import shipped
+from engine.core.method import Job
+from engine.painters.of_one_network import register_network
 from engine.painters.single_style import MODEL, load_one_style, paint_one_style
 
 
 def paint(kind: str, job: Job) -> Tensor:
     """Paint the picture in the style of a network of a kind."""
-    with torch.inference_mode(), memory_errors("this picture"):
-        return paint_one_style(job, load_one_style(str(job.options["model"]), kind))
+    return paint_one_style(job, load_one_style(str(job.options["model"]), kind))
 
 
-for name, author, year in (("johnson", "Johnson", 2016), ("ulyanov", "Ulyanov", 2017)):
-    register(
-        name,
-        title=f"One style ({author})",
-        paper=f"{author} {year}",
-        kind="feed-forward",
-        takes=("size",),
-        options=(MODEL,),
-        fades=True,
-        ready=partial(shipped.is_here, name),
-    )(partial(paint, name))
+register_network("johnson", "One style (Johnson)", "Johnson 2016", MODEL, paint)
+register_network("ulyanov", "One style (Ulyanov)", "Ulyanov 2017", MODEL, paint)

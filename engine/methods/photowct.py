@@ -46,8 +46,6 @@ OPTIONS = (
 def paint(job: Job) -> Tensor:
     """Recolor features with poolings kept, then give the photo's edges back."""
     content = job.content.rgb
-    if job.settings.strength == 0:
-        return content.clone()
     with torch.inference_mode(), memory_errors("this picture"):
         small = shrunk(job)
         pair = load_embedded(is_unpooling=True)

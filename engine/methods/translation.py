@@ -8,15 +8,11 @@ The network is the user's own (``impasto train unpaired``) or a file; the style 
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
 from torch import Tensor
 
-from engine.compute.device import memory_errors
-from engine.core.method import Job, register
+from engine.core.method import Job
 from engine.core.options import Option
-from engine.models import shipped
+from engine.painters.of_one_network import register_network
 from engine.painters.translate import load, translate
 
 MODEL = Option("model", "", "the trained network: a file, or its name in the models folder", names="network")
@@ -24,18 +20,8 @@ MODEL = Option("model", "", "the trained network: a file, or its name in the mod
 
 def paint(kind: str, job: Job) -> Tensor:
     """Translate the picture with a network of a kind."""
-    with torch.inference_mode(), memory_errors("this picture"):
-        return translate(job, load(str(job.options["model"]), kind))
+    return translate(job, load(str(job.options["model"]), kind))
 
 
-for name, title, paper in (("cyclegan", "CycleGAN", "Zhu 2017"), ("discogan", "DiscoGAN", "Kim 2017")):
-    register(
-        name,
-        title=f"Translation ({title})",
-        paper=paper,
-        kind="feed-forward",
-        takes=("size",),
-        options=(MODEL,),
-        fades=True,
-        ready=partial(shipped.is_here, name),
-    )(partial(paint, name))
+register_network("cyclegan", "Translation (CycleGAN)", "Zhu 2017", MODEL, paint)
+register_network("discogan", "Translation (DiscoGAN)", "Kim 2017", MODEL, paint)

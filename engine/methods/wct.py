@@ -47,8 +47,6 @@ OPTIONS = (
 )
 def paint(job: Job) -> Tensor:
     """Recolor features level by level, coarse to fine."""
-    if job.settings.strength == 0:
-        return job.content.rgb.clone()
     with torch.inference_mode(), memory_errors("this picture"):
         pair = load_pair(str(job.options["model"]))
         return transfer(pair, job, depth=int(job.options["depth"]))

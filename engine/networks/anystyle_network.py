@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.models import shipped
 from engine.networks.moments import (
     EPS,
     RGB_MOMENTS,
@@ -339,3 +340,14 @@ def _act(x: Tensor) -> Tensor:
 
 def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def load_anystyle() -> AnyStyle:
+    """The any-style network that ships.
+
+    Raises:
+        WeightsError: missing or damaged.
+    """
+    net = AnyStyle()
+    shipped.fill(net, "anystyle")
+    return net.requires_grad_(False).eval()

@@ -11,13 +11,15 @@ result directly, so that only strokes have to be learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.core.errors import SettingsError, WeightsError
+from engine.models.state_dicts import fill
 from engine.networks.anystyle_network import (
     BEYOND_PX,
     COLORING_CHANNELS,
@@ -33,6 +35,9 @@ from engine.networks.anystyle_network import (
 )
 from engine.networks.measured import InstanceNorm, Measured
 from engine.networks.moments import RGB_MOMENTS
+
+OfChannels = Callable[[int], nn.Module]
+"""Makes a layer for so many channels."""
 
 KINDS = ("johnson", "ulyanov")
 MAX_WIDTH, MAX_BLOCKS = 256, 16
@@ -87,11 +92,65 @@ class ResidualBlock(nn.Module):
         return added
 
 
-class Painter(Measured):
+class Folded(Measured):
+    """What our compact networks share: the way in, of a folded picture, and the way out.
+
+    Their layers are those that the any-style network has between photo and painting, so that they can start from there
+    (``engine.train.folding``).
+
+    Args:
+        widths: channels at 1/4 and at 1/8 resolution.
+        counts: residual blocks at 1/8 resolution, and at 1/4 on the way back.
+    """
+
+    stride_px, beyond_px = 8, BEYOND_PX
+    norm_half: nn.Module
+
+    def __init__(self, widths: tuple[int, int], counts: tuple[int, int]) -> None:
+        super().__init__()
+        self.margin_px = reach(*counts)
+        quarter, eighth = widths
+        self.stem = conv(12, HALF_CHANNELS)
+        self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
+        self.eighth = conv(quarter, eighth, stride=2)
+
+    def add_way_out(
+        self, widths: tuple[int, int], counts: tuple[int, int], block: OfChannels, norm: OfChannels
+    ) -> None:
+        """Add the layers that paint; arguments as above, and what makes a residual block and a normalization."""
+        quarter, eighth = widths
+        self.blocks = nn.ModuleList(block(eighth) for _ in range(counts[0]))
+        self.up_quarter = conv(eighth, quarter, 1)
+        self.quarter_blocks = nn.ModuleList(block(quarter) for _ in range(counts[1]))
+        self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
+        self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), norm(PAINT_CHANNELS)
+        self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
+
+    def encode(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at 1/4 and 1/8 resolution."""
+        half = act(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
+        quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
+        return quarter, self.eighth(act(quarter))  # (B, 96, H/8, W/8)
+
+    def enlarge(self, x: Tensor, *said: Tensor) -> Tensor:
+        """Colored features at 1/8 resolution through their blocks, to 1/4; ``said``: what these hear of a style."""
+        for block in self.blocks:
+            x = block(x, *said)
+        return doubled(self.up_quarter(x))  # (B, 64, H/4, W/4)
+
+    def finish(self, x: Tensor, rgb: Tensor, *said: Tensor) -> Tensor:
+        """Features at 1/4 resolution and the picture that came in -> painted, not clamped."""
+        for block in self.quarter_blocks:
+            x = block(x, *said)
+        x = act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
+        x = act(self.norm_half(self.mix_half(x), *said))
+        return blurred(rgb) + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+
+
+class Painter(Folded):
     """One style: (B, 3, H, W) in [0, 1] with the style's colors -> painted, not clamped.
 
-    Its layers are those that the any-style network has between photo and painting, so that it can start from there
-    (``engine.train.folding``): what comes from a style there is fixed in the weights here.
+    What comes from a style in the any-style network is fixed in the weights here.
 
     Args:
         kind: "johnson" or "ulyanov".
@@ -104,7 +163,6 @@ class Painter(Measured):
         colors: (12,) mean and covariance of the style's colors, which pictures are to have before they come in.
     """
 
-    stride_px, beyond_px = 8, BEYOND_PX
     colors: Tensor
 
     def __init__(
@@ -115,35 +173,20 @@ class Painter(Measured):
         n_blocks: int = N_BLOCKS,
         n_quarter_blocks: int = N_QUARTER_BLOCKS,
     ) -> None:
-        super().__init__()
         if kind not in KINDS:
             raise SettingsError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
-        self.kind, self.margin_px = kind, reach(n_blocks, n_quarter_blocks)
+        widths, counts = (quarter, eighth), (n_blocks, n_quarter_blocks)
+        super().__init__(widths, counts)
+        self.kind = kind
         self.register_buffer("colors", torch.zeros(RGB_MOMENTS))
-        self.stem = conv(12, HALF_CHANNELS)
-        self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
-        self.eighth = conv(quarter, eighth, stride=2)
         self.color_eighth = nn.Sequential(conv(eighth, COLORING_CHANNELS, 1), conv(COLORING_CHANNELS, eighth, 1))
         self.color_quarter = nn.Sequential(conv(quarter, COLORING_CHANNELS, 1), conv(COLORING_CHANNELS, quarter, 1))
-        self.blocks = nn.ModuleList(ResidualBlock(kind, eighth) for _ in range(n_blocks))
-        self.up_quarter = conv(eighth, quarter, 1)
-        self.quarter_blocks = nn.ModuleList(ResidualBlock(kind, quarter) for _ in range(n_quarter_blocks))
-        self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
-        self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), norm_of(kind, PAINT_CHANNELS)
-        self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
+        self.add_way_out(widths, counts, partial(ResidualBlock, kind), partial(norm_of, kind))
 
     def forward(self, rgb: Tensor) -> Tensor:
-        half = act(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
-        quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
-        x = self.color_eighth(self.eighth(act(quarter)))  # (B, 96, H/8, W/8)
-        for block in self.blocks:
-            x = block(x)
-        x = act(doubled(self.up_quarter(x)) + self.color_quarter(quarter))  # (B, 64, H/4, W/4)
-        for block in self.quarter_blocks:
-            x = block(x)
-        x = act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
-        x = act(self.norm_half(self.mix_half(x)))
-        return blurred(rgb) + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+        quarter, eighth = self.encode(rgb)
+        x = self.enlarge(self.color_eighth(eighth))
+        return self.finish(act(x + self.color_quarter(quarter)), rgb)
 
 
 def build_painter(state: Mapping[str, Tensor], name: str) -> Painter:
@@ -175,23 +218,3 @@ def count_blocks(state: Mapping[str, Tensor], part: str) -> int:
 def are_possible(counts: Sequence[int]) -> bool:
     """Whether a network may have so many residual blocks in its parts."""
     return all(1 <= count <= MAX_BLOCKS for count in counts)
-
-
-def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    """Load weights that must fit, and be numbers.
-
-    Raises:
-        WeightsError: a name is missing or too many, a shape differs, or a value is not a number.
-    """
-    wanted = network.state_dict()
-    missing, odd = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    if missing or odd:
-        what = f"{missing[0]} is missing" if missing else f"{odd[0]} belongs to no layer"
-        raise WeightsError(f"{name} does not fit this network: {what}.")
-    for key, value in wanted.items():
-        if state[key].shape != value.shape:
-            raise WeightsError(f"{name}: {key} has the shape {tuple(state[key].shape)}, not {tuple(value.shape)}.")
-        if not bool(torch.isfinite(state[key]).all()):
-            raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
-    network.load_state_dict({key: v.float() if v.is_floating_point() else v for key, v in state.items()})
-    network.requires_grad_(False).eval()

@@ -14,24 +14,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engine.networks.anystyle_network import (
-    BEYOND_PX,
     COLORING_CHANNELS,
     EIGHTH_CHANNELS,
-    HALF_CHANNELS,
     LATENT_SIZE,
     N_BLOCKS,
     N_QUARTER_BLOCKS,
-    PAINT_CHANNELS,
     QUARTER_CHANNELS,
-    PlainBlock,
     conv,
-    shuffled_conv,
 )
-from engine.networks.feedforward import act, blurred, doubled, reach
-from engine.networks.measured import InstanceNorm, Measured
+from engine.networks.feedforward import Folded, act
+from engine.networks.measured import InstanceNorm
 from engine.networks.moments import RGB_MOMENTS, covariance, inverse_root, rgb_moments
 
 SAID_SIZE = RGB_MOMENTS + 2 * COLORING_CHANNELS + COLORING_CHANNELS * (COLORING_CHANNELS + 1)
@@ -131,7 +125,7 @@ class StyledBlock(nn.Module):
         return added
 
 
-class MsgNet(Measured):
+class MsgNet(Folded):
     """The compact network; one encoder sees photos and styles (Siamese, as in the paper).
 
     Args:
@@ -141,7 +135,7 @@ class MsgNet(Measured):
         n_quarter_blocks: residual blocks at 1/4 resolution, on the way back.
     """
 
-    stride_px, beyond_px = 8, BEYOND_PX
+    norm_half: StyledNorm
 
     def __init__(
         self,
@@ -150,25 +144,11 @@ class MsgNet(Measured):
         n_blocks: int = N_BLOCKS,
         n_quarter_blocks: int = N_QUARTER_BLOCKS,
     ) -> None:
-        super().__init__()
-        self.margin_px = reach(n_blocks, n_quarter_blocks)
-        self.stem = conv(12, HALF_CHANNELS)
-        self.quarter, self.quarter_block = conv(HALF_CHANNELS, quarter, stride=2), PlainBlock(quarter)
-        self.eighth = conv(quarter, eighth, stride=2)
+        widths, counts = (quarter, eighth), (n_blocks, n_quarter_blocks)
+        super().__init__(widths, counts)
         self.color_quarter, self.color_eighth = Matching(quarter), Matching(eighth)
         self.latent = nn.Linear(SAID_SIZE, LATENT_SIZE)
-        self.blocks = nn.ModuleList(StyledBlock(eighth) for _ in range(n_blocks))
-        self.up_quarter = conv(eighth, quarter, 1)
-        self.quarter_blocks = nn.ModuleList(StyledBlock(quarter) for _ in range(n_quarter_blocks))
-        self.up_half = shuffled_conv(quarter, PAINT_CHANNELS)
-        self.mix_half, self.norm_half = conv(PAINT_CHANNELS, PAINT_CHANNELS), StyledNorm(PAINT_CHANNELS)
-        self.paint = shuffled_conv(PAINT_CHANNELS, 3, gain=0.1)
-
-    def encode(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at 1/4 and 1/8 resolution."""
-        half = act(self.stem(F.pixel_unshuffle(rgb * 4 - 2, 2)))  # (B, 24, H/2, W/2)
-        quarter = self.quarter_block(self.quarter(half))  # (B, 64, H/4, W/4)
-        return quarter, self.eighth(act(quarter))  # (B, 96, H/8, W/8)
+        self.add_way_out(widths, counts, StyledBlock, StyledNorm)
 
     def encode_style(self, rgb: Tensor) -> StyleCode:
         """The code of styles (B, 3, H, W), H and W divisible by 8."""
@@ -187,12 +167,5 @@ class MsgNet(Measured):
         """(B, 3, H, W) in [0, 1], in the style's colors -> painted, not clamped."""
         latent = self.latent(self.said(code))
         quarter, eighth = self.encode(rgb)
-        x = self.color_eighth(eighth, code.gram[:, 1])  # (B, 96, H/8, W/8)
-        for block in self.blocks:
-            x = block(x, latent)
-        x = act(doubled(self.up_quarter(x)) + self.color_quarter(quarter, code.gram[:, 0]))  # (B, 64, H/4, W/4)
-        for block in self.quarter_blocks:
-            x = block(x, latent)
-        x = act(F.pixel_shuffle(self.up_half(x), 2))  # (B, 32, H/2, W/2)
-        x = act(self.norm_half(self.mix_half(x), latent))
-        return blurred(rgb) + F.pixel_shuffle(self.paint(x), 2)  # (B, 3, H, W)
+        x = self.enlarge(self.color_eighth(eighth, code.gram[:, 1]), latent)
+        return self.finish(act(x + self.color_quarter(quarter, code.gram[:, 0])), rgb, latent)

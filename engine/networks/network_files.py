@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.core.errors import WeightsError
 from engine.models.shipped import read_state
+from engine.models.state_dicts import fill
 from engine.networks.feedforward import (
     MAX_BLOCKS,
     MAX_WIDTH,
@@ -27,7 +28,6 @@ from engine.networks.feedforward import (
     are_possible,
     build_painter,
     count_blocks,
-    fill,
 )
 from engine.networks.msgnet_network import MsgNet
 from engine.networks.onnx import read_initializers

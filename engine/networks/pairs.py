@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +20,7 @@ from engine.core.errors import WeightsError
 from engine.features import embedded
 from engine.features.backbones import load_backbone
 from engine.models import shipped
+from engine.models.state_dicts import fill, layer_of
 from engine.networks.decoders import LEVELS, MARGINS_PX, Decoders, Encoded, encode
 
 
@@ -132,14 +132,7 @@ class Chain(nn.Module):
         for place, (n_in, n_out) in zip(places, channels, strict=True):
             size = 1 if is_encoder and place == places[0] else 3
             layer = nn.Conv2d(n_in, n_out, size)
-            weight, bias = state[f"{place}.weight"], state.get(f"{place}.bias")
-            if weight.shape != layer.weight.shape or bias is None or bias.shape != (n_out,):
-                raise WeightsError(
-                    f"{name}: {place} has the shape {tuple(weight.shape)}, not {tuple(layer.weight.shape)}."
-                )
-            if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-                raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
-            layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+            fill(layer, layer_of(state, str(place)), f"{name}, layer {place}")
             self.convs.append(layer)
 
     def forward(self, encoded: Encoded) -> Encoded:

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.core.errors import WeightsError
 from engine.models.shipped import read_state
+from engine.models.state_dicts import fill
 from engine.networks.measured import InstanceNorm, Measured
 
 MAX_WIDTH = 256
@@ -203,11 +203,8 @@ def build(state: Mapping[str, Tensor], name: str = "this file") -> Generator:
         raise WeightsError(
             f"{name} holds no generator of CycleGAN or DiscoGAN: model.1.weight or main.0.weight is missing."
         )
-    _check_shapes(network, state, name)
-    network.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    )
-    return network.requires_grad_(False).eval()
+    fill(network, state, name, f"a {network.kind} generator")
+    return network
 
 
 def _resnet_of(state: dict[str, Tensor], name: str) -> tuple[Generator, dict[str, Tensor]]:
@@ -227,19 +224,6 @@ def first_width(state: Mapping[str, Tensor], key: str, name: str) -> int:
     if not 1 <= width <= MAX_WIDTH:
         raise WeightsError(f"{name}: {key} has the shape {tuple(state[key].shape)}, which no generator has.")
     return width
-
-
-def _check_shapes(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    wanted = network.state_dict()
-    missing, odd = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    if missing or odd:
-        what = f"{missing[0]} is missing" if missing else f"{odd[0]} belongs to no layer"
-        raise WeightsError(f"{name} does not fit a {getattr(network, 'kind', '')} generator: {what}.")
-    for key, value in wanted.items():
-        if state[key].shape != value.shape:
-            raise WeightsError(f"{name}: {key} has the shape {tuple(state[key].shape)}, not {tuple(value.shape)}.")
-        if not torch.isfinite(state[key]).all():
-            raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
 
 
 @lru_cache(maxsize=2)

@@ -66,42 +66,60 @@ def paint_measured(
     """
     large = pad_sides(rgb, MIN_SIDE_PX)
     network = how.fit(deepcopy(network).to(device))  # type: ignore[assignment]  # it will remember this picture's moments
-    is_small, longest = large[0, 0].numel() <= WHOLE_PX, max(large.shape[2:])
-    looked = 0.0  # share of the time
-
-    def measure(tile_px: int) -> None:
-        nonlocal looked
-        if network.norms() and not (is_small and tile_px >= longest):
-            looked = 0.2
-            with watched(network, part(on_progress, 0.0, looked, "Looking at the picture")), how.active():
-                crops = crops_of(large, network.stride_px, is_small=is_small)
-                network.measure(how.lay_out(crops.to(device)))
-
-    done = (0, 1)
-
-    def on_tile(n_done: int, n_tiles: int) -> None:
-        nonlocal done
-        done = (n_done, n_tiles)
-
-    def paint(rgb: Tensor, tile: Tile) -> Tensor:
-        report = part(on_progress, looked, 1.0, "Painting")
-        with watched(network, lambda share, _text: report((done[0] + share) / done[1], "")), how.active():
-            painted = network(how.lay_out(rgb.to(device)))
-        return tile.cut(painted).float().clamp_(0, 1).cpu()
-
-    stride_px = network.stride_px
-    wanted_px = longest if is_small else TILE_PX, network.margin_px
-    tile_px, margin_px = (-(-px // stride_px) * stride_px for px in wanted_px)
+    painting = _Painting(large, network, device, on_progress, how)
+    wanted_px = painting.longest_px if painting.is_small else TILE_PX, network.margin_px
+    tile_px, margin_px = (-(-px // network.stride_px) * network.stride_px for px in wanted_px)
     return paint_tiles(
         large,
-        paint,
+        painting.paint,
         tile_px=tile_px,
         margin_px=margin_px,
-        stride_px=stride_px,
+        stride_px=network.stride_px,
         beyond_px=network.beyond_px,
-        prepare=measure,
-        on_tile=on_tile,
+        prepare=painting.measure,
+        on_tile=painting.on_tile,
     )[:, :, : rgb.shape[2], : rgb.shape[3]]
+
+
+class _Painting:
+    """One picture on its way through a network: what was looked at, how many tiles are done.
+
+    Args:
+        large: (1, 3, H, W), what is painted.
+        network, device, on_progress, how: as ``paint_measured`` has them.
+    """
+
+    def __init__(
+        self, large: Tensor, network: Measured, device: torch.device, on_progress: Progress, how: Arithmetic
+    ) -> None:
+        self.large, self.network, self.device, self.on_progress, self.how = large, network, device, on_progress, how
+        self.is_small, self.longest_px = large[0, 0].numel() <= WHOLE_PX, max(large.shape[2:])
+        self.looked, self.n_done, self.n_tiles = 0.0, 0, 1  # ``looked``: share of the time
+
+    def measure(self, tile_px: int) -> None:
+        """Look at crops, where tiles of this side do not see the whole picture."""
+        if not self.network.norms() or (self.is_small and tile_px >= self.longest_px):
+            return
+        self.looked = 0.2
+        report = part(self.on_progress, 0.0, self.looked, "Looking at the picture")
+        with watched(self.network, report), self.how.active():
+            crops = crops_of(self.large, self.network.stride_px, is_small=self.is_small)
+            self.network.measure(self.how.lay_out(crops.to(self.device)))
+
+    def on_tile(self, n_done: int, n_tiles: int) -> None:
+        """Remember how far it is."""
+        self.n_done, self.n_tiles = n_done, n_tiles
+
+    def paint(self, rgb: Tensor, tile: Tile) -> Tensor:
+        """One tile."""
+        report = part(self.on_progress, self.looked, 1.0, "Painting")
+
+        def tell(share: float, _text: str) -> None:
+            report((self.n_done + share) / self.n_tiles, "")
+
+        with watched(self.network, tell), self.how.active():
+            painted = self.network(self.how.lay_out(rgb.to(self.device)))
+        return tile.cut(painted).float().clamp_(0, 1).cpu()
 
 
 def crops_of(rgb: Tensor, stride_px: int, *, is_small: bool) -> Tensor:

@@ -19,8 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.features.backbone import Backbone
-from engine.models import shipped
-from engine.networks.anystyle_network import AnyStyle
 from engine.networks.moments import rgb_moments, transport_colors
 from engine.train.loop import CPU, Card, Part, Run, Usual, size_of
 from engine.train.losses import objective
@@ -197,14 +195,3 @@ class Training(Run):
 def in_colors(photos: Tensor, colors: Tensor) -> Tensor:
     """(B, 3, H, W) with the colors (B or 1, 12) of their styles, as networks of ours expect them."""
     return transport_colors(photos, rgb_moments(photos), colors.expand(len(photos), -1))
-
-
-def load_anystyle() -> AnyStyle:
-    """The any-style network that ships.
-
-    Raises:
-        WeightsError: missing or damaged.
-    """
-    net = AnyStyle()
-    shipped.fill(net, "anystyle")
-    return net.requires_grad_(False).eval()

@@ -8,11 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gimp_plugin.settings import DEFAULT_METHOD
 from gimp_plugin.wire import MAX_HEADER_BYTES, SEGMENT_REQUEST, STYLE_REQUEST
 
 SHORT_S, LONG_S = 12.0, 20.0
 # Seconds a megapixel on two cores. Only the order of them counts: another computer is faster at all of them.
-METHOD_S_PER_MPX: Mapping[str, float] = {"anystyle": 2.0, "johnson": 3.0, "ulyanov": 3.0, "msgnet": 6.0, "wct": 20.0}
+METHOD_S_PER_MPX: Mapping[str, float] = {
+    DEFAULT_METHOD: 2.0,
+    "johnson": 3.0,
+    "ulyanov": 3.0,
+    "msgnet": 6.0,
+    "wct": 20.0,
+}
 QUALITY_S_PER_MPX: Mapping[str, float] = {"fast": 0.0, "better": 60.0, "best": 240.0}
 USUAL_S_PER_MPX = 60.0  # what optimizes, or is not known here
 FIXED_S: Mapping[str, float] = {SEGMENT_REQUEST: 3.0, STYLE_REQUEST: 0.5}

@@ -122,15 +122,11 @@ async def receive(
                         head.clear()
                 checksum = zlib.crc32(chunk, checksum)
                 file.write(chunk)
-    except asyncio.TimeoutError:  # since Python 3.11 an OSError too, but the disk's least of all
+    except BaseException as error:
         discard(path)
-        raise
-    except OSError as error:
-        discard(path)
+        if isinstance(error, asyncio.TimeoutError) or not isinstance(error, OSError):
+            raise  # a timeout is an OSError too since Python 3.11, but the disk's least of all
         raise disk_error(error) from error
-    except BaseException:
-        discard(path)
-        raise
     if n_received != total_bytes or not is_checked:
         discard(path)
         raise WireError("bad_request", f"The body has {n_received} bytes, its Content-Length says {total_bytes}.")

@@ -28,6 +28,7 @@ def identity(height: int, width: int) -> Tensor:
     return torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
 
 
+@pytest.mark.slow
 def test_a_fields_energy_is_within_three_percent_of_the_exact_one(cat: Picture, portrait: Picture) -> None:
     """64 x 64 features, a photo against another; the exact energy comes from all products."""
     pictures = [F.interpolate(p.rgb[None], (256, 256), mode="bilinear", antialias=True) for p in (cat, portrait)]
@@ -123,6 +124,7 @@ def test_smoothing_finds_the_minimum_of_weighted_least_squares() -> None:
         assert torch.allclose(smooth_by_guide(torch.ones_like(thin), thin), torch.ones_like(thin), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_mode_photo_keeps_the_photos_details(cat: Picture, coffee: Picture) -> None:
     """Only what changes slowly comes from the style: the Laplacian of the result is the photo's."""
 

@@ -17,7 +17,7 @@ from engine.networks.anystyle_network import LATENT_SIZE, LATENT_UNIT, STRIDE_PX
 from engine.networks.moments import Statistics, covariance, inverse_root, mean_std, rgb_moments, transport_colors
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import weave, worst_stripes
-from engine.train.pictures.textures import Textures
+from engine.train.pictures.textures import texture
 from tests.engine.conftest import as_picture
 
 
@@ -81,6 +81,7 @@ def test_what_is_kept_is_painted_as_if_all_were(kept: tuple[slice, slice], net: 
     torch.testing.assert_close(part, whole[:, :, rows, columns], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["composition-vi", "great-wave", "calanque", "starry-night", "tarot-sun"])
 def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see(preset: str, net: AnyStyle) -> None:
     from skimage import data  # a photo with its own pixels at 1024 px: the astronaut, mirrored to four
@@ -105,6 +106,7 @@ def test_tiles_of_a_large_picture_differ_from_the_whole_by_nothing_one_could_see
     assert (whole.clamp(0, 1) - tiled.clamp(0, 1)).abs().max() <= 2 / 255
 
 
+@pytest.mark.slow
 def test_statistics_from_crops_are_near_those_of_the_whole(net: AnyStyle, monkeypatch: pytest.MonkeyPatch) -> None:
     from skimage import data
 
@@ -121,6 +123,7 @@ def test_statistics_from_crops_are_near_those_of_the_whole(net: AnyStyle, monkey
     assert (exact - measured).abs().mean() < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["anystyle", "johnson", "ulyanov", "msgnet"])
 def test_what_does_not_fit_into_memory_whole_is_painted_in_tiles_that_know_the_whole(
     method: str, monkeypatch: pytest.MonkeyPatch
@@ -216,17 +219,16 @@ def test_what_the_latent_says_is_seen(net: AnyStyle, portrait: Picture) -> None:
 def seeing() -> StyleEncoder:
     """Eyes that have looked at textures of every kind."""
     torch.manual_seed(0)
-    net, textures, rng = AnyStyle(), Textures(), np.random.default_rng(0)
-    crops = [textures.crop(rng, 64, (0.65, 1.0))[None] for _ in range(2 * LATENT_SIZE)]
+    net, rng = AnyStyle(), np.random.default_rng(0)
+    crops = [texture(rng, 64, (0.65, 1.0))[None] for _ in range(2 * LATENT_SIZE)]
     net.style.learn(net, lambda eyes: torch.cat([eyes(crop) for crop in crops]))
     return net.style
 
 
+@pytest.mark.slow
 def test_components_of_the_latent_are_uncorrelated_and_the_first_the_loudest(seeing: StyleEncoder) -> None:
-    textures, rng = Textures(), np.random.default_rng(0)
-    latents = torch.cat(
-        [seeing.latent(seeing(textures.crop(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)]
-    )
+    rng = np.random.default_rng(0)
+    latents = torch.cat([seeing.latent(seeing(texture(rng, 64, (0.65, 1.0))[None])) for _ in range(2 * LATENT_SIZE)])
     size = latents.std(0)
     assert float((size.square().mean().sqrt() / LATENT_UNIT - 1).abs()) < 0.2
     assert float(size[:8].mean()) > 2 * float(size[96:].mean())
@@ -288,6 +290,7 @@ def test_an_enlargement_in_bands_is_the_whole_one(size: tuple[int, int]) -> None
     torch.testing.assert_close(rgb, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [preset.name for preset in presets()])
 def test_light_stays_where_it_is_in_a_face_and_nothing_is_woven_over_it(preset: str) -> None:
     """At the strength that is chosen by itself. Weights of ours laid dark bands over eyes and chins, and a weave.
@@ -315,6 +318,7 @@ def test_no_frame_is_painted_along_the_right_border(preset: str) -> None:
     assert float(rough[:, -16:].mean()) < 1.7 * float(rough[:, 40:-40].mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [preset.name for preset in presets()])
 @pytest.mark.parametrize("light", [0.02, 0.97], ids=["black", "white"])
 def test_a_thing_before_black_or_white_gets_neither_glow_nor_rings(preset: str, light: float, coffee: Picture) -> None:
@@ -340,6 +344,7 @@ def test_an_even_picture_is_painted_in_strokes_all_over() -> None:
     assert float(windows.min()) > 4 / 255
 
 
+@pytest.mark.slow
 def test_grain_belongs_to_the_picture_not_to_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     even = Picture(torch.full((3, 640, 640), 0.4))
     whole = stylize(even, [load_preset("starry-night")], Settings()).picture.rgb

@@ -50,6 +50,7 @@ AFTER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", AFTER, ids=lambda after: "-".join(map(str, after.values())))
 def test_another_color_smoothing_or_edge_does_not_paint_and_gives_the_same_bits(
     after: dict[str, Any], counted: list[Job], portrait: Picture

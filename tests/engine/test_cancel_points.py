@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.core import progress
 from engine.core.errors import Cancelled
@@ -123,3 +124,12 @@ def test_a_whole_picture_is_the_same_to_the_bit() -> None:
         with heeded(tell) as heard:
             found = stylize(content, [Style("s", picture=style)], settings, on_progress=heard).picture.rgb
         assert torch.equal(found, expected) and len(told) > 100
+
+
+@pytest.mark.parametrize("method", ["analogy", "cnnmrf", "gatys", "photowct", "wct"])
+def test_a_method_can_be_stopped_between_two_layers(method: str, cat: Picture, coffee: Picture) -> None:
+    photo, style = (Picture(F.avg_pool2d(picture.rgb, 2)) for picture in (cat, coffee))
+    stop, told = stopping_after(9)
+    with pytest.raises(Cancelled):
+        stylize(photo, [Style("coffee", style)], Settings(method), on_progress=stop)
+    assert len(told) == 9 and told == sorted(told)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.errors import InputError, SettingsError
 from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.features.backbones import load_backbone
 from engine.files.presets import load_preset, presets
 from engine.matching.markov import SIZE, Source, Target, find
 from engine.methods.cnnmrf import copies, turned
 from engine.pipeline.stylize import stylize
+from tests.engine.crosswise import crosswise
 
 
 def settings(**more: object) -> Settings:
@@ -110,6 +111,7 @@ def patch_distance(result: Picture, style: Picture) -> float:
         return 1 - float((ours.T @ theirs).amax(1).mean())
 
 
+@pytest.mark.slow
 def test_the_result_is_made_of_the_styles_patches(cat: Picture, coffee: Picture) -> None:
     painted = stylize(small(cat), [Style("coffee", small(coffee))], settings(options={"iterations": 36})).picture
     assert patch_distance(painted, small(coffee)) < 0.7 * patch_distance(small(cat), small(coffee))
@@ -121,19 +123,10 @@ def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) 
     assert moved[0] == 0 < moved[1] < moved[2]
 
 
-def crosswise() -> tuple[Picture, list[Region]]:
-    """A style half red and half blue; the left of an 85 x 128 picture is to take the right of it."""
-    rgb = torch.zeros(3, 64, 64)
-    rgb[0, :, :32], rgb[2, :, 32:] = 0.9, 0.9
-    left, style_left = torch.zeros(85, 128), torch.zeros(64, 64)
-    left[:, :64], style_left[:, :32] = 1, 1
-    pairs = ((left, 1 - style_left), (1 - left, style_left))
-    return Picture(rgb), [Region(Mask(ours), Mask(theirs)) for ours, theirs in pairs]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cnnmrf", "analogy"])
 def test_each_region_takes_its_own_part_of_the_style(method: str, cat: Picture) -> None:
-    style, regions = crosswise()
+    style, regions = crosswise((85, 128))
     options = {"iterations": 6}
     painted = stylize(small(cat), [Style("halves", style)], Settings(method, options=options), regions=regions).picture
     red_minus_blue = painted.rgb[0] - painted.rgb[2]
@@ -141,6 +134,7 @@ def test_each_region_takes_its_own_part_of_the_style(method: str, cat: Picture) 
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cnnmrf", "analogy"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (5, 7)])
 def test_pictures_smaller_than_a_patch_are_painted_all_the_same(
@@ -168,20 +162,6 @@ def test_a_region_of_one_pixel_is_painted_and_an_empty_one_told(method: str, cat
         stylize(photo, [Style("s", style)], setting, regions=[Region(Mask(dot), Mask(nothing))])
     with pytest.raises(InputError, match="must have the same size"):
         stylize(photo, [Style("s", style)], setting, regions=[Region(Mask(dot), Mask(torch.ones(5, 5)))])
-
-
-@pytest.mark.parametrize("method", ["cnnmrf", "analogy"])
-def test_it_can_be_stopped(method: str, cat: Picture, coffee: Picture) -> None:
-    seen: list[float] = []
-
-    def stop(share: float, _message: str) -> None:
-        seen.append(share)
-        if len(seen) == 9:
-            raise Cancelled("stop")
-
-    with pytest.raises(Cancelled):
-        stylize(small(cat), [Style("c", small(coffee))], Settings(method), on_progress=stop)
-    assert len(seen) == 9 and seen == sorted(seen)
 
 
 @pytest.mark.parametrize("method", ["cnnmrf", "analogy"])

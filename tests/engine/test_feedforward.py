@@ -125,6 +125,7 @@ def test_a_network_is_read_off_its_weights() -> None:
         Painter("picasso")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["johnson", "ulyanov", "msgnet"])
 def test_tiles_show_no_seam(name: str, monkeypatch: pytest.MonkeyPatch, cat: Picture, coffee: Picture) -> None:
     """Measured on crops and painted in tiles: where tiles meet, nothing jumps more than inside them."""

@@ -54,6 +54,7 @@ def test_a_fading_ends_at_the_content_and_not_at_what_of_it_a_screen_shows(wide:
     assert float(faded.max()) > 1.2 and float(faded.min()) < -0.2
 
 
+@pytest.mark.slow
 def test_a_kept_painting_and_the_content_are_never_written_to(cat: Picture, style: Style) -> None:
     """Large paintings are changed in place; those that later jobs ask for, and the caller's pixels, are not."""
     content, weight = cat.rgb.clone(), torch.ones(cat.size)

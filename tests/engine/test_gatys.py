@@ -8,15 +8,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.core.errors import Cancelled, InputError, SettingsError
+from engine.core.errors import InputError, SettingsError
 from engine.core.types import Mask, Picture, Region, Settings, Style, silent
-from engine.descent.descend import descend, sizes_from_coarse
+from engine.descent.descend import descend, shared_out, sizes_from_coarse
 from engine.features.backbones import load_backbone
 from engine.features.statistics import STATISTICS
 from engine.files.presets import load_preset, presets
-from engine.methods.gatys import shared_out
+from engine.methods.gatys import SHARES
 from engine.pipeline.stylize import stylize
 from engine.train.losses.objective import gram
+from tests.engine.crosswise import crosswise
 
 
 @pytest.fixture
@@ -45,22 +46,26 @@ def style_distance(result: Picture, style: Picture) -> float:
     return float(torch.stack(terms).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_every_statistic_brings_the_picture_nearer_to_the_style(statistic: str, cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(statistic=statistic)).picture
     assert style_distance(painted, coffee) < 0.6 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_two_hundred_iterations_close_nine_tenths(cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(iterations=200, scales=3)).picture
     assert style_distance(painted, coffee) < 0.1 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_adam_works_too(cat: Picture, coffee: Picture) -> None:
     painted = stylize(cat, [Style("coffee", coffee)], settings(optimizer="adam", iterations=60)).picture
     assert style_distance(painted, coffee) < 0.5 * style_distance(cat, coffee)
 
 
+@pytest.mark.slow
 def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) -> None:
     moved = [
         float((stylize(cat, [Style("c", coffee)], strong).picture.rgb - cat.rgb).abs().mean())
@@ -69,22 +74,16 @@ def test_less_strength_stays_nearer_to_the_photo(cat: Picture, coffee: Picture) 
     assert moved[0] < moved[1]
 
 
+@pytest.mark.slow
 def test_each_region_takes_its_own_part_of_the_style(cat: Picture) -> None:
-    red_and_blue = torch.zeros(3, 64, 64)
-    red_and_blue[0, :, :32], red_and_blue[2, :, 32:] = 0.9, 0.9
-    left, style_left = torch.zeros(cat.size), torch.zeros(64, 64)
-    left[:, :64], style_left[:, :32] = 1, 1
-    regions = [
-        Region(Mask(left), Mask(1 - style_left)),  # crosswise: the left of the photo takes the right of the style
-        Region(Mask(1 - left), Mask(style_left)),
-    ]
-    style = Style("halves", Picture(red_and_blue))
-    painted = stylize(cat, [style], settings(iterations=60), regions=regions).picture.rgb
+    style, regions = crosswise(cat.size)
+    painted = stylize(cat, [Style("halves", style)], settings(iterations=60), regions=regions).picture.rgb
     red_minus_blue = painted[0] - painted[2]
     assert float(red_minus_blue[:, :50].mean()) < -0.2
     assert float(red_minus_blue[:, 78:].mean()) > 0.2
 
 
+@pytest.mark.slow
 def test_what_no_region_covers_takes_the_whole_style_and_regions_only_what_is_visible(cat: Picture) -> None:
     """A style of a green, a red and a blue third; the blue one is transparent, the region has it and the red one."""
     rgb, alpha = torch.zeros(3, 48, 96), torch.ones(48, 96)
@@ -142,19 +141,6 @@ def test_unknown_options_are_told(cat: Picture, coffee: Picture) -> None:
             stylize(cat, [Style("coffee", coffee)], Settings(method="gatys", options=options))
 
 
-def test_it_can_be_stopped_between_two_iterations(cat: Picture, coffee: Picture) -> None:
-    seen: list[float] = []
-
-    def stop(share: float, _message: str) -> None:
-        seen.append(share)
-        if len(seen) == 5:
-            raise Cancelled("stop")
-
-    with pytest.raises(Cancelled):
-        stylize(cat, [Style("coffee", coffee)], settings(iterations=500), on_progress=stop)
-    assert len(seen) == 5 and seen == sorted(seen)
-
-
 def test_descent_finds_a_known_minimum() -> None:
     wanted = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(0))
     for optimizer in ("lbfgs", "adam"):
@@ -165,4 +151,4 @@ def test_descent_finds_a_known_minimum() -> None:
 def test_sizes_double_up_to_the_picture() -> None:
     assert sizes_from_coarse((600, 900), 3) == [(150, 225), (300, 450), (600, 900)]
     assert sizes_from_coarse((100, 900), 3) == [(100, 900)]
-    assert [sum(shared_out(200, n)) for n in (1, 2, 3)] == [200, 200, 200]
+    assert [sum(shared_out(200, n, SHARES)) for n in (1, 2, 3)] == [200, 200, 200]

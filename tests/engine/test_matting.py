@@ -60,6 +60,7 @@ def farthest(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max()) * 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "rocket"])
 def test_every_pixel_is_within_half_a_step_of_the_direct_solution(name: str) -> None:
     content = photo(name, 192, 256)

@@ -34,6 +34,7 @@ def test_lists_begin_with_the_default_method_and_go_on_by_name() -> None:
     assert names[1:] == sorted(names[1:]) and len(names) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READY)
 def test_result_has_the_size_of_the_content_and_finite_values(name: str, cat: Picture, coffee: Picture) -> None:
     result = stylize(cat, [Style("coffee", coffee)], quick(name)).picture
@@ -44,6 +45,7 @@ def test_result_has_the_size_of_the_content_and_finite_values(name: str, cat: Pi
     assert result.rgb.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READY)
 def test_the_same_seed_gives_the_same_picture(name: str, cat: Picture, coffee: Picture) -> None:
     settings = quick(name, seed=3)
@@ -51,6 +53,7 @@ def test_the_same_seed_gives_the_same_picture(name: str, cat: Picture, coffee: P
     assert torch.equal(first, stylize(cat, [Style("coffee", coffee)], settings).picture.rgb)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READY)
 def test_pixels_outside_the_mask_do_not_move(name: str, cat: Picture, coffee: Picture, disc: Mask) -> None:
     result = stylize(cat, [Style("coffee", coffee)], quick(name, photoreal=0.5), mask=disc).picture

@@ -168,6 +168,7 @@ def test_tiles_leave_no_seam(factor: int, monkeypatch: pytest.MonkeyPatch) -> No
     torch.testing.assert_close(whole.weight, tiled.weight, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["great-wave", "composition-vi"])
 @pytest.mark.parametrize("scene", scenes(), ids=lambda scene: scene.name)
 def test_no_seam_is_seen_where_the_mask_ended_nor_where_the_band_does(scene: Scene, preset: str) -> None:
@@ -185,6 +186,7 @@ def test_no_seam_is_seen_where_the_mask_ended_nor_where_the_band_does(scene: Sce
     assert seam_ratio(scene.content, painted, scene.mask, scene.mask, found)["edge"] > 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [info.name for info in methods.catalog() if info.is_ready])
 def test_nothing_leaks_for_any_method(name: str, cat: Picture, coffee: Picture, disc: Mask) -> None:
     """Zero, to the bit, where mask and band end; of floats beyond [0, 1] too."""

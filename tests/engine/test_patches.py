@@ -92,6 +92,7 @@ def real_maps(cat: Picture, portrait: Picture) -> tuple[Tensor, Tensor]:
     return query, source
 
 
+@pytest.mark.slow
 def test_propagation_comes_within_three_percent_of_the_exact_energy(real_maps: tuple[Tensor, Tensor]) -> None:
     exact = match_exactly(*real_maps).energy
     for seed in range(2):
@@ -99,6 +100,7 @@ def test_propagation_comes_within_three_percent_of_the_exact_energy(real_maps: t
         assert exact - 1e-6 <= found <= 1.03 * exact
 
 
+@pytest.mark.slow
 def test_where_only_some_patches_are_compared_first_propagation_finds_the_others(
     real_maps: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +109,7 @@ def test_where_only_some_patches_are_compared_first_propagation_finds_the_others
     assert found.energy <= 1.06 * match_exactly(*real_maps).energy
 
 
+@pytest.mark.slow
 def test_products_in_bfloat16_lose_little(real_maps: tuple[Tensor, Tensor]) -> None:
     exact = match_exactly(*real_maps)
     found = match_exactly(*real_maps, is_half=True)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.core.errors import Cancelled
 from engine.core.types import Mask, Picture, Region, Settings, Style
 from engine.methods.photowct import WORK_PX
 from engine.networks.decoders import LEVELS
@@ -15,6 +14,7 @@ from engine.networks.pairs import load_embedded
 from engine.painters import multilevel
 from engine.pipeline.stylize import stylize
 from engine.regions.soft_parts import is_fit
+from tests.engine.crosswise import crosswise
 
 
 def photowct(**options: float | int) -> Settings:
@@ -107,18 +107,14 @@ def test_labels_of_a_large_style_are_painted(cat: Picture) -> None:
 
 
 def test_each_label_takes_its_own_colors(cat: Picture) -> None:
-    halves = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.1
-    halves[0, :, :32] += 0.8
-    halves[2, :, 32:] += 0.8
-    left, style_left = torch.zeros(cat.size), torch.zeros(64, 64)
-    left[:, :128], style_left[:, :32] = 1, 1
-    crosswise = [Region(Mask(left), Mask(1 - style_left)), Region(Mask(1 - left), Mask(style_left))]
-    painted = stylize(cat, [Style("halves", Picture(halves))], photowct(smoothing=0), regions=crosswise).picture.rgb
+    style, regions = crosswise(cat.size, noise=0.1)
+    painted = stylize(cat, [Style("halves", style)], photowct(smoothing=0), regions=regions).picture.rgb
     red_minus_blue = painted[0] - painted[2]
     assert float(red_minus_blue[:, :110].mean()) < -0.2
     assert float(red_minus_blue[:, 146:].mean()) > 0.2
 
 
+@pytest.mark.slow
 def test_large_photos_are_moved_at_a_bounded_size(
     cat: Picture, coffee: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,12 +132,3 @@ def test_large_photos_are_moved_at_a_bounded_size(
     painted = stylize(large, [Style("c", coffee)], photowct(depth=1), regions=regions).picture
     assert seen == [(512, WORK_PX)]
     assert painted.size == (600, 900)
-
-
-def test_it_can_be_stopped(cat: Picture, coffee: Picture) -> None:
-    def stop(share: float, _message: str) -> None:
-        if share > 0.3:
-            raise Cancelled("stop")
-
-    with pytest.raises(Cancelled):
-        stylize(cat, [Style("coffee", coffee)], photowct(), on_progress=stop)

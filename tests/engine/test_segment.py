@@ -41,6 +41,7 @@ def drawn(seed: int, side: int = 160) -> tuple[Picture, np.ndarray, tuple[int, i
     return picture_of(scene), scene.mask, scene.loose_box()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scenes", "names"), [(photos, HELD_PHOTOS), (composites, HELD_CUT_OUTS)])
 def test_from_a_tenth_too_large_a_box_objects_are_found(scenes: object, names: tuple[str, ...]) -> None:
     overlaps = {

@@ -64,7 +64,8 @@ def test_it_answers_at_the_pictures_size_with_probabilities() -> None:
         answer = net.answer(rgb, n_samples)
         assert answer.probability.shape == (2, len(CLASSES), 64, 96) and answer.variance.shape == (2, 64, 96)
         torch.testing.assert_close(answer.probability.sum(1), torch.ones(2, 64, 96))
-        assert bool((answer.variance >= 0).all())
+        assert float(answer.variance.min()) >= 0
+        assert bool(answer.variance.any()) == (n_samples > 0)
 
 
 def test_encoder_and_decoder_mirror_each_other() -> None:
@@ -134,6 +135,7 @@ def test_the_first_stages_begin_as_the_embedded_network() -> None:
 # --- the training
 
 
+@pytest.mark.slow
 def test_a_shortened_training_learns_what_is_where(streets: Path) -> None:
     run = started(streets)
     losses = [run.advance()["loss"] for _ in range(TINY.steps)]
@@ -161,6 +163,7 @@ def test_it_resumes_to_the_bit(streets: Path, tmp_path: Path) -> None:
         assert torch.equal(value, again.net.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_leaves_weights_and_a_card(streets: Path, tmp_path: Path) -> None:
     from server.cli import main
 
@@ -304,6 +307,7 @@ def test_light_of_another_color_is_no_other_thing() -> None:
         assert (seen - day).abs().mean() < 0.09 < (dusk - day).abs().mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light", [(1.0, 1.0, 1.0), (0.8, 0.25, 0.15)], ids=["day", "red dusk"])
 def test_the_network_that_ships_sees_sky_above_ground(light: tuple[float, float, float]) -> None:
     """A drawn street is far from its photos; what is above and what is below it must tell all the same."""

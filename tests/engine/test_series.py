@@ -29,6 +29,7 @@ def test_colors_of_pictures_that_count_alike_are_those_of_all_their_pixels(photo
     assert np.abs(moments.numpy() - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_two_crops_agree_where_they_overlap(photo: Picture) -> None:
     """At full strength of the network; the independent runs are the measure."""
     crops = [Picture(photo.rgb[:, :, :256].contiguous()), Picture(photo.rgb[:, :, 128:384].contiguous())]
@@ -44,6 +45,7 @@ def test_two_crops_agree_where_they_overlap(photo: Picture) -> None:
     assert together < 0.25 * alone
 
 
+@pytest.mark.slow
 def test_a_series_has_one_strength(photo: Picture) -> None:
     pictures = [
         photo,

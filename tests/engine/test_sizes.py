@@ -25,6 +25,7 @@ def noise(height: int, width: int) -> Picture:
     return Picture(torch.rand(3, height, width, generator=torch.Generator().manual_seed(height)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", READY)
 def test_every_method_paints_what_is_thinner_than_its_windows(method: str) -> None:
     style, options = noise(40, 48), FAST.get(method, {})
@@ -38,6 +39,7 @@ def test_every_method_paints_what_is_thinner_than_its_windows(method: str) -> No
             assert tuple(painted.shape) == (3, height, width) and bool(torch.isfinite(painted).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(100, 10_000), (90, 8000), (2100, 70)])
 @pytest.mark.parametrize(
     "change", [{}, {"color": "luminance"}, {"color": "match"}, {"photoreal": 1.0}, {"blend": "mrf"}]

@@ -105,6 +105,7 @@ def brushed(rgb: Tensor) -> Tensor:
     return (blurred + 0.25 * (noise(*rgb.shape) - 0.5)).clamp(0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("enlarged", [1, 3])
 def test_the_contents_edges_come_back(cat: Picture, enlarged: int) -> None:
     """At the solving size and, with enlarged coefficients, beyond."""
@@ -118,6 +119,7 @@ def test_the_contents_edges_come_back(cat: Picture, enlarged: int) -> None:
     assert pulled[1] < 0.5 * pulled[0]  # while its colors stay the painting's
 
 
+@pytest.mark.slow
 def test_the_fast_path_is_near_the_exact_filter(cat: Picture) -> None:
     content = F.interpolate(cat.rgb[None], scale_factor=3, mode="bicubic")[0].clamp(0, 1)
     painted = brushed(content)

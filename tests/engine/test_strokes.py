@@ -167,6 +167,7 @@ def test_a_large_picture_keeps_its_size_and_bounds_the_work(style: Style, monkey
     assert refine(job, painted).shape == (3, 200, 300)
 
 
+@pytest.mark.slow
 def test_best_goes_on_from_better(cat: Picture, coffee: Picture, style: Style, better: torch.Tensor) -> None:
     small, fine = Picture(cat.rgb[:, :128, 64:192].contiguous()), Style("coffee", coffee)
     ladder = [stylize(small, [fine], Settings(quality=q)).picture.rgb for q in ("fast", "better", "best")]  # type: ignore[arg-type]

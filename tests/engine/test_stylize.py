@@ -146,6 +146,7 @@ def test_no_strength_gives_a_copy_that_the_caller_may_write_to(method: methods.M
     assert done.data_ptr() != photo.rgb.data_ptr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", READY, ids=lambda info: info.name)
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (12, 40), (17, 31), (64, 64)])
 def test_tiny_and_thin_pictures_can_be_painted(size: tuple[int, int], method: methods.MethodInfo, cat: Picture) -> None:

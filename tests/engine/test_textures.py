@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.train.pictures.textures import KINDS, Textures, palette, ranked
+from engine.train.pictures.textures import KINDS, palette, ranked, texture
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=list(KINDS))
 def test_textures_are_pictures_that_depend_on_the_seed_alone(kind: int) -> None:
-    first, again, other = (Textures().crop(np.random.default_rng(seed), 64, (0.5, 1.0), kind) for seed in (1, 1, 2))
+    first, again, other = (texture(np.random.default_rng(seed), 64, (0.5, 1.0), kind) for seed in (1, 1, 2))
     assert first.shape == (3, 64, 64)
     assert first.dtype == torch.float32
     assert float(first.min()) >= 0 and float(first.max()) <= 1
@@ -23,7 +23,7 @@ def test_textures_are_pictures_that_depend_on_the_seed_alone(kind: int) -> None:
 def test_an_engraving_is_ink_and_paper_and_marble_is_not() -> None:
     def plain(kind: str) -> float:
         """Share of the pixels that are as dark as the darkest or as light as the lightest."""
-        gray = Textures().crop(np.random.default_rng(8), 128, (1.0, 1.0), list(KINDS).index(kind)).mean(0)
+        gray = texture(np.random.default_rng(8), 128, (1.0, 1.0), list(KINDS).index(kind)).mean(0)
         low, high = gray.min(), gray.max()
         near = 0.02 * (high - low)
         return float(((gray < low + near) | (gray > high - near)).float().mean())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from engine.compute.torchvision_compat import import_torchvision
@@ -22,6 +23,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_can_import_and_use_torchvision() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "fine", done.stderr

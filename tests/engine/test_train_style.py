@@ -17,6 +17,7 @@ from engine.core.errors import InputError, SettingsError
 from engine.core.types import Picture
 from engine.features.backbone import Backbone
 from engine.features.backbones import load_backbone
+from engine.networks.anystyle_network import load_anystyle
 from engine.painters import multi_style, single_style
 from engine.train import loop, painting
 from engine.train.losses import objective
@@ -68,6 +69,7 @@ def test_a_goal_is_met_by_its_own_picture_alone(backbone: Backbone, painted: Ten
     assert float(patch_loss(own, [goal])) < 0.6 * float(patch_loss(other, [goal]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["johnson", "ulyanov"])
 def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backbone: Backbone, painted: Tensor) -> None:
     recipe = replace(QUICK, kind=kind, steps=4)
@@ -89,15 +91,17 @@ def test_a_run_that_was_cut_goes_on_bit_for_bit(kind: str, tmp_path: Path, backb
     assert single_style.load_one_style(str(tmp_path / "whole" / f"{kind}.safetensors"), kind).kind == kind
 
 
+@pytest.mark.slow
 def test_the_loss_falls_in_a_shortened_run(backbone: Backbone, painted: Tensor) -> None:
     training = train_style.Training(replace(QUICK, steps=60, rate=3e-3, batch=2), backbone, DeadLeaves(), painted)
     losses = [training.advance()["loss"] for _ in range(16)]
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
 
 
+@pytest.mark.slow
 def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone, painted: Tensor) -> None:
     seen = []
-    for source in (None, painting.load_anystyle()):
+    for source in (None, load_anystyle()):
         training = train_style.Training(replace(QUICK, batch=2, steps=60), backbone, DeadLeaves(), painted)
         if source is not None:
             training.start_from(source)
@@ -109,13 +113,14 @@ def test_starting_from_the_any_style_network_is_half_the_way(backbone: Backbone,
     assert content < 0.7 * raw_content
 
 
+@pytest.mark.slow
 def test_many_styles_are_saved_with_their_codes(
     tmp_path: Path, backbone: Backbone, painted: Tensor, cat: Picture
 ) -> None:
     styles = {"coffee": painted, "cat": cat.rgb[None]}
     recipe = painting.Recipe(steps=2, batch=2, size_px=112, style_px=128, is_bf16=False)
     training = train_msgnet.Training(recipe, backbone, DeadLeaves(3), styles)
-    training.start_from(painting.load_anystyle(), DeadLeaves(3))
+    training.start_from(load_anystyle(), DeadLeaves(3))
     loop.run(training, tmp_path)
     known = multi_style.of_state(load_file(tmp_path / "msgnet.safetensors"), "msgnet")
     assert {name: sorted(sizes) for name, sizes in known.codes.items()} == {
@@ -136,6 +141,7 @@ def test_made_up_scenes_depend_on_the_seed_alone_and_fill_the_range() -> None:
     assert float(a.std()) > 0.05
 
 
+@pytest.mark.slow
 def test_the_command_trains_without_photos_and_without_vgg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(data.coffee()[:200, :200]).save(tmp_path / "style.png")
     words = ["--style", str(tmp_path / "style.png"), "-o", str(tmp_path / "run"), "--kind", "ulyanov"]

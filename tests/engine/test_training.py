@@ -46,6 +46,7 @@ def backbone() -> Vgg19:
     return Vgg19(state)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(
     pictures: PictureFolder, backbone: Vgg19, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_deeper_network_begins_as_the_shallower_one_that_it_grew_from(
         deeper.start_from(tmp_path / "torn.safetensors")
 
 
+@pytest.mark.slow
 def test_a_portrait_counts_more_than_other_contents(pictures: PictureFolder, backbone: Vgg19) -> None:
     training = Training(replace(RECIPE, identity=0.0, copy_steps=0, care=3.0), backbone, pictures, pictures)
     training.advance()
@@ -117,6 +119,7 @@ def test_a_portrait_counts_more_than_other_contents(pictures: PictureFolder, bac
     assert not usual["stain"].any() and (cared["stain"] > 0).all()
 
 
+@pytest.mark.slow
 def test_the_components_of_the_latent_are_found_after_the_copying_and_stay(
     tmp_path: Path, pictures: PictureFolder, backbone: Vgg19
 ) -> None:

@@ -182,6 +182,7 @@ def test_a_missing_network_is_told_with_what_there_is(models: Path, cat: Picture
         stylize(cat, [Style("c", cat)], Settings(method="discogan"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cyclegan", "discogan"])
 def test_tiles_of_a_measured_picture_have_no_seams(
     kind: str, models: Path, cat: Picture, monkeypatch: pytest.MonkeyPatch
@@ -267,6 +268,7 @@ def test_a_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_shortened_run_translates_colors_and_keeps_the_picture() -> None:
     recipe = replace(RECIPES["cyclegan"], steps=120, size_px=32, width=8, blocks=1, judge_width=8, batch=4)
     training = Training(recipe, Shapes(is_b=False), Shapes(is_b=True))

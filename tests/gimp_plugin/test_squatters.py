@@ -154,6 +154,7 @@ def test_to_look_for_the_engine_and_to_start_it_costs_five_seconds_more_at_most(
     assert squatter.heard and TOKEN.encode() not in squatter.heard
 
 
+@pytest.mark.slow
 def test_who_takes_the_port_in_the_middle_of_a_job_costs_five_seconds_at_most(server: ScriptedEngine) -> None:
     """With the real waits: submitting, its second try, listening and forgetting all meet the squatter."""
     server.shutdown()

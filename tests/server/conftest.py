@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.running_engine import RunningEngine, wait_until
+from tests.server.running_engine import RunningEngine, start_with_page, wait_until
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
@@ -44,3 +44,12 @@ def engine(module_engine: RunningEngine) -> Iterator[RunningEngine]:
     yield module_engine
     assert module_engine.process.poll() is None, module_engine.printed
     wait_until(lambda: module_engine.spooled == [], 5, f"no working file is left: {module_engine.spooled}")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    engine = start_with_page(tmp_path_factory.mktemp("page") / "state")
+    try:
+        yield engine.wait_ready()
+    finally:
+        engine.stop()

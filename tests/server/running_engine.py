@@ -20,6 +20,7 @@ from gimp_plugin import wire
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAINT_WORKER = "tests.server.paint_worker"
 PATIENCE_S = 20.0
+START_S = 120.0  # gradio and torch take seconds to import, many on a busy machine
 Headers = Sequence[tuple[str, str]]
 Request = wire.StylizeRequest | wire.SegmentRequest
 
@@ -279,3 +280,14 @@ def is_alive(pid: int) -> bool:
 def kill(pid: int) -> None:
     """SIGKILL."""
     os.kill(pid, signal.SIGKILL)
+
+
+def start_with_page(folder: Path, *options: str, **more: Any) -> RunningEngine:
+    """An engine that shows its page already."""
+    engine = RunningEngine(folder, "--ui", *options, **more)
+    try:
+        wait_until(lambda: "Open http" in engine.printed or engine.process.poll() is not None, START_S, "the page")
+        return engine.wait_listening()
+    except BaseException:
+        engine.stop()
+        raise

@@ -37,6 +37,7 @@ def batch(folder: Path, *words: str) -> int:
     return main(["batch", str(folder), "--style", style, "-o", str(folder.parent / "out"), *words])
 
 
+@pytest.mark.slow
 def test_pictures_keep_their_names_and_sizes_and_a_bad_file_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

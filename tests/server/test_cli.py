@@ -32,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pictures")
     Image.fromarray(data.chelsea()).resize((160, 112)).save(made / "photo.png")
     Image.fromarray(data.coffee()).resize((150, 100)).save(made / "style.png")
-    mask = np.zeros((112, 160), np.uint8)
-    mask[:, :60], mask[:, 60:80] = 255, 128
+    mask = np.repeat([255, 128, 0], [60, 20, 80])[None].repeat(112, 0).astype(np.uint8)
     Image.fromarray(mask).save(made / "mask.png")
     for name, width, height in (("labels.png", 160, 112), ("style-labels.png", 150, 100)):
         labels = np.zeros((height, width, 3), np.uint8)
@@ -226,6 +225,7 @@ def test_an_interrupt_is_status_130_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes of this kind")
 def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
     reader, writer = os.pipe()
@@ -344,6 +344,7 @@ def engine_url(state: Path) -> Iterator[str]:
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_running_engine_paints_the_same(
     folder: Path, tmp_path: Path, engine_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

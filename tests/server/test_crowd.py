@@ -57,6 +57,7 @@ def paints(engine: RunningEngine) -> None:
     assert bytes(engine.paint(request).picture.data) == bytes(request.content.data)
 
 
+@pytest.mark.slow
 def test_three_hundred_silent_connections_keep_no_holder_of_the_token_out(start: Start) -> None:
     engine = start().wait_ready()
     with silent(engine):

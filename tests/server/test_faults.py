@@ -271,6 +271,7 @@ def test_an_idle_worker_is_let_go_and_comes_back(start: Start) -> None:
     assert engine.ask("GET", "/v1/catalog").status == 200
 
 
+@pytest.mark.slow
 @linux_only
 def test_no_descriptor_and_no_memory_is_lost_over_many_jobs(engine: RunningEngine) -> None:
     def open_files() -> int:

@@ -12,6 +12,7 @@ from tests.server.running_engine import PAINT_WORKER, RunningEngine, wait_until
 Start = Callable[..., RunningEngine]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "n"), [(PAINT_WORKER, 500), ("server.worker.process", 100)], ids=["fake", "real"])
 def test_no_request_causes_a_fault_or_names_a_path(start: Start, worker: str, n: int) -> None:
     engine = start(worker=worker).wait_ready(60)

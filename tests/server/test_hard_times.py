@@ -33,6 +33,7 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["auto", "cuda", "cpu"])
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card that works")
 def test_a_card_that_only_claims_to_be_there_costs_a_note(start: Start, device: str) -> None:
@@ -44,6 +45,7 @@ def test_a_card_that_only_claims_to_be_there_costs_a_note(start: Start, device: 
     assert engine.status == "ready"
 
 
+@pytest.mark.slow
 @linux_only
 def test_after_a_picture_that_did_not_fit_the_next_one_is_painted(start: Start) -> None:
     engine = start(worker="server.worker.process", before=limit_memory).wait_ready(60)

@@ -195,6 +195,7 @@ class Walk:
             assert trace[0] == "queued" and all(step in STEPS for step in pairwise(trace)), trace
 
 
+@pytest.mark.slow
 def test_a_thousand_random_walks_agree_with_the_model(tmp_path: Path, clock: list[float]) -> None:
     async def walk_all() -> int:
         n_refused = 0

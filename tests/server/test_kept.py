@@ -34,6 +34,7 @@ def a_request(**settings: object) -> wire.StylizeRequest:
     return replace(wire.StylizeRequest(asked.content, (style,)), **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_cancelled_job_costs_no_finished_painting_even_if_the_worker_is_killed(real: RunningEngine) -> None:
     first = painted(real, a_request())

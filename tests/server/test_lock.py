@@ -153,6 +153,7 @@ def test_containers_of_one_name_are_told_apart_by_their_networks() -> None:
     assert not wire.is_elsewhere("") and not wire.is_elsewhere("of an older engine")
 
 
+@pytest.mark.slow
 def test_two_hosts_on_one_home_have_an_engine_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: list[RunningEngine]
 ) -> None:
@@ -174,6 +175,7 @@ def test_two_hosts_on_one_home_have_an_engine_each(
     assert still is not None and still.port == beta.port  # the end of the one took nothing of the other
 
 
+@pytest.mark.slow
 def test_an_engine_starts_on_a_home_without_locks_and_is_the_only_one(
     tmp_path: Path, engines: list[RunningEngine]
 ) -> None:

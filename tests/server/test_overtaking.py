@@ -29,6 +29,7 @@ def begin_long(engine: RunningEngine, seconds: float = 60) -> str:
     return job_id
 
 
+@pytest.mark.slow
 def test_short_jobs_pass_a_long_one_that_rests_meanwhile(start: Start) -> None:
     engine = start().wait_ready()
     long_id = begin_long(engine)
@@ -49,6 +50,7 @@ def test_short_jobs_pass_a_long_one_that_rests_meanwhile(start: Start) -> None:
     wait_until(lambda: engine.spooled == [], 5)
 
 
+@pytest.mark.slow
 def test_a_long_job_that_rests_can_be_cancelled(start: Start) -> None:
     engine = start().wait_ready()
     long_id = begin_long(engine)

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.server.running_engine import Answer, RunningEngine, wait_until
-from tests.server.test_ui import start_with_page, upload
+from tests.server.running_engine import Answer, RunningEngine, start_with_page, wait_until
+from tests.server.test_ui import upload
 
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="makes FIFOs and links")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="makes FIFOs and links")]
 
 # The server itself writes down what it opens, touches, looks up and connects to. This runs before it serves.
 RECORDER = """

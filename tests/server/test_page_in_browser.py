@@ -21,10 +21,13 @@ from scripts.page_tour import Browser
 from tests.conftest import skip_or_fail
 from tests.gimp_plugin.test_style_file import a_style
 from tests.server.running_engine import RunningEngine, wait_until
-from tests.server.test_ui import CHROMIUM, start_with_page, style
+from tests.server.test_ui import CHROMIUM, style
 
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="speaks to Chromium over pipes of a POSIX shell")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="speaks to Chromium over pipes of a POSIX shell"),
+]
 
 KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowDown": (40, ""), "ArrowRight": (39, "")}
 # The focused element, and whether it, its label or its frame is drawn around.
@@ -112,17 +115,16 @@ class Visitor:
     def click(self, what: str) -> None:
         self.look(f"document.getElementById({what!r}).click()")
 
+    def begin_with(self, style: Path) -> None:
+        """Choose a picture as the style, one over which the engine sleeps, and press Paint."""
+        self.look("document.querySelector('input[type=radio][value=picture]').click()")
+        self.wait("document.querySelectorAll('input[type=file]').length === 2", "a style is asked for")
+        self.choose(style, 1)
+        self.click("paint")
+        self.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
+
     def is_enabled(self, what: str) -> bool:
         return bool(self.look(f"!document.getElementById({what!r}).disabled"))
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    engine = start_with_page(tmp_path_factory.mktemp("page") / "state")
-    try:
-        yield engine.wait_ready()
-    finally:
-        engine.stop()
 
 
 @pytest.fixture(scope="module")
@@ -304,11 +306,7 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
     visitor.choose(photo)
     visitor.click("paint")
     visitor.wait("document.querySelector('#result img') && !document.getElementById('save').disabled", "painted")
-    visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
-    visitor.wait("document.querySelectorAll('input[type=file]').length === 2", "a style is asked for")
-    visitor.choose(style(tmp_path, "sleep 60"), 1)
-    visitor.click("paint")
-    visitor.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
+    visitor.begin_with(style(tmp_path, "sleep 60"))
     visitor.click("cancel")
     wait_until(lambda: visitor.status == "Cancelled." and visitor.is_enabled("paint"), what="it has stopped")
     assert visitor.is_enabled("save") and visitor.look("!!document.querySelector('#result img')")
@@ -320,11 +318,7 @@ def test_a_result_goes_with_its_photo_and_stays_through_cancel(visitor: Visitor,
 
 def test_a_result_that_comes_after_its_photo_has_gone_says_so(visitor: Visitor, photo: Path, tmp_path: Path) -> None:
     visitor.choose(photo)
-    visitor.look("document.querySelector('input[type=radio][value=picture]').click()")
-    visitor.wait("document.querySelectorAll('input[type=file]').length === 2", "a style is asked for")
-    visitor.choose(style(tmp_path, "sleep 4"), 1)
-    visitor.click("paint")
-    visitor.wait("document.querySelector('#status').innerText.includes('Sleeping')", "it paints")
+    visitor.begin_with(style(tmp_path, "sleep 4"))
     visitor.look("document.querySelector('[aria-label=\"Remove Image\"]').click()")
     visitor.wait("document.querySelector('#result img')", "what was painted is not thrown away")
     assert "This is the photo that was chosen when Paint was pressed." in visitor.status

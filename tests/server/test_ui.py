@@ -19,12 +19,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import skip_or_fail
-from tests.server.running_engine import ROOT, RunningEngine, picture_request, wait_until
+from tests.server.running_engine import ROOT, START_S, RunningEngine, picture_request, start_with_page, wait_until
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when gradio_client is imported
 gradio_client = pytest.importorskip("gradio_client")
 
-START_S = 120.0  # gradio takes seconds to import, many on a busy machine
+pytestmark = pytest.mark.slow
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
@@ -37,25 +37,6 @@ CHROMIUM_OPTIONS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
 ]  # fmt: skip
-
-
-def start_with_page(folder: Path, **more: Any) -> RunningEngine:
-    engine = RunningEngine(folder, "--ui", **more)
-    try:
-        wait_until(lambda: "Open http" in engine.printed or engine.process.poll() is not None, START_S, "the page")
-        return engine.wait_listening()
-    except BaseException:
-        engine.stop()
-        raise
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    engine = start_with_page(tmp_path_factory.mktemp("page") / "state")
-    try:
-        yield engine.wait_ready()
-    finally:
-        engine.stop()
 
 
 def connect(engine: RunningEngine, folder: Path, token: str | None = None) -> Any:

@@ -17,12 +17,11 @@ from PIL import Image
 from server.page import visitors as visitors_module
 from server.page.visitors import Listening, Visitors
 from server.supervisor.jobs import Job
-from tests.server.running_engine import RunningEngine, wait_until
+from tests.server.running_engine import START_S, RunningEngine, start_with_page, wait_until
 
 pytest.importorskip("gradio")
 EVENT = b'data: {"msg": "process_generating"}\n\n'
 LEASE_S = 4.0
-START_S = 120.0
 VISITOR = """
 import gradio_client, sys, time
 client = gradio_client.Client(sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2]},
@@ -35,10 +34,9 @@ time.sleep(300)
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    engine = RunningEngine(tmp_path_factory.mktemp("page") / "state", "--ui", "--lease-s", str(LEASE_S))
+    engine = start_with_page(tmp_path_factory.mktemp("page") / "state", "--lease-s", str(LEASE_S))
     try:
-        wait_until(lambda: "Open http" in engine.printed or engine.process.poll() is not None, START_S, "the page")
-        yield engine.wait_listening().wait_ready()
+        yield engine.wait_ready()
     finally:
         engine.stop()
 
@@ -47,6 +45,7 @@ def requests_of(engine: RunningEngine) -> list[str]:
     return [name for name in engine.spooled if name.endswith(".request")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "most_s"), [(signal.SIGKILL, 2.0), (signal.SIGSTOP, LEASE_S + 1.5)])
 def test_a_gradio_client_that_is_gone_has_no_job(
     page: RunningEngine, how: signal.Signals, most_s: float, tmp_path: Path

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from engine.train.pictures.folders import PictureFolder, portraits, preset_works
 from engine.train.pictures.synthetic_photos import before_plain
-from engine.train.pictures.textures import Textures
+from engine.train.pictures.textures import texture
 
 if TYPE_CHECKING:
     from engine.train.anystyle_recipe import Recipe
@@ -37,7 +37,6 @@ class Batches(Dataset[Batch]):
 
     def __init__(self, recipe: Recipe, photos: PictureFolder, art: PictureFolder) -> None:
         self.recipe, self.photos, self.art = recipe, photos, art
-        self.textures = Textures()
         self.presets = [i for i, name in enumerate(art.names) if name in preset_works()]
         self.portraits = [i for i, name in enumerate(photos.names) if name in portraits()]
 
@@ -66,7 +65,7 @@ class Batches(Dataset[Batch]):
         """A style (3, style_px, style_px): a piece of art, or a texture made up for the occasion."""
         size_px, zoom, kind = self.recipe.style_px, (self.recipe.least_zoom, 1.0), rng.random()
         if kind < self.recipe.made_up:
-            return self.textures.crop(rng, size_px, zoom)
+            return texture(rng, size_px, zoom)
         if self.presets and kind < self.recipe.made_up + self.recipe.presets:
             return self.art.crop(rng, size_px, zoom, int(rng.choice(self.presets)))
         crop = self.art.crop(rng, size_px, zoom)

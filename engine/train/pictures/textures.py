@@ -18,34 +18,19 @@ Plane = NDArray[np.float32]
 N_COLORS = (3, 7)
 
 
-class Textures:
-    """Pictures by the name ``crop``, as ``PictureFolder`` has it: every one is new.
+def texture(rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None) -> Tensor:
+    """A texture (3, size_px, size_px) in [0, 1].
 
     Args:
-        n_pictures: what ``len`` says, for cards.
+        rng: the only source of randomness.
+        size_px: side.
+        zoom: the larger, the coarser.
+        index: which kind; None = any.
     """
-
-    def __init__(self, n_pictures: int = 1000) -> None:
-        self.n_pictures = n_pictures
-
-    def __len__(self) -> int:
-        return self.n_pictures
-
-    def crop(
-        self, rng: np.random.Generator, size_px: int, zoom: tuple[float, float], index: int | None = None
-    ) -> Tensor:
-        """A texture (3, size_px, size_px) in [0, 1].
-
-        Args:
-            rng: the only source of randomness.
-            size_px: side.
-            zoom: the larger, the coarser.
-            index: which kind; None = any.
-        """
-        kinds = list(KINDS.values())
-        make = kinds[rng.integers(len(kinds)) if index is None else index % len(kinds)]
-        picture = make(rng, size_px, float(rng.uniform(*zoom)))  # (S, S, 3)
-        return torch.from_numpy(np.clip(picture, 0, 1)).permute(2, 0, 1).contiguous()
+    kinds = list(KINDS.values())
+    make = kinds[rng.integers(len(kinds)) if index is None else index % len(kinds)]
+    picture = make(rng, size_px, float(rng.uniform(*zoom)))  # (S, S, 3)
+    return torch.from_numpy(np.clip(picture, 0, 1)).permute(2, 0, 1).contiguous()
 
 
 def palette(rng: np.random.Generator) -> Plane:

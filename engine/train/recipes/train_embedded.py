@@ -55,12 +55,12 @@ def distil(
     teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(student.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    parts = {"student": student, "optimizer": optimizer, "schedule": schedule}
     first = 1
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        student.load_state_dict(state["student"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         first = state["step"] + 1
         rng = np.random.default_rng((seed, first))
     began = time.monotonic()
@@ -78,14 +78,11 @@ def distil(
         schedule.step()
         if step % 50 == 0:
             means = {name: round(float(value.detach()), 3) for name, value in terms.items()}
-            print(
-                f"step {step}/{steps}  {(time.monotonic() - began) / (step - first + 1):.2f} s/step  {means}",
-                flush=True,
-            )
+            pace_s = (time.monotonic() - began) / (step - first + 1)
+            print(f"step {step}/{steps}  {pace_s:.2f} s/step  {means}", flush=True)
         if step % 250 == 0:
-            state = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
             with replacing(checkpoint) as path:
-                torch.save(state | {"schedule": schedule.state_dict(), "step": step}, path)
+                torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step}, path)
     return student
 
 

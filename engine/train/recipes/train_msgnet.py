@@ -25,7 +25,7 @@ from engine.features.backbone import Backbone
 from engine.features.backbones import load_backbone
 from engine.files import read_picture
 from engine.models import shipped
-from engine.networks.anystyle_network import AnyStyle
+from engine.networks.anystyle_network import AnyStyle, load_anystyle
 from engine.networks.msgnet_network import MsgNet, StyleCode
 from engine.train import painting
 from engine.train.folding import fold_many
@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
             training.start_again(shipped.load_shipped("msgnet"))
         else:
             pictures = PictureFolder(args.pictures, min_side_px=PICTURE_PX // 2) if args.pictures else photos
-            training.start_from(painting.load_anystyle(), pictures)
+            training.start_from(load_anystyle(), pictures)
     run(training, args.out, **RHYTHM)
     return 0
 

@@ -24,7 +24,7 @@ from engine.core.errors import InputError, SettingsError
 from engine.features.backbone import Backbone
 from engine.features.backbones import load_backbone
 from engine.files import read_picture
-from engine.networks.anystyle_network import AnyStyle
+from engine.networks.anystyle_network import AnyStyle, load_anystyle
 from engine.networks.feedforward import KINDS, Painter
 from engine.networks.moments import rgb_moments
 from engine.train import painting
@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     style = read_picture(args.picture).rgb[None]
     training = Training(recipe, backbone, photos, style, choose_device(args.device))
     if not training.resume(args.out) and args.base == "shipped":
-        training.start_from(painting.load_anystyle())
+        training.start_from(load_anystyle())
     run(training, args.out, **RHYTHM)
     return 0
 
