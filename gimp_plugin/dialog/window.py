@@ -49,9 +49,27 @@ def ask(
     if not has_selection:
         config.set_property("selection-only", False)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
-    notice = Notice(error)
-    dialog.get_content_area().pack_end(notice.row, False, False, 0)
     dialog.set_ok_label("_Paint")
+    studio, update = _build(dialog, config, scene, Notice(error))
+    update()
+    handler = config.connect("notify", update)
+    is_confirmed = dialog.run()
+    config.disconnect(handler)  # the config outlives this dialog
+    studio.close()
+    choices = arguments.read(config)
+    dialog.destroy()
+    while Gtk.events_pending():  # the window goes away now, not when the picture is painted
+        Gtk.main_iteration()
+    if not canvas.has_selection(scene.image):
+        config.set_property("selection-only", wanted_selection_only)
+    return choices if is_confirmed else None
+
+
+def _build(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene, notice: Notice
+) -> tuple[Studio, Callable[..., None]]:
+    """Everything in the window, and what brings it up to date with the choices."""
+    dialog.get_content_area().pack_end(notice.row, False, False, 0)
     scroller = _fill(dialog)
     _add_target(dialog, config, scene)
     _explain(dialog, canvas.is_gray(scene.image))
@@ -72,18 +90,7 @@ def ask(
         for one in updates:
             one()
 
-    update()
-    handler = config.connect("notify", update)
-    is_confirmed = dialog.run()
-    config.disconnect(handler)  # the config outlives this dialog
-    studio.close()
-    choices = arguments.read(config)
-    dialog.destroy()
-    while Gtk.events_pending():  # the window goes away now, not when the picture is painted
-        Gtk.main_iteration()
-    if not canvas.has_selection(scene.image):
-        config.set_property("selection-only", wanted_selection_only)
-    return choices if is_confirmed else None
+    return studio, update
 
 
 def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:

@@ -149,28 +149,36 @@ def test_any_text_becomes_a_title(given: list[str], expected: str) -> None:
 # --- what strangers write
 
 
-def forgeries() -> dict[str, Callable[[Header, bytes], bytes]]:
+Forge = Callable[[Header, bytes], bytes]
+SMALL = zlib.compress(bytes(10), 9)
+
+
+def with_plane(name: str, **change: Any) -> Forge:
+    """One plane told differently."""
+
+    def forge(header: Header, blocks: bytes) -> bytes:
+        header["planes"][name] |= change
+        return sealed(header, blocks)
+
+    return forge
+
+
+def with_header(**change: Any) -> Forge:
+    """Something of the header told differently."""
+    return lambda header, blocks: sealed(header | change, blocks)
+
+
+def bomb(header: Header, blocks: bytes) -> bytes:
+    """A gigabyte in a megabyte, as the swatch."""
+    first = header["planes"]["code"]["bytes"]
+    block = zlib.compress(bytes(64 << 20), 9) * 2
+    header["planes"]["swatch"]["bytes"] = len(block)
+    header["planes"]["thumbnail"]["bytes"] = len(SMALL)
+    return sealed(header, blocks[:first] + block + SMALL)
+
+
+def forgeries() -> dict[str, Forge]:
     """Files with a right digest whose inside is wrong."""
-    small = zlib.compress(bytes(10), 9)
-
-    def with_plane(name: str, **change: Any) -> Callable[[Header, bytes], bytes]:
-        def forge(header: Header, blocks: bytes) -> bytes:
-            header["planes"][name] |= change
-            return sealed(header, blocks)
-
-        return forge
-
-    def bomb(header: Header, blocks: bytes) -> bytes:
-        """A gigabyte in a megabyte, as the swatch."""
-        first = header["planes"]["code"]["bytes"]
-        block = zlib.compress(bytes(64 << 20), 9) * 2
-        header["planes"]["swatch"]["bytes"] = len(block)
-        header["planes"]["thumbnail"]["bytes"] = len(small)
-        return sealed(header, blocks[:first] + block + small)
-
-    def with_header(**change: Any) -> Callable[[Header, bytes], bytes]:
-        return lambda header, blocks: sealed(header | change, blocks)
-
     deep = b'{"format": 1, "planes": ' + b"[" * 4000 + b"]" * 4000 + b"}"
     return {
         "a bomb": bomb,
