@@ -165,6 +165,7 @@ def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> 
             "box": list(found.box),
             "area": round(found.area, 5),
             "quality": found.quality,
+            "notes": list(found.notes),
             "seconds": round(time.perf_counter() - began, 4),
         }
         return SegmentResult(mask, report)

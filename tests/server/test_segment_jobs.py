@@ -58,6 +58,16 @@ def test_the_mask_of_the_object_is_written(
     assert first.startswith("box ") and "of the picture" in first and "(grabcut, " in second
 
 
+def test_an_outline_is_a_hint_and_all_but_the_object_can_be_had(photo: Path, tmp_path: Path) -> None:
+    outline = tmp_path / "outline.png"
+    Image.fromarray((np.hypot(Y - 45, X - 55) < 33).astype(np.uint8) * 255).save(outline)
+    words = ["segment", str(photo), "--lasso", str(outline), "--model", "grabcut", "-o"]
+    assert main([*words, str(tmp_path / "mask.png")]) == 0
+    assert main([*words, str(tmp_path / "rest.png"), "--invert"]) == 0
+    mask, rest = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")) for name in ("mask", "rest"))
+    assert overlap(mask / 255) > 0.9 and np.abs(mask.astype(int) + rest - 255).max() <= 1
+
+
 def test_all_objects_become_a_label_map_that_stylize_reads(photo: Path, tmp_path: Path) -> None:
     from engine.files import read_labels
 
@@ -79,11 +89,15 @@ def test_json_tells_box_area_and_model(photo: Path, tmp_path: Path, capsys: pyte
 
 
 WRONG = {
-    "nothing said": ([], 2, "Say where the object is: --box X0,Y0,X1,Y1 or --point X,Y; --auto lists all objects."),
-    "both said": (["--auto", "--box", "1,2,30,40"], 2, "--auto looks for everything: leave out --box and the points."),
+    "both said": (["--auto", "--box", "1,2,30,40"], 2, "--auto looks for everything: leave out --box, --lasso"),
+    "box and outline": (["--box", "1,2,30,40", "--lasso", "x.png"], 2, "--box and --lasso say the same"),
     "outside": (["--point", "500,5"], 1, "The point 500,5 lies outside the picture of 120 x 90 pixels."),
     "tiny": (["--box", "5,5,9,9"], 1, "leaves less than 8 x 8 pixels"),
-    "a model of no kind": (["--box", "1,2,30,40", "--model", "magic"], 2, "The model is one of auto, grabcut, sam"),
+    "a model of no kind": (
+        ["--box", "1,2,30,40", "--model", "magic"],
+        2,
+        "The model is one of auto, object, grabcut, sam",
+    ),
     "no weights": (["--box", "1,2,30,40", "--model", "sam-vit-h"], 1, "or choose the model grabcut, which needs none"),
 }
 
@@ -140,7 +154,7 @@ def test_a_worker_takes_both_kinds_of_request_from_file_to_file(tmp_path: Path) 
 
 
 def test_no_request_names_a_file_of_this_computer(tmp_path: Path) -> None:
-    with pytest.raises(WireError, match="There is no model 'weights'; there is auto, grabcut"):
+    with pytest.raises(WireError, match="There is no model 'weights'; there is auto, object, grabcut"):
         find(a_request(model="weights"), quiet)
     with pytest.raises(WireError, match="A model is a name"):
         a_request(model=str(tmp_path / "weights.pth"))
