@@ -1,7 +1,7 @@
 """An object by the network that ships: from a box, clicks, a rough outline, or nothing (what stands out).
 
 It looks twice: at the whole picture, and again at the surroundings of what it found, so that small things are seen as
-well as large ones.
+well as large ones. Each time it looks at two sizes, and in the mirror too, and takes the mean of the four answers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.core.progress import part
 from engine.core.types import Progress, silent
 from engine.segmentation.object_outline import by_color, finished, tidy
 from engine.segmentation.object_view import MIN_CELLS, Look, answer, hint_of, look_at, surroundings
@@ -40,22 +41,24 @@ def find(rgb: Tensor, prompt: Prompt, on_progress: Progress = silent) -> Guess:
         on_progress: told the share done; may raise ``Cancelled``.
     """
     height, width = rgb.shape[1:]
-    whole = look_at(rgb, (0, 0, height, width))
+    look = look_at(rgb, (0, 0, height, width), part(on_progress, 0.0, 0.4))
     on_progress(0.4, "Looking at the object")
-    share = answer(whole, prompt)
-    window = surroundings(share, whole.window, prompt)
+    share = answer(look, prompt)
+    before, window = (share, look.window), surroundings(share, look.window, prompt)
     if window is not None:
-        before, whole = (share, whole.window), look_at(rgb, window)
-        on_progress(0.8, "")
-        share = answer(whole, prompt, before)
+        look = look_at(rgb, window, part(on_progress, 0.4, 0.7))
+        share = answer(look, prompt, before)
+    elif prompt.box is None:  # a second thought
+        share = (share + answer(look, prompt, before)) / 2
+    on_progress(0.7, "Drawing the edge")
     quality, mask = expected_overlap(share), torch.zeros(height, width)
-    if not is_sound(share, whole, prompt, (height, width)):
+    if not is_sound(share, look, prompt, (height, width)):
         return Guess(mask, quality, False)
-    on_progress(0.85, "Drawing the edge")
-    share = tidy(by_color(share, whole), whole, prompt)
-    top, left, bottom, right = whole.window
-    mask[top:bottom, left:right] = finished(rgb, share, whole)
-    return Guess(mask, quality, is_sound(share, whole, prompt, (height, width)))
+    share = tidy(by_color(share, look, part(on_progress, 0.7, 0.9)), look, prompt)
+    on_progress(0.9, "")
+    top, left, bottom, right = look.window
+    mask[top:bottom, left:right] = finished(rgb, share, look)
+    return Guess(mask, quality, is_sound(share, look, prompt, (height, width)))
 
 
 def is_sound(share: Tensor, look: Look, prompt: Prompt, size: tuple[int, int]) -> bool:
@@ -66,7 +69,7 @@ def is_sound(share: Tensor, look: Look, prompt: Prompt, size: tuple[int, int]) -
     if prompt.box is None:
         top, left, bottom, right = look.window
         return bool(inside.mean() * (bottom - top) * (right - left) < MAX_ALL * size[0] * size[1])
-    region = hint_of(prompt, look).region
+    region = hint_of(prompt, look.window, look.cells).region
     if region is None:
         return True
     near = F.interpolate(torch.from_numpy(region).float()[None, None], share.shape, mode="nearest")[0, 0].numpy() > 0.5
@@ -85,7 +88,7 @@ def find_all(rgb: Tensor, on_progress: Progress = silent) -> list[Guess]:
     height, width = rgb.shape[1:]
     grid = [(int((i + 0.5) / GRID * width), int((j + 0.5) / GRID * height)) for j in range(GRID) for i in range(GRID)]
     prompts = [Prompt(), *(Prompt(points=(point,)) for point in grid)]
-    look = look_at(rgb, (0, 0, height, width))
+    look = look_at(rgb, (0, 0, height, width)).quick
     rough: list[tuple[float, Prompt, Tensor]] = []
     for i, prompt in enumerate(prompts):
         on_progress(0.7 * i / len(prompts), "Looking for objects")

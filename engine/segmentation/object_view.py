@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.compute.resize import resize
+from engine.core.types import Progress, silent
 from engine.models import shipped
 from engine.networks.object_network import HINT_STRIDE, Hint, ObjectNet, Sight, hint_planes
 from engine.segmentation.prompt import Point, Prompt
 
 NAME = "object"
-SIDE_PX, GRAIN_PX = 320, 32  # longest side at which the network looks, and what sides are multiples of
+GRAIN_PX = 32  # what the sides are multiples of at which the network looks
+VIEWS = (320, False), (320, True), (224, False), (224, True)  # longest side, whether mirrored
 MIN_WINDOW_PX = 48
 MARGIN = 0.3  # around an object, in its sides, when it is looked at again
 CLOSE = 0.75  # of the picture's sides: what is larger than this was seen well enough the first time
-N_KEPT = 6  # looks: 3 MB each
+N_KEPT = 3  # looks: 30 MB each
 MIN_CELLS = 12  # of an answer
 
 Bools = NDArray[np.bool_]
@@ -33,16 +36,42 @@ Window = tuple[int, int, int, int]  # top, left, bottom, right
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """What the trunk saw of a window at one size, perhaps mirrored.
+
+    Args:
+        sight: the trunk's maps.
+        cells: (h, w) of the hints' planes.
+        is_mirrored: left is right.
+    """
+
+    sight: Sight
+    cells: tuple[int, int]
+    is_mirrored: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Look:
-    """What was seen in a window of a picture: (3, h, w) bytes."""
+    """What was seen in a window of a picture.
+
+    Args:
+        window: of the picture.
+        pixels: (3, h, w) bytes: the window at the size of the first view.
+        views: their answers are averaged.
+    """
 
     window: Window
     pixels: Tensor
-    sight: Sight
+    views: tuple[View, ...]
 
     @property
     def cells(self) -> tuple[int, int]:
-        return self.pixels.shape[1] // HINT_STRIDE, self.pixels.shape[2] // HINT_STRIDE
+        return self.views[0].cells
+
+    @property
+    def quick(self) -> Look:
+        """With its first view alone."""
+        return Look(self.window, self.pixels, self.views[:1])
 
 
 @cache
@@ -56,24 +85,34 @@ def network() -> ObjectNet:
 _kept: OrderedDict[bytes, Look] = OrderedDict()
 
 
-def look_at(rgb: Tensor, window: Window) -> Look:
-    """See a window of a picture, or remember it.
+def look_at(rgb: Tensor, window: Window, on_progress: Progress = silent) -> Look:
+    """See a window of a picture in all ``VIEWS``, or remember it.
 
     Args:
         rgb: (3, H, W) in [0, 1].
         window: within it.
+        on_progress: told the share done; may raise ``Cancelled``.
     """
-    size = _size_of(window)
-    pixels = _reduced(rgb, window, size).mul(255).round_().to(torch.uint8)
+    pixels = _reduced(rgb, window, _size_of(window, VIEWS[0][0])).mul(255).round_().to(torch.uint8)
     key = repr((window, rgb.shape)).encode() + pixels.numpy().tobytes()
     look = _kept.pop(key, None)
     if look is None:
-        small = (pixels.float() / 255)[None].contiguous(memory_format=torch.channels_last)
-        look = Look(window, pixels, network().look(small))
+        views = []
+        for i, (side_px, is_mirrored) in enumerate(VIEWS):
+            on_progress(i / len(VIEWS), "Looking at the picture")
+            views.append(_view(pixels, _size_of(window, side_px), is_mirrored))
+        look = Look(window, pixels, tuple(views))
     _kept[key] = look
     while len(_kept) > N_KEPT:
         _kept.popitem(last=False)
     return look
+
+
+def _view(pixels: Tensor, size: tuple[int, int], is_mirrored: bool) -> View:
+    small = resize(pixels[None].float() / 255, size)  # (1, 3, h, w)
+    small = small.flip(3) if is_mirrored else small
+    sight = network().look(small.contiguous(memory_format=torch.channels_last))
+    return View(sight, (size[0] // HINT_STRIDE, size[1] // HINT_STRIDE), is_mirrored)
 
 
 def answer(look: Look, prompt: Prompt, before: tuple[Tensor, Window] | None = None) -> Tensor:
@@ -86,24 +125,36 @@ def answer(look: Look, prompt: Prompt, before: tuple[Tensor, Window] | None = No
         prompt: in pixels of the picture.
         before: an earlier answer and its window.
     """
-    hint = hint_of(prompt, look)
+    n_first = int(prompt.box is None)
+    if before is None and len(prompt.points) + len(prompt.others) > n_first:
+        first = Prompt(prompt.box, prompt.points[:n_first], (), prompt.region)
+        before = answer(look, first), look.window
+    size = 2 * look.cells[0], 2 * look.cells[1]
+    logits = torch.stack([resize_logits(_asked(view, prompt, look.window, before), size) for view in look.views])
+    return logits.mean(0).sigmoid()
+
+
+def _asked(view: View, prompt: Prompt, window: Window, before: tuple[Tensor, Window] | None) -> Tensor:
+    """The logits of one view, as the picture lies: (h, w)."""
+    hint = hint_of(prompt, window, view.cells)
     if before is not None:
-        hint.before = resampled(*before, look.window, look.cells)
-    elif len(prompt.points) + len(prompt.others) > (prompt.box is None):
-        first = Hint(hint.on[: prompt.box is None], [], hint.region)
-        hint.before = F.interpolate(_asked(look, first)[None, None], look.cells, mode="area")[0, 0]
-    return _asked(look, hint)
+        hint.before = resampled(*before, window, view.cells)
+    planes = hint_planes(hint, view.cells)
+    logits = network().head(view.sight, (planes.flip(2) if view.is_mirrored else planes)[None])[0][0, 0]
+    return logits.flip(1) if view.is_mirrored else logits
 
 
-def _asked(look: Look, hint: Hint) -> Tensor:
-    logits = network().head(look.sight, hint_planes(hint, look.cells)[None])[0]
-    return logits[0, 0].sigmoid()
+def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """(h, w) at a size near it."""
+    if tuple(logits.shape) == size:
+        return logits
+    return F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
 
 
-def hint_of(prompt: Prompt, look: Look) -> Hint:
-    """A prompt in cells of a look; what lies outside of its window is left out."""
-    top, left, bottom, right = look.window
-    down, across = look.cells[0] / (bottom - top), look.cells[1] / (right - left)
+def hint_of(prompt: Prompt, window: Window, cells: tuple[int, int]) -> Hint:
+    """A prompt in cells (h, w) of a window; what lies outside of it is left out."""
+    top, left, bottom, right = window
+    down, across = cells[0] / (bottom - top), cells[1] / (right - left)
 
     def cells_of(points: Iterable[Point]) -> list[tuple[int, int]]:
         return [
@@ -115,12 +166,12 @@ def hint_of(prompt: Prompt, look: Look) -> Hint:
     region: Bools | None = None
     if prompt.region is not None:
         part = prompt.region[top:bottom, left:right].float()[None, None]
-        region = (F.interpolate(part, look.cells, mode="area")[0, 0] > 0.5).numpy()  # (h, w)
+        region = (F.interpolate(part, cells, mode="area")[0, 0] > 0.5).numpy()  # (h, w)
     elif prompt.box is not None:
         x0, y0, x1, y1 = prompt.box
-        region = np.zeros(look.cells, bool)
+        region = np.zeros(cells, bool)
         rows, columns = ((y0 - top) * down, (y1 - top) * down), ((x0 - left) * across, (x1 - left) * across)
-        region[_span(*rows, look.cells[0]), _span(*columns, look.cells[1])] = True
+        region[_span(*rows, cells[0]), _span(*columns, cells[1])] = True
     return Hint(cells_of(prompt.points), cells_of(prompt.others), region)
 
 
@@ -172,10 +223,10 @@ def resampled(share: Tensor, window: Window, other: Window, size: tuple[int, int
     return F.grid_sample(share[None, None], grid, align_corners=False)[0, 0]
 
 
-def _size_of(window: Window) -> tuple[int, int]:
+def _size_of(window: Window, side_px: int) -> tuple[int, int]:
     """(h, w) at which a window is looked at."""
     height, width = window[2] - window[0], window[3] - window[1]
-    scale = SIDE_PX / max(height, width)
+    scale = side_px / max(height, width)
     h, w = (max(2 * GRAIN_PX, round(side * scale / GRAIN_PX) * GRAIN_PX) for side in (height, width))
     return h, w
 

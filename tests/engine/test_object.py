@@ -11,7 +11,7 @@ import torch
 from benchmarks.objects import Scene, composites, iou, photos
 from engine.core.errors import Cancelled, InputError
 from engine.core.types import Picture
-from engine.networks.object_network import HINT_STRIDE, HINTS, Hint, ObjectNet, hint_planes
+from engine.networks.object_network import HINTS, Hint, ObjectNet, hint_planes
 from engine.segmentation import object_finder, object_outline, object_view, segment
 from engine.segmentation.segment import Prompt, find_all, find_object
 
@@ -210,10 +210,10 @@ def test_a_hint_is_drawn_where_it_was_given() -> None:
 
 
 def test_prompts_meet_their_cells_in_any_window() -> None:
-    look = object_view.Look((100, 40, 260, 360), torch.zeros(3, 160, 320, dtype=torch.uint8), None)  # type: ignore[arg-type]
-    hint = object_view.hint_of(Prompt((40, 100, 200, 180), ((200, 180), (10, 10)), ((359, 259),)), look)
+    prompt, cells = Prompt((40, 100, 200, 180), ((200, 180), (10, 10)), ((359, 259),)), (40, 80)
+    hint = object_view.hint_of(prompt, (100, 40, 260, 360), cells)
     assert hint.on == [(20, 40)] and hint.beside == [(39, 79)]
-    assert hint.region is not None and hint.region.shape == (160 // HINT_STRIDE, 320 // HINT_STRIDE)
+    assert hint.region is not None and hint.region.shape == cells
     assert hint.region[:20, :40].all() and hint.region.sum() == 20 * 40  # type: ignore[union-attr]
 
 
