@@ -48,7 +48,7 @@ def find(rgb: Tensor, prompt: Prompt, on_progress: Progress = silent) -> Guess:
     if window is not None:
         look = look_at(rgb, window, part(on_progress, 0.4, 0.7))
         share = answer(look, prompt, before)
-    elif prompt.box is None:  # a second thought
+    elif prompt.box is None and len(prompt.points) + len(prompt.others) < 2:  # a second thought; more clicks had one
         share = (share + answer(look, prompt, before)) / 2
     on_progress(0.7, "Drawing the edge")
     quality, mask = expected_overlap(share), torch.zeros(height, width)

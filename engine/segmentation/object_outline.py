@@ -19,9 +19,9 @@ from engine.segmentation.prompt import Prompt
 
 MIN_ISLAND, MAX_HOLE = 0.04, 0.004  # share of the largest part that another must have; of the object that a hole has
 MIN_PART = 0.4  # share of the largest part, where nothing was said
-CUT_PX, N_CUTS = 256, 3  # longest side of the cut, and how often
+CUT_PX, N_CUTS = 224, 3  # longest side of the cut, and how often
 TRUST, MAX_CHANCE = 0.7, 6.0  # what the network's chances count beside colors, and what they are at most (nats)
-EDGE_PX = 768  # longest side at which the edge is found
+EDGE_PX = 640  # longest side at which the edge is found
 EDGE_CELLS = 5.0  # half the width of the band in which it is, in pixels at which the network looked
 
 

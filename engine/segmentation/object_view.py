@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -20,7 +20,7 @@ from engine.compute.resize import resize
 from engine.core.types import Progress, silent
 from engine.models import shipped
 from engine.networks.object_network import HINT_STRIDE, Hint, ObjectNet, Sight, hint_planes
-from engine.segmentation.prompt import Point, Prompt
+from engine.segmentation.prompt import Box, Point, Prompt
 
 NAME = "object"
 GRAIN_PX = 32  # what the sides are multiples of at which the network looks
@@ -28,7 +28,7 @@ VIEWS = (320, False), (320, True), (224, False), (224, True)  # longest side, wh
 MIN_WINDOW_PX = 48
 MARGIN = 0.3  # around an object, in its sides, when it is looked at again
 CLOSE = 0.75  # of the picture's sides: what is larger than this was seen well enough the first time
-N_KEPT = 3  # looks: 30 MB each
+N_KEPT, N_FIRST = 3, 16  # looks, 30 MB each; first answers of a look
 MIN_CELLS = 12  # of an answer
 
 Bools = NDArray[np.bool_]
@@ -58,11 +58,13 @@ class Look:
         window: of the picture.
         pixels: (3, h, w) bytes: the window at the size of the first view.
         views: their answers are averaged.
+        first_answers: to hints that were corrected later, by box and points.
     """
 
     window: Window
     pixels: Tensor
     views: tuple[View, ...]
+    first_answers: dict[tuple[Box | None, tuple[Point, ...]], Tensor] = field(default_factory=dict)
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -127,11 +129,22 @@ def answer(look: Look, prompt: Prompt, before: tuple[Tensor, Window] | None = No
     """
     n_first = int(prompt.box is None)
     if before is None and len(prompt.points) + len(prompt.others) > n_first:
-        first = Prompt(prompt.box, prompt.points[:n_first], (), prompt.region)
-        before = answer(look, first), look.window
+        before = _first_answer(look, Prompt(prompt.box, prompt.points[:n_first], (), prompt.region)), look.window
     size = 2 * look.cells[0], 2 * look.cells[1]
     logits = torch.stack([resize_logits(_asked(view, prompt, look.window, before), size) for view in look.views])
     return logits.mean(0).sigmoid()
+
+
+def _first_answer(look: Look, prompt: Prompt) -> Tensor:
+    """What was answered before the user corrected it; kept, since each further click needs it."""
+    if prompt.region is not None:
+        return answer(look, prompt)
+    key = prompt.box, prompt.points
+    if key not in look.first_answers:
+        if len(look.first_answers) >= N_FIRST:
+            look.first_answers.clear()
+        look.first_answers[key] = answer(look, prompt)
+    return look.first_answers[key]
 
 
 def _asked(view: View, prompt: Prompt, window: Window, before: tuple[Tensor, Window] | None) -> Tensor:
@@ -240,7 +253,16 @@ def _reduced(rgb: Tensor, window: Window, size: tuple[int, int]) -> Tensor:
 
 
 def means(x: Tensor, factor: int) -> Tensor:
-    if factor == 1:
-        return x
-    down, right = (-side % factor for side in x.shape[1:])
-    return F.avg_pool2d(F.pad(x[None], (0, right, 0, down), mode="replicate"), factor)[0]
+    """(C, H, W) -> (C, H / factor, W / factor), rounded up: means over squares, of what there is of them at the rim.
+
+    Four times as fast as ``avg_pool2d``, which large pictures are waiting for.
+    """
+    return x if factor == 1 else _line_means(_line_means(x, factor, 1), factor, 2)
+
+
+def _line_means(x: Tensor, factor: int, dim: int) -> Tensor:
+    n, rest = divmod(x.shape[dim], factor)
+    parts = [x.narrow(dim, 0, n * factor).unflatten(dim, (n, factor)).mean(dim + 1)] if n else []
+    if rest:
+        parts.append(x.narrow(dim, n * factor, rest).mean(dim, keepdim=True))
+    return torch.cat(parts, dim) if len(parts) > 1 else parts[0]

@@ -240,3 +240,32 @@ def test_the_expected_overlap_is_that_of_the_shares() -> None:
     share = torch.tensor([[0.9, 0.8], [0.2, 0.1]])
     assert object_finder.expected_overlap(share) == pytest.approx(1.7 / 2.3)
     assert object_finder.expected_overlap(torch.zeros(3, 3)) == 0
+
+
+def test_means_over_squares_are_those_of_the_pixels() -> None:
+    """Where the sides are multiples those of PyTorch; at the rim, of what there is."""
+    x = torch.rand(3, 25, 38, generator=torch.Generator().manual_seed(0))
+    found = object_view.means(x, 6)
+    torch.testing.assert_close(found[:, :4, :6], torch.nn.functional.avg_pool2d(x[:, :24, :36], 6))
+    torch.testing.assert_close(found[:, 4, 6], x[:, 24:, 36:].mean((1, 2)))
+    torch.testing.assert_close(object_view.means(x, 60), x.mean((1, 2), keepdim=True))
+    assert found.shape == (3, 5, 7) and object_view.means(x, 1) is x
+
+
+def test_the_parts_that_were_clicked_stay_and_no_others() -> None:
+    inside = np.zeros((40, 60), bool)
+    inside[5:30, 5:30] = True
+    inside[10:14, 40:44] = True
+    clicked = object_outline.without_islands(inside, seeds=[(11, 41), (35, 55)])  # the second lies on no part
+    assert clicked.sum() == 16 and clicked[11, 41]
+    assert np.array_equal(object_outline.without_islands(inside, seeds=[(35, 55)], min_share=0.01), inside)
+
+
+def test_a_mirrored_view_answers_for_the_picture_as_it_lies(scenes: dict[str, Scene]) -> None:
+    """A picture and its mirror image have mirrored answers."""
+    scene = scenes["saucer on a meadow"]
+    rgb, (x, y), width = picture_of(scene.rgb).rgb, middle(scene.mask), scene.rgb.shape[1]
+    window = (0, 0, *rgb.shape[1:])
+    one = object_view.answer(object_view.look_at(rgb, window), Prompt(points=((x, y),)))
+    other = object_view.answer(object_view.look_at(rgb.flip(2), window), Prompt(points=((width - 1 - x, y),)))
+    assert float((one - other.flip(1)).abs().mean()) < 0.02
