@@ -54,7 +54,9 @@ def find(rgb: Tensor, prompt: Prompt, on_progress: Progress = silent) -> Guess:
     quality, mask = expected_overlap(share), torch.zeros(height, width)
     if not is_sound(share, look, prompt, (height, width)):
         return Guess(mask, quality, False)
-    share = tidy(by_color(share, look, part(on_progress, 0.7, 0.9)), look, prompt)
+    if prompt.region is None:  # an outline says more of the shape than colors do
+        share = by_color(share, look, part(on_progress, 0.7, 0.9))
+    share = tidy(share, look, prompt)
     on_progress(0.9, "")
     top, left, bottom, right = look.window
     mask[top:bottom, left:right] = finished(rgb, share, look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.models import shipped
 from engine.networks.object_network import Hint
 from engine.train.pictures import cutouts, hints
 from engine.train.pictures.folders import is_held_out
@@ -113,3 +115,12 @@ def test_a_run_says_how_well_held_out_photos_are_found(
     started(data).preview(tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").is_file()
     assert "box, click, nothing, two corrections" in capsys.readouterr().out
+
+
+def test_a_training_can_begin_with_the_network_that_ships(data: tuple[Path, Path]) -> None:
+    recipe = replace(TINY, is_continued=True)
+    fresh, run = (training.Training(one, started(data).scenes, []) for one in (TINY, recipe))
+    ships = shipped.load_shipped("object")
+    for name, value in run.average.state_dict().items():
+        assert torch.equal(value, ships[name]), name
+    assert not torch.equal(fresh.net.head.out2.weight, run.net.head.out2.weight)

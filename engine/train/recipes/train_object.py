@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -48,6 +48,7 @@ class Recipe:
         keep: of the weights' moving average.
         held_out: one photo in so many is for measuring.
         seed: of samples, hints and the first weights.
+        is_continued: begin with the network that ships.
     """
 
     steps: int = 3000
@@ -59,6 +60,7 @@ class Recipe:
     keep: float = 0.99
     held_out: int = 5
     seed: int = 0
+    is_continued: bool = field(default=False, metadata={"option": "--go-on", "help": "begin with what ships"})
 
     def rate_at(self, step: int) -> float:
         rise = min(1.0, (step + 1) / 60)
@@ -83,6 +85,8 @@ class Training(Run):
         self.net = ObjectNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         deep = shipped.load_shipped("deep")
         self.net.trunk.load_state_dict({k.removeprefix("convs."): v for k, v in deep.items() if k.startswith("convs.")})
+        if recipe.is_continued:
+            shipped.fill(self.net, "object")
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.trunk = Steepest(self.net.trunk, recipe.rate * recipe.trunk_share, 1.0)
         self.head = Steepest(self.net.head, recipe.rate, 1.0, USUAL)
