@@ -21,6 +21,8 @@ from PIL import Image
 from benchmarks.objects import Scene, iou
 from engine.core.errors import InputError
 from engine.core.types import Picture
+from engine.models.shipped import read_state
+from engine.segmentation.object_view import network
 from engine.segmentation.segment import Prompt, find_object
 from engine.train.pictures.cutouts import Labeled, read_labeled
 from engine.train.pictures.hints import inside
@@ -80,10 +82,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("masks", type=Path, help="labels, named as their photos")
     parser.add_argument("--model", action="append", metavar="NAME", help="of impasto segment; repeat it")
     parser.add_argument("--one-in", type=int, default=1, metavar="N", help="of the photos: a quick look")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="I", help="of these; others may choose, the rest judges"
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a training, instead of those that ship")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="gets a picture of each photo's masks")
     options = parser.parse_args(argv)
     photos = read_labeled(options.photos, options.masks, Recipe().held_out, True, SIDE_PX)
-    photos = [one for one in photos if one.is_clear][:: options.one_in]
+    photos = [one for one in photos if one.is_clear][options.first :: options.one_in]
+    if options.weights is not None:
+        network().load_state_dict(read_state(options.weights))
     print(f"| {len(photos)} photos | hint | mean IoU | worst | below 0.7 | boundary F | seconds |\n" + "|---" * 7 + "|")
     for model in options.model or ("object", "grabcut"):
         began, rows = time.process_time(), []
