@@ -82,9 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("masks", type=Path, help="labels, named as their photos")
     parser.add_argument("--model", action="append", metavar="NAME", help="of impasto segment; repeat it")
     parser.add_argument("--one-in", type=int, default=1, metavar="N", help="of the photos: a quick look")
-    parser.add_argument(
-        "--first", type=int, default=0, metavar="I", help="of these; others may choose, the rest judges"
-    )
+    parser.add_argument("--first", type=int, default=0, metavar="I", help="of these: some choose, the rest judges")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="of a training, instead of those that ship")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="gets a picture of each photo's masks")
     options = parser.parse_args(argv)
