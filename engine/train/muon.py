@@ -13,6 +13,32 @@ import torch
 from torch import Tensor, nn
 
 
+class Muon(torch.optim.Muon):
+    """PyTorch's, but in float32: most processors have no arithmetic in bfloat16 and are many times slower there."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    state = self.state[matrix]
+                    mean = state.setdefault("momentum_buffer", torch.zeros_like(matrix))
+                    mean.lerp_(matrix.grad, 1 - group["momentum"])
+                    direction = _orthogonal(matrix.grad.lerp(mean, group["momentum"]), group["ns_steps"])
+                    matrix.add_(direction, alpha=-0.2 * max(matrix.shape) ** 0.5 * group["lr"])
+
+
+def _orthogonal(matrix: Tensor, n_rounds: int) -> Tensor:
+    """Near the orthogonal matrix next to one: five rounds of Newton and Schulz, with Muon's own coefficients."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = x / x.norm().clamp_min(1e-7)
+    for _ in range(n_rounds):
+        square = x @ x.T
+        x = a * x + torch.addmm(square, square, square, beta=b, alpha=c) @ x
+    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+
+
 class Steepest:
     """Steps on all weights of a network. A ``Part`` of a checkpoint.
 
@@ -34,7 +60,7 @@ class Steepest:
             is_matrix = weight.ndim >= 2 and not name.endswith(usual)
             (matrices if is_matrix else rest).append(weight)
         self._seen = [(weight, _as_matrix(weight.detach())) for weight in matrices]
-        self.muon = torch.optim.Muon(
+        self.muon = Muon(
             [matrix for _, matrix in self._seen], rate * share, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
         )
         self.adam = torch.optim.Adam(rest, rate, betas=(0.9, 0.99))

@@ -26,11 +26,12 @@ HELP = (
     "impasto-settings: JSON, under report and notes."
 )
 SELECT_PROCEDURE = "impasto-select-object"
-SELECT_BLURB = "Turn a rough rectangle around an object into a selection of that object"
+SELECT_BLURB = "Turn a rough selection of an object into a selection of that object"
 SELECT_HELP = (
-    "Looks at what is visible in and around the selection's bounding rectangle and selects the object that fills it, "
-    "in one undo step. Computes on this machine with the Impasto engine, which is started if it does not run: with the "
-    "weights of Segment Anything if they are there, else with GrabCut, which needs none. Nothing else is changed."
+    "Looks at what is visible in and around the selection, a rough rectangle or outline, and selects the object that "
+    "fills it, in one undo step. If nothing is selected, it selects what stands out in the image. Computes on this "
+    "machine with the Impasto engine, which is started if it does not run: with the weights of Segment Anything if "
+    "they are there, else with a network that ships. Nothing else is changed."
 )
 # The menu's entry for it. GIMP's Repeat repeats the last entry whose second argument is an image: this one's is the
 # display, so that Repeat goes on to repeat the style.

@@ -25,6 +25,7 @@ from engine.files.presets import load_preset, presets
 from engine.pipeline.saved_styles import network_stamp, style_of_saved
 from engine.pipeline.stylize import stylize
 from engine.regions.labels import Color, pair_regions
+from engine.segmentation.segment import Prompt, find_object
 from gimp_plugin import settings as table
 from gimp_plugin.client import Engine
 from gimp_plugin.wire import SUFFIX, Plane, StyleEntry, StylizeRequest
@@ -72,7 +73,7 @@ def read_work(options: argparse.Namespace) -> Work:
         )
     content, notes = read_with_notes(options.content)
     styles = read_styles(options, max(content.size), notes)
-    mask = None if options.mask is None else read_mask(options.mask, content.size)
+    mask = read_painted_part(options, content, notes)
     labels = None
     if maps is not None:
         if len(styles) != 1 or styles[0].picture is None:
@@ -82,6 +83,34 @@ def read_work(options: argparse.Namespace) -> Work:
     texts = [text for text, _ in chosen_styles(options)]
     names = [None if style.picture is not None else text for style, text in zip(styles, texts, strict=True)]
     return Work(content, styles, mask, labels, names, notes)
+
+
+def read_painted_part(options: argparse.Namespace, content: Picture, notes: list[str]) -> Mask | None:
+    """What is to be painted: a mask's file, an object that is found, or all but that. None = all.
+
+    Args:
+        options: of the command.
+        content: the picture.
+        notes: gets a sentence about each thing that did not go as asked.
+
+    Raises:
+        InputError: the file is unusable, or no object is there.
+        SettingsError: options that do not go together.
+    """
+    if options.mask is not None and options.object is not None:
+        raise SettingsError("--mask and --object both say what is painted: give one of them.")
+    if options.mask is not None:
+        mask = read_mask(options.mask, content.size)
+    elif options.object is not None:
+        where = options.object
+        found = find_object(content, Prompt(where if len(where) == 4 else None, (where,) if len(where) == 2 else ()))
+        notes += found.notes
+        mask = Mask(found.mask)
+    elif options.invert:
+        raise SettingsError("--invert needs --object or --mask: without them everything is painted.")
+    else:
+        return None
+    return Mask(1 - mask.weight, mask.label) if options.invert else mask
 
 
 def read_styles(options: argparse.Namespace, content_px: int, notes: list[str]) -> list[Style]:

@@ -25,21 +25,23 @@ LEGEND = [(_LEVELS[i % 4], _LEVELS[(i // 4 + i) % 4], _LEVELS[(i // 16 + 2 * i) 
 
 def run(options: argparse.Namespace) -> int:
     """Read, look, write, and say what was found."""
-    from engine.files import check_writable, read_with_notes  # noqa: PLC0415
+    from engine.files import check_writable, read_mask, read_with_notes  # noqa: PLC0415
     from engine.segmentation import segment  # noqa: PLC0415  (torch: only when needed)
 
     began = time.perf_counter()
     check_usage(options)
     segment.resolve(options.model)
-    check_writable(options.output, [options.image])
+    check_writable(options.output, [options.image, options.lasso])
     picture, notes = read_with_notes(options.image)
     with progress_bar() as on_progress:
         if options.auto:
             found = segment.find_all(picture, options.model, options.edge, on_progress)[:MAX_OBJECTS]
         else:
-            prompt = segment.Prompt(options.box, tuple(options.point), tuple(options.not_point))
+            region = None if options.lasso is None else read_mask(options.lasso, picture.size).weight >= 0.5
+            prompt = segment.Prompt(options.box, tuple(options.point), tuple(options.not_point), region)
             found = [segment.find_object(picture, prompt, options.model, options.edge, on_progress)]
-    write(options.output, found, is_map=options.auto)
+            notes = [*notes, *found[0].notes]
+    write(options.output, found, is_map=options.auto, is_inverted=options.invert)
     tell(options, found, time.perf_counter() - began, notes)
     return 0
 
@@ -48,24 +50,24 @@ def check_usage(options: argparse.Namespace) -> None:
     """Refuse what cannot be meant.
 
     Raises:
-        SettingsError: neither or both of a prompt and ``--auto``.
+        SettingsError: ``--auto`` and a prompt, or both a box and an outline.
     """
-    has_prompt = bool(options.box or options.point)
-    if options.auto and (has_prompt or options.not_point):
-        raise SettingsError("--auto looks for everything: leave out --box and the points.")
-    if not options.auto and not has_prompt:
-        raise SettingsError("Say where the object is: --box X0,Y0,X1,Y1 or --point X,Y; --auto lists all objects.")
+    if options.auto and (options.box or options.point or options.not_point or options.lasso or options.invert):
+        raise SettingsError("--auto looks for everything: leave out --box, --lasso, --invert and the points.")
+    if options.box and options.lasso:
+        raise SettingsError("--box and --lasso say the same: give one of them.")
 
 
-def write(path: Path, found: list[Found], *, is_map: bool) -> None:
-    """One object as a gray mask; several as a label map, a color for each on black."""
+def write(path: Path, found: list[Found], *, is_map: bool, is_inverted: bool = False) -> None:
+    """One object as a gray mask, or all but it; several as a label map, a color for each on black."""
     import torch  # noqa: PLC0415
 
     from engine.core.types import Picture  # noqa: PLC0415
     from engine.files import write_or_keep  # noqa: PLC0415
 
     if not is_map:
-        write_or_keep(path, Picture(found[0].mask.expand(3, *found[0].mask.shape)))
+        mask = 1 - found[0].mask if is_inverted else found[0].mask
+        write_or_keep(path, Picture(mask.expand(3, *mask.shape)))
         return
     rgb = torch.zeros(3, *found[0].mask.shape)
     for one, color in zip(found, LEGEND, strict=False):  # largest first: what lies on it stays visible
@@ -92,7 +94,7 @@ def tell(options: argparse.Namespace, found: list[Found], seconds: float, notes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the thing is, and what finds it."""
+    """Where the thing is (said nothing: what stands out), and what finds it."""
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture")
     parser.add_argument("--box", type=numbers(4), metavar="X0,Y0,X1,Y1", help="a rough rectangle around the object")
     parser.add_argument(
@@ -101,13 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--not-point", action="append", default=[], type=numbers(2), metavar="X,Y", help="beside the object; repeat it"
     )
+    parser.add_argument("--lasso", type=Path, metavar="PNG", help="a rough outline of the object, filled with white")
     parser.add_argument("--auto", action="store_true", help="list all objects; OUT becomes a label map")
+    parser.add_argument("--invert", action="store_true", help="everything but the object")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MASK.png")
     parser.add_argument(
         "--model",
         default="auto",
         metavar="NAME",
-        help="grabcut (needs no download), sam, sam-vit-l, sam-vit-h, or a .pth file; default: sam if it is here",
+        help="object (the default, it ships), grabcut, sam, sam-vit-l, sam-vit-h, or a .pth file",
     )
     parser.add_argument("--edge", choices=EDGES, default="auto", help="soft: hair and fur; hard: 0 or 1")
     parser.add_argument("--json", action="store_true", help="report the objects as JSON")

@@ -97,6 +97,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--mask", type=Path, metavar="PNG", help="gray: black is left untouched, white is painted")
     parser.add_argument(
+        "--object",
+        type=place,
+        metavar="X,Y|X0,Y0,X1,Y1|auto",
+        help="paint the object at a point or in a rough box alone; auto: the one that stands out",
+    )
+    parser.add_argument("--invert", action="store_true", help="paint everything but --object or the --mask")
+    parser.add_argument(
         "--regions",
         type=Path,
         metavar="PNG|auto",
@@ -106,6 +113,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", metavar="URL", help="let a running engine of yours paint: http://127.0.0.1:PORT")
     parser.add_argument("--json", action="store_true", help="report settings, seconds per stage, peak memory")
     add_painting_arguments(parser)
+
+
+def place(text: str) -> tuple[int, ...]:
+    """ "120,80" or "10,20,200,220" as numbers; "auto" as none."""
+    try:
+        numbers = () if text == "auto" else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = (0,)
+    if len(numbers) not in (0, 2, 4):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither X,Y nor X0,Y0,X1,Y1 nor auto")
+    return numbers
 
 
 COMMAND = Command("stylize", "paint a picture in the style of another", run, add_arguments)

@@ -14,6 +14,7 @@ TRAINERS = {
     "decoder": "the decoders of the embedded network that ship (wct, photowct)",
     "style": "a fast network of one style picture, on your own photos (johnson, ulyanov)",
     "msgnet": "one network of several styles (msgnet)",
+    "object": "the network that finds objects (impasto segment)",
     "segnet": "Bayesian SegNet, which finds sky, ground and so on (--regions auto)",
     "unpaired": "a translation between two folders of pictures (cyclegan, discogan)",
 }

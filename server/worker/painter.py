@@ -161,7 +161,9 @@ def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> 
     with in_wire_terms(), memory_errors("finding an object in this picture"), heeded(as_progress(on_progress)) as tell:
         began = time.perf_counter()
         edge = cast(segment.Edge, request.edge)
-        prompt = segment.Prompt(request.box, request.points, request.others)
+        lasso = convert.mask_of(request.lasso)
+        region = None if lasso is None else lasso.weight >= 0.5
+        prompt = segment.Prompt(request.box, request.points, request.others, region)
         picture = convert.picture_of(request.content)
         if request.model not in segment.model_names():  # a path would let a request name files of this computer
             raise SettingsError(f"There is no model {request.model!r}; there is {', '.join(segment.model_names())}.")
@@ -172,6 +174,7 @@ def find(request: SegmentRequest, on_progress: Callable[[float, str], None]) -> 
             "box": list(found.box),
             "area": round(found.area, 5),
             "quality": found.quality,
+            "notes": list(found.notes),
             "seconds": round(time.perf_counter() - began, 4),
         }
         return SegmentResult(mask, report)

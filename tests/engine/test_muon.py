@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.train.muon import Steepest
+from engine.train.muon import Muon, Steepest
 
 
 def small_network(seed: int = 0) -> nn.Sequential:
@@ -35,7 +35,8 @@ def test_matrices_move_in_all_directions_alike_and_the_rest_as_adam_says() -> No
     for name in ("1.weight", "4.weight"):
         matrix = moved[name].flatten(1)
         sizes = torch.linalg.svdvals(matrix) / (0.5e-2 * 0.2 * max(matrix.shape) ** 0.5)
-        assert float(sizes.min()) > 0.4 and float(sizes.max()) < 1.4, name  # Newton-Schulz goes no further
+        half = sizes[: len(sizes) // 2 + 1]  # what the four pictures say hardly anything of moves less
+        assert float(half.min()) > 0.4 and float(sizes.max()) < 1.4, name  # Newton-Schulz goes no further
     for name in ("0.weight", "0.bias", "1.bias"):  # Adam's first step is the rate, whatever the gradient
         torch.testing.assert_close(moved[name].abs(), torch.full_like(moved[name], 1e-2), rtol=1e-3, atol=0)
 
@@ -67,3 +68,17 @@ def test_weights_that_cannot_be_seen_in_place_are_refused_rather_than_left_untra
     net = nn.Sequential(nn.Conv2d(3, 8, 3))  # planes: seen as channels-last, they would have to be copied
     with pytest.raises(RuntimeError, match="view size is not compatible"):
         Steepest(net, 1e-2, 0.5)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+def test_in_float32_it_goes_where_pytorchs_muon_goes(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    ours, theirs = (torch.zeros(shape) for _ in range(2))
+    kinds = ((Muon, ours), (torch.optim.Muon, theirs))
+    optimizers = [kind([w], 1e-2, weight_decay=0.0, adjust_lr_fn="match_rms_adamw") for kind, w in kinds]
+    for _ in range(4):
+        gradient = torch.randn(shape)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert float((ours - theirs).norm()) < 0.02 * float(theirs.norm())

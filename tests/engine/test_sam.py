@@ -242,6 +242,7 @@ def test_a_published_file_is_taken_once_it_lies_in_its_place(
 ) -> None:
     data = file.read_bytes()
     publish(monkeypatch, hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(segment.shipped, "is_here", lambda _name: False)
     assert segment.resolve("auto") == "grabcut"
     with pytest.raises(WeightsError, match=r"not here \(1 MB\): run `impasto models get sam`, or put tiny\.pth into"):
         checkpoints.load("sam")

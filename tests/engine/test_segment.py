@@ -144,9 +144,9 @@ def test_a_prompt_that_does_not_fit_the_picture_is_one_sentence(case: str) -> No
         find_object(Picture(torch.rand(3, *SIZE)), prompt, "grabcut")
 
 
-def test_without_box_and_point_there_is_nothing_to_look_for() -> None:
-    with pytest.raises(InputError, match="give a box around it, or a point"):
-        Prompt(others=((3, 3),))
+def test_said_nothing_grabcut_takes_what_stands_out() -> None:
+    picture, mask, _box = drawn(4)
+    assert iou(find_object(picture, Prompt(), "grabcut").mask.numpy(), mask) > 0.8
 
 
 def test_unknown_names_are_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,4 +252,5 @@ def test_the_likelihood_is_that_of_a_mixture_of_gaussians() -> None:
 
 def test_auto_takes_grabcut_where_no_weights_are(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(segment.shipped, "is_here", lambda _name: False)
     assert segment.resolve("auto") == "grabcut"

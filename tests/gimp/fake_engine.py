@@ -135,14 +135,16 @@ class FakeEngine(ThreadingHTTPServer):
             job.error = {"code": "unprocessable", "message": "No object stands out there: draw the box closer."}
             job.state = "failed"
         else:
-            report = {"model": "fake", "box": list(job.request.box or ()), "area": 0.1, "quality": None, "seconds": 0.0}
+            report = {"model": "fake", "box": list(box_of(job.request)), "area": 0.1, "quality": None, "seconds": 0.0}
             job.result = wire.SegmentResult(bright(job.request), report)
             job.state = "done"
 
     def _note(self, job: Job) -> None:
         request = job.request
         if isinstance(request, wire.SegmentRequest):
-            self._write_note({**vars(request), "content": [request.content.dtype, list(request.content.shape)]})
+            lasso = request.lasso and [list(request.lasso.shape), bytes(request.lasso.data).count(255)]
+            content = [request.content.dtype, list(request.content.shape)]
+            self._write_note({**vars(request), "content": content, "lasso": lasso})
             return
         if isinstance(request, wire.StyleRequest):
             self._write_note({"title": request.title, "content": sight_of(request.content)})
@@ -194,12 +196,18 @@ def looked_at(request: wire.StyleRequest) -> wire.StyleResult:
     return wire.StyleResult(code, {"title": request.title, "network": "fake:" + "0" * 16}, swatch, swatch)
 
 
+def box_of(request: wire.SegmentRequest) -> tuple[int, int, int, int]:
+    """The request's box; without one, the picture."""
+    height, width, _ = request.content.shape
+    return request.box or (0, 0, width, height)
+
+
 def bright(request: wire.SegmentRequest) -> wire.Plane:
     """255 inside the box where red is above one half, else 0."""
     height, width, _ = request.content.shape
     is_red = bytes(request.content.data)[::4].translate(bytes(128) + bytes([255]) * 128)
     mask = bytearray(height * width)
-    x0, y0, x1, y1 = request.box or (0, 0, width, height)
+    x0, y0, x1, y1 = box_of(request)
     for start in range(y0 * width, y1 * width, width):
         mask[start + x0 : start + x1] = is_red[start + x0 : start + x1]
     return wire.Plane("U8", (height, width), mask)

@@ -12,10 +12,18 @@ from tests.gimp.conftest import Played
 pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BOX = (120, 60, 320, 210)
+WHOLE = (0, 0, 451, 300)
 LARGE_BOX = (2000, 1000, 2300, 1200)
-FOUND = {"plain": BOX, "covered": BOX, "deep": BOX, "indexed_colors": BOX, "gray": BOX, "large": LARGE_BOX}
+FOUND = {
+    "plain": BOX,
+    "covered": BOX,
+    "deep": BOX,
+    "indexed_colors": BOX,
+    "gray": BOX,
+    "large": LARGE_BOX,
+    "unselected": WHOLE,
+}
 REFUSED = {
-    "of_no_rectangle": ("Nothing is selected", "draw a rough rectangle"),
     "of_a_floating_one": ("still floating", "choose Layer > Anchor Layer"),
     "of_a_file": ("A model is a name", "weights.pth"),
     "of_nothing": ("No object stands out", "draw the box closer"),
@@ -49,10 +57,17 @@ def test_a_photo_is_shown_whole_and_of_a_very_large_one_the_surroundings(played:
     assert dtype == "U8" and 200 < height < 1200 and 300 < width < 1500
 
 
-def test_any_selection_counts_as_the_rectangle_around_it_and_arguments_reach_the_engine(played: Played) -> None:
+def test_without_a_selection_nothing_is_said_about_the_place(played: Played) -> None:
+    job = played.facts("object unselected")["job"]
+    assert (job["box"], job["points"], job["lasso"]) == (None, [], None)
+    assert played.facts("object plain")["job"]["lasso"] is None  # a rectangle says it all
+
+
+def test_any_selection_is_an_outline_in_its_rectangle_and_arguments_reach_the_engine(played: Played) -> None:
     facts = played.facts("object round_selection")
     assert facts["status"] == "SUCCESS", facts["message"]
     assert facts["job"]["box"] == facts["bounds"]
+    assert facts["job"]["lasso"] == [[300, 451], facts["n_inside"]]
     assert (facts["job"]["model"], facts["job"]["edge"]) == ("sam-vit-b", "hard")
 
 

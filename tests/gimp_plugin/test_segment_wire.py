@@ -18,6 +18,7 @@ from tests.gimp.fake_engine import FakeEngine
 HEIGHT, WIDTH = 12, 16
 PIXELS = bytes((x * 16, 0, 0, 255)[c] for _y in range(HEIGHT) for x in range(WIDTH) for c in range(4))
 CONTENT = Plane("U8", (HEIGHT, WIDTH, 4), PIXELS)  # red from left to right
+LASSO = Plane("U8", (HEIGHT, WIDTH), bytes(100) + b"\xff" * 40 + bytes(52))
 REQUEST = SegmentRequest(CONTENT, (2, 1, 14, 11), ((3, 4), (5, 6)), ((0, 0),), "sam-vit-b", "hard")
 
 
@@ -46,7 +47,14 @@ def engine_of(server: FakeEngine) -> Engine:
 
 
 @pytest.mark.parametrize(
-    "request_", [REQUEST, SegmentRequest(CONTENT, box=(-3, 0, 99, 9)), SegmentRequest(CONTENT, points=((1, 2),))]
+    "request_",
+    [
+        REQUEST,
+        SegmentRequest(CONTENT, box=(-3, 0, 99, 9)),
+        SegmentRequest(CONTENT, points=((1, 2),)),
+        SegmentRequest(CONTENT),
+        dataclasses.replace(REQUEST, lasso=LASSO),
+    ],
 )
 def test_a_request_comes_back_as_it_was(request_: SegmentRequest) -> None:
     frame = joined(request_.pack())
@@ -60,7 +68,9 @@ def test_a_result_comes_back_as_it_was() -> None:
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "give a box, or a point": {"box": None, "points": ()},
+    "A lasso has the size": {"lasso": Plane("U8", (HEIGHT, WIDTH - 1), bytes(180))},
+    "lasso has the size and the type": {"lasso": Plane("F32", (HEIGHT, WIDTH), bytes(4 * HEIGHT * WIDTH))},
+    "and one channel": {"lasso": CONTENT},
     "four whole numbers": {"box": (0, 0, 5)},
     "four whole": {"box": (0.0, 0, 5, 5)},
     "four": {"box": (0, 0, 5, 1 << 40)},
@@ -93,7 +103,21 @@ def test_a_frame_with_anything_else_in_it_is_a_bad_request_or_a_valid_one(name: 
     except WireError as error:
         assert error.code == "bad_request"
     else:
-        assert (name, value) in (("box", None), ("model", "x"))  # there are points too; any word is a name
+        assert (name, value) in (("box", None), ("model", "x"))  # it may say nothing; any word is a name
+
+
+def test_what_an_older_plug_in_sends_is_understood() -> None:
+    """Its frames have one plane, and end their metadata with the edge."""
+    meta = {"box": [2, 1, 14, 11], "points": [], "others": [], "model": "auto", "edge": "auto"}
+    frame = joined(wire.pack_frame(wire.SEGMENT_REQUEST, meta, {"content": CONTENT}))
+    assert SegmentRequest.unpack(frame) == SegmentRequest(CONTENT, (2, 1, 14, 11))
+    assert joined(SegmentRequest(CONTENT, (2, 1, 14, 11)).pack()) == frame  # and an older engine understands ours
+
+
+def test_a_plane_that_nothing_asks_for_is_refused() -> None:
+    meta, planes = wire.unpack_frame(wire.SEGMENT_REQUEST, joined(REQUEST.pack()))
+    with pytest.raises(WireError, match="may have a lasso"):
+        SegmentRequest.unpack(joined(wire.pack_frame(wire.SEGMENT_REQUEST, meta, {**planes, "mask": LASSO})))
 
 
 def test_an_object_may_be_anywhere_in_the_widest_picture() -> None:

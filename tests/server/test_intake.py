@@ -77,6 +77,8 @@ TAKEN = [
     request(method="johnson", options={"model": ""}),
     request(method="analogy", options={"trained": "la muse", "pair": ""}),
     frame_of(wire.SegmentRequest(PIXELS, (-5, 2, 28, 90), ((29, 19),), model="grabcut")),  # type: ignore[arg-type]
+    frame_of(wire.SegmentRequest(PIXELS)),  # type: ignore[arg-type]
+    frame_of(wire.SegmentRequest(PIXELS, lasso=wire.Plane("U8", PIXELS.shape[:2], bytes(len(PIXELS.data) // 4)))),  # type: ignore[arg-type]
 ]
 
 

@@ -18,12 +18,13 @@ def plain(engine: Engine) -> Facts:
 
 
 def round_selection(engine: Engine) -> Facts:
-    """A soft ellipse counts as the rectangle around it; arguments reach the engine."""
+    """A soft ellipse is an outline, and goes with the rectangle around it; arguments reach the engine."""
     image = stage.load("chelsea.jpg")
     stage.select_ellipse(image)
     _ok, _is_any, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    n_inside = sum(value >= 128 for value in stage.pixels(image.get_selection(), "Y u8"))
     facts = stage.select_object(image, model="sam-vit-b", edge="hard")
-    return facts | {"job": engine.last_job(), "bounds": [x1, y1, x2, y2]}
+    return facts | {"job": engine.last_job(), "bounds": [x1, y1, x2, y2], "n_inside": n_inside}
 
 
 def covered(engine: Engine) -> Facts:
@@ -63,9 +64,15 @@ def large(engine: Engine) -> Facts:
     return found(image, "large", engine, LARGE_BOX)
 
 
-def found(image: Gimp.Image, name: str, engine: Engine, box: tuple[int, int, int, int] = BOX) -> Facts:
+def unselected(engine: Engine) -> Facts:
+    """Nothing is selected: what stands out in the picture is."""
+    return found(stage.load("chelsea.jpg"), "unselected", engine, None)
+
+
+def found(image: Gimp.Image, name: str, engine: Engine, box: tuple[int, int, int, int] | None = BOX) -> Facts:
     """Run it, and write down what was visible and what is selected."""
-    image.select_rectangle(Gimp.ChannelOps.REPLACE, *box)
+    if box is not None:
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, *box)
     before = stage.state_of(image)
     facts = stage.select_object(image)
     after = stage.state_of(image)
@@ -108,10 +115,6 @@ def with_something_floating() -> Gimp.Image:
     return image
 
 
-def of_no_rectangle(engine: Engine) -> Facts:
-    return refused(lambda: stage.load("chelsea.jpg"), engine)
-
-
 def of_a_floating_one(engine: Engine) -> Facts:
     return refused(with_something_floating, engine)
 
@@ -145,6 +148,6 @@ def tidy(_engine: Engine) -> Facts:
     return facts | {"n_layers": len(image.get_layers()), "n_channels": len(image.get_channels())}
 
 
-FOUND = (plain, covered, deep, indexed_colors, gray, large)
-REFUSED = (of_no_rectangle, of_a_floating_one, of_a_file, of_nothing, of_a_dying_engine)
+FOUND = (plain, covered, deep, indexed_colors, gray, large, unselected)
+REFUSED = (of_a_floating_one, of_a_file, of_nothing, of_a_dying_engine)
 SCENES = {f"object {scene.__name__}": scene for scene in (*FOUND, round_selection, tidy, *REFUSED)}
