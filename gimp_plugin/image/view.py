@@ -12,6 +12,7 @@ from gimp_plugin import wire
 from gimp_plugin.image import canvas, pixels, repaint, scratch
 from gimp_plugin.image.pixels import Box
 
+PALE_COLOR, VEIL = 0.3, 0xFFFFFF99  # of what is not selected, while objects are clicked
 THUMBNAIL_PX = 1024  # the most that GIMP gives
 STRIP_PIXELS = 8_000_000  # read at a time of a layer that GIMP gives no thumbnail of
 
@@ -157,6 +158,24 @@ def pixbuf_of(plane: wire.Plane) -> GdkPixbuf.Pixbuf:
     height, width = plane.shape[:2]
     data = GLib.Bytes.new(bytes(plane.data))
     return GdkPixbuf.Pixbuf.new_from_bytes(data, GdkPixbuf.Colorspace.RGB, True, 8, width, height, 4 * width)
+
+
+def spotlit(plane: wire.Plane, mask: wire.Plane | None) -> GdkPixbuf.Pixbuf:
+    """A picture (H, W, 4) of 8 bits for the screen, pale where the mask (H, W) is not."""
+    picture = pixbuf_of(plane)
+    if mask is None:
+        return picture
+    height, width = mask.shape
+    everything = (0, 0, width, height, 0, 0, 1, 1, GdkPixbuf.InterpType.NEAREST)
+    pale = picture.copy()
+    pale.saturate_and_pixelate(pale, PALE_COLOR, False)
+    veil = GdkPixbuf.Pixbuf.new(GdkPixbuf.Colorspace.RGB, True, 8, width, height)
+    veil.fill(VEIL)
+    veil.composite(pale, *everything, 255)
+    inside = bytearray(plane.data)
+    inside[3::4] = bytes(mask.data)
+    pixbuf_of(wire.Plane("U8", plane.shape, inside)).composite(pale, *everything, 255)
+    return pale
 
 
 def read_file(path: str, side_px: int) -> wire.Plane | None:

@@ -45,8 +45,8 @@ class Clicking:
         is_on = button.get_active()
         self._preview.area.on_click = self._click if is_on else None
         self._on, self._beside = [], []
+        self._preview.show_whole(is_on)
         if is_on:
-            self._preview.show_whole()
             self._preview.status.set_text("Click the thing that is to be painted.")
 
     def _click(self, place: Point, takes_away: bool) -> None:

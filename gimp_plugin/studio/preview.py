@@ -128,15 +128,23 @@ class Preview:
         else:
             found = self._sight.fit(part, FIT_PX, is_change, is_masked, feather_px)
         self._seen = key, found
-        self.area.show_pictures(view.pixbuf_of(found.content), None, may_enlarge=not self.is_detail)
+        self._show(found, None)
         self._on_view(found)
         return found
 
-    def show_whole(self) -> None:
-        """Look at all of the layer: what is to be clicked may lie outside the selection."""
-        self._is_whole = True
+    def _show(self, seen: View, painted: wire.Plane | None) -> None:
+        """Show what is looked at, and what it comes to; while objects are clicked, what is selected stands out."""
+        mask = seen.mask if self._is_whole else None
+        after = None if painted is None else view.spotlit(painted, mask)
+        self.area.show_pictures(
+            view.spotlit(seen.content, mask), after, may_enlarge=seen.scale != 1 or not self.is_detail
+        )
+
+    def show_whole(self, is_whole: bool) -> None:
+        """Look at all of the layer, as what is to be clicked may lie outside the selection; or at the usual part."""
+        self._is_whole = is_whole
         self._fit.set_active(True)
-        self.update()
+        self.forget()
 
     def point_of(self, place: tuple[float, float]) -> tuple[int, int] | None:
         """A place in the preview, in pixels of the image."""
@@ -214,7 +222,7 @@ class Preview:
         if is_live or is_on_demand:
             self._want(make, seen, is_on_demand)
         else:
-            self.area.show_pictures(view.pixbuf_of(seen.content), None, may_enlarge=not self.is_detail)
+            self._show(seen, None)
             self.status.set_text("This takes longer: choose 1:1 and Preview this part to see it.")
 
     def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
@@ -223,10 +231,7 @@ class Preview:
         def done(result: wire.StylizeResult) -> None:
             seconds = time.monotonic() - began
             self._progress.hide()
-            before = view.pixbuf_of(seen.content)
-            self.area.show_pictures(
-                before, view.pixbuf_of(result.picture), may_enlarge=seen.scale != 1 or not self.is_detail
-            )
+            self._show(seen, result.picture)
             self.status.set_text(self._told(seen, seconds, result.report))
             self._trace.note("preview", took_s=round(seconds, 3), size=seen.size, choices=asked)
 
