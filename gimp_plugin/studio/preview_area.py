@@ -43,7 +43,10 @@ class PreviewArea(Gtk.EventBox):  # type: ignore[misc]  # GTK's types are known 
         self._drags = ""
         self._is_due = False
         self._image = Gtk.Image(halign=Gtk.Align.CENTER, valign=Gtk.Align.CENTER)
-        self.add(self._image)
+        frame = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.EXTERNAL, vscrollbar_policy=Gtk.PolicyType.EXTERNAL)
+        frame.add(self._image)  # which asks for as much room as its picture has: the window could not become smaller
+        self.add(frame)
+        self.set_above_child(True)
         events = Gdk.EventMask.BUTTON_PRESS_MASK | Gdk.EventMask.BUTTON_RELEASE_MASK
         self.add_events(events | Gdk.EventMask.BUTTON1_MOTION_MASK | Gdk.EventMask.POINTER_MOTION_MASK)
         for signal, handler in (
