@@ -26,7 +26,7 @@ class Fit:
         self._is_over = False
         dialog.connect("destroy", self._end)
         dialog.connect("map", lambda _dialog: GLib.timeout_add(SETTLED_MS, self._keep_on_screen))
-        scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        scroller.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)  # a bar that hides does not say that there is more
         scroller.set_shadow_type(Gtk.ShadowType.NONE)
         scroller.set_min_content_height(LEAST_PX)

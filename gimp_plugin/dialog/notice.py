@@ -7,11 +7,12 @@ from gi.repository import Gtk
 from gimp_plugin.choices.advice import Advice
 
 SPACING_PX = 6
-WIDTH_CHARS = 50  # wraps there, and grows no dialog
+HEIGHT_PX = 22
+WIDTH_CHARS = 90  # wraps there, and grows no dialog
 
 
 class Notice:
-    """A row with an icon and a text; hidden while there is nothing to say.
+    """A row with an icon and a text; empty while there is nothing to say.
 
     Args:
         error: of the last try; it stays until the user changes something.
@@ -26,8 +27,10 @@ class Notice:
         self._label.set_can_focus(False)  # or the keyboard would begin here
         self.row.pack_start(self._icon, False, False, 0)
         self.row.pack_start(self._label, True, True, 0)
+        self.row.set_size_request(-1, HEIGHT_PX)  # there without a text too: nothing below it jumps
         self.row.show_all()
-        self.row.set_no_show_all(True)
+        self._icon.set_no_show_all(True)
+        self._icon.hide()
 
     def show(self, advice: Advice) -> None:
         """Say what there is to say of the choices as they are now."""
@@ -36,4 +39,4 @@ class Notice:
         self._icon.set_from_icon_name("dialog-error" if is_bad else "dialog-warning", Gtk.IconSize.BUTTON)
         text = error or "\n".join(advice.sentences)
         self._label.set_text(text)
-        self.row.set_visible(bool(text))
+        self._icon.set_visible(bool(text))

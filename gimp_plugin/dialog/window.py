@@ -200,10 +200,15 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
 
 def _grey_out(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scene: Scene) -> Update:
     """What does nothing with the present choices is grey; pictures are asked for only where they are to be used."""
+    fast = _add_hint(
+        dialog.get_widget("quality", Gtk.ComboBox),
+        "A famous painting is painted fast. Brush strokes need a picture as the style.",
+    )
 
     def update() -> None:
         choices = arguments.read(config).effective(scene.catalog)
         takes = scene.catalog.method(choices["method"]).takes
+        fast.set_visible(choices.source == "preset" and (takes is None or "quality" in takes))
         for setting in _shown(*GROUPS, *MORE):
             is_used = settings.is_used(setting, choices.values, takes)
             is_used = is_used and (not setting.name.startswith("second-") or choices["mix"] > 0)

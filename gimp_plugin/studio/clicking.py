@@ -46,8 +46,9 @@ class Clicking:
         self._preview.area.on_click = self._click if is_on else None
         self._on, self._beside = [], []
         self._preview.show_whole(is_on)
+        self._preview.area.move_line(0.0 if is_on else 0.5)  # what is clicked is to be seen painted
         if is_on:
-            self._preview.status.set_text("Click the thing that is to be painted.")
+            self._preview.say("Click the thing that is to be painted.")
 
     def _click(self, place: Point, takes_away: bool) -> None:
         point = self._preview.point_of(place)
@@ -57,17 +58,17 @@ class Clicking:
         (self._beside if takes_away else self._on).append(point)
         if not self._on:
             self._beside.clear()
-            self._preview.status.set_text("Click the thing itself first.")
+            self._preview.say("Click the thing itself first.")
             return
         if self._picture is None:
             self._picture = view.visible(self._scene.image, whole)
         picture, on, beside = self._picture, tuple(self._on), tuple(self._beside)
-        self._preview.status.set_text("Looking for the object...")
+        self._preview.say("Looking for the object...")
         self._background.order(
             Wish(
                 lambda: wire.SegmentRequest(picture, points=on, others=beside),
                 lambda found: self._take(whole, found),
-                lambda error: self._preview.status.set_text(error.message),
+                lambda error: self._preview.say(error.message, is_problem=True),
             )
         )
 

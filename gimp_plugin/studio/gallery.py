@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from gi.repository import Gdk, Gimp, Gio, Gtk
+from gi.repository import Gdk, Gimp, Gio, GLib, Gtk
 
 from gimp_plugin import wire
 from gimp_plugin.choices import arguments, own_styles
@@ -39,15 +39,15 @@ class Gallery:
 
     def __init__(
         self,
-        window: Gtk.Window,
+        window: Gtk.Dialog,
         config: Gimp.ProcedureConfig,
         catalog: Catalog,
         background: Background,
         trace: Trace,
         say: Callable[[str], None],
     ) -> None:
-        self._config, self._catalog, self._background = config, catalog, background
-        self._trace = trace
+        self._window, self._config, self._catalog, self._background = window, config, catalog, background
+        self._trace, self._say = trace, say
         self._favorites = Favorites()
         self._tiles: dict[str, Tile] = {}
         self._content: wire.Plane | None = None
@@ -62,7 +62,7 @@ class Gallery:
         self._star.set_tooltip_text("Make the chosen style a favorite: favorites come first")
         self._star.get_accessible().set_name("Favorite")
         self._star.connect("clicked", self._turn_star)
-        self.menu = OwnMenu(window, background, self._chosen, self._added, self._removed, say)
+        self.menu = OwnMenu(window, background, self._chosen, self._picture, self._added, self._removed, say)
         self.box = self._laid_out()
         self.update()
 
@@ -78,9 +78,18 @@ class Gallery:
             self._flow.select_child(chosen.child)
         self._is_busy = False
         self._let_in(only_chosen=self._flow.get_focus_child() is None)
+        self._mark()
         is_liked = chosen is not None and chosen.key in self._favorites
         self._star.set_image(Gtk.Image.new_from_icon_name(STAR if is_liked else NO_STAR, Gtk.IconSize.BUTTON))
         self._star.set_sensitive(chosen is not None)
+
+    def _mark(self) -> None:
+        """Favorites have a star, and the second style a plus."""
+        choices = arguments.read(self._config)
+        file = choices["second-file"] if choices.second == "file" else None
+        second = (file.get_path() if file is not None else choices["second-preset"]) if choices.second else None
+        for tile in self._tiles.values():
+            tile.mark(is_liked=tile.key in self._favorites, is_second=tile.key == second)
 
     def paint(self, seen: View) -> None:
         """Paint every tile anew, from what is looked at; the chosen one and the favorites first."""
@@ -117,6 +126,13 @@ class Gallery:
             return self._tiles.get(choices["style-preset"])
         file = choices["style-file"] if choices.source == "file" else None
         return self._tiles.get(file.get_path() or "") if file is not None else None
+
+    def _picture(self) -> Path | None:
+        """The picture file that is the style now."""
+        choices = arguments.read(self._config)
+        file = choices["style-file"] if choices.source == "file" else None
+        path = file.get_path() if file is not None else None
+        return Path(path) if path else None
 
     # --- what is done -----------------------------------------------------------------------------------
 
@@ -159,6 +175,12 @@ class Gallery:
             self._favorites.turn(chosen.key)
             self._flow.invalidate_sort()
             self.update()
+            GLib.idle_add(self._scroll_to, chosen)
+
+    def _scroll_to(self, tile: Tile) -> bool:
+        given = tile.child.get_allocation()
+        self._scroller.get_vadjustment().clamp_page(given.y, given.y + given.height)
+        return GLib.SOURCE_REMOVE
 
     # --- the widgets ------------------------------------------------------------------------------------
 
@@ -170,14 +192,15 @@ class Gallery:
         flow.set_sort_func(self._order)
         flow.get_accessible().set_name("Styles")
         flow.connect("selected-children-changed", self._choose)
+        flow.connect("button-press-event", self._press)
         flow.connect("key-press-event", self._key)
         flow.connect("set-focus-child", self._follow_focus)
-        self._search.connect("search-changed", lambda _entry: flow.invalidate_filter())
+        self._search.connect("search-changed", self._find, flow)
+        self._search.connect("stop-search", self._leave_search)
         return flow
 
     def _put(self, tile: Tile) -> None:
         self._tiles[tile.key] = tile
-        tile.child.connect("button-press-event", self._press, tile)
         self._flow.add(tile.child)
 
     def _laid_out(self) -> Gtk.Box:
@@ -186,7 +209,7 @@ class Gallery:
         bar.pack_start(self._search, True, True, 0)
         bar.pack_start(self._star, False, False, 0)
         bar.pack_start(self.menu.button, False, False, 0)
-        scroller = Gtk.ScrolledWindow(min_content_height=HEIGHT_PX, shadow_type=Gtk.ShadowType.IN)
+        scroller = self._scroller = Gtk.ScrolledWindow(min_content_height=HEIGHT_PX, shadow_type=Gtk.ShadowType.IN)
         scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         scroller.set_overlay_scrolling(False)
         scroller.add(self._flow)
@@ -213,12 +236,23 @@ class Gallery:
         for tile in self._tiles.values():
             tile.child.set_can_focus(not only_chosen or tile.child.is_selected())
 
-    def _press(self, _child: Gtk.FlowBoxChild, event: Gdk.EventButton, tile: Tile) -> bool:
-        if event.button == RIGHT_BUTTON:
-            self._mix(tile)
-            return True
-        self._take(tile)
-        return False
+    def _press(self, flow: Gtk.FlowBox, event: Gdk.EventButton) -> bool:
+        child = flow.get_child_at_pos(int(event.x), int(event.y)) if event.button == RIGHT_BUTTON else None
+        if child is not None:
+            self._mix(self._tiles[child.get_name()])
+        return child is not None
+
+    def _find(self, _entry: Gtk.SearchEntry, flow: Gtk.FlowBox) -> None:
+        flow.invalidate_filter()
+        is_any = any(self._is_found(tile.child) for tile in self._tiles.values())
+        self._say("" if is_any else "No style is called so, nor its artist.")
+
+    def _leave_search(self, entry: Gtk.SearchEntry) -> None:
+        """Escape: first what was typed goes, then the window."""
+        if entry.get_text():
+            entry.set_text("")
+        else:
+            self._window.response(Gtk.ResponseType.CANCEL)
 
     def _is_found(self, child: Gtk.FlowBoxChild) -> bool:
         words = self._search.get_text().casefold().split()

@@ -17,7 +17,7 @@ from gimp_plugin.studio.preview import Preview
 from gimp_plugin.studio.trace import Trace
 
 SPACING_PX = 12
-RIGHT_PX = 440
+RIGHT_PX = 525
 GALLERY_DELAY_MS = 50  # the preview comes first
 
 
@@ -97,4 +97,4 @@ class Studio:
 
     def _say(self, message: str) -> None:
         if message:
-            self.preview.status.set_text(message)
+            self.preview.say(message)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from gi.repository import Gtk
+from gi.repository import GLib, Gtk
 
 from gimp_plugin import wire
 from gimp_plugin.choices import own_styles
@@ -22,6 +22,7 @@ class OwnMenu:
         window: that file choosers belong to.
         background: makes styles.
         chosen: gives the tile that is chosen.
+        picture: gives the picture file that is chosen as the style.
         on_added: told the path of a new style.
         on_removed: told the path of one that is gone.
         say: shows a sentence.
@@ -32,15 +33,17 @@ class OwnMenu:
         window: Gtk.Window,
         background: Background,
         chosen: Callable[[], Tile | None],
+        picture: Callable[[], Path | None],
         on_added: Callable[[Path], None],
         on_removed: Callable[[Path], None],
         say: Callable[[str], None],
     ) -> None:
-        self._window, self._background, self._chosen = window, background, chosen
+        self._window, self._background, self._chosen, self._picture = window, background, chosen, picture
         self._on_added, self._on_removed, self._say = on_added, on_removed, say
         menu = Gtk.Menu()
         self._items = {
             "add": self._item(menu, "_Add a picture or a style file...", self._add),
+            "keep": self._item(menu, "_Keep the chosen picture as a style", self._keep_chosen),
             "send": self._item(menu, "_Save this style as a file to send...", self._send),
             "remove": self._item(menu, "_Remove this style", self._remove),
         }
@@ -59,11 +62,17 @@ class OwnMenu:
     def _grey_out(self, _menu: Gtk.Menu) -> None:
         tile = self._chosen()
         is_own = tile is not None and tile.is_own
+        self._items["keep"].set_sensitive(tile is None and self._picture() is not None)
         self._items["send"].set_sensitive(is_own)
         self._items["remove"].set_sensitive(is_own)
 
     def _add(self) -> None:
         path = self._ask("Add a Picture as a Style", Gtk.FileChooserAction.OPEN, "_Add")
+        if path is not None:
+            self.add(path)
+
+    def _keep_chosen(self) -> None:
+        path = self._picture()
         if path is not None:
             self.add(path)
 
@@ -125,6 +134,7 @@ class OwnMenu:
         chooser.add_button(accept, Gtk.ResponseType.ACCEPT)
         chooser.set_default_response(Gtk.ResponseType.ACCEPT)
         chooser.set_do_overwrite_confirmation(True)
+        chooser.set_current_folder(GLib.get_user_special_dir(GLib.UserDirectory.DIRECTORY_PICTURES) or str(Path.home()))
         if name:
             chooser.set_current_name(name)
         is_given = chooser.run() == Gtk.ResponseType.ACCEPT

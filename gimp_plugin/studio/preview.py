@@ -21,9 +21,10 @@ from gimp_plugin.studio.preview_area import PreviewArea
 from gimp_plugin.studio.trace import Trace
 
 FIT_PX = 512
-DETAIL_PX = (448, 384)
+DETAIL_PX = (600, 480)
 SETTLE_MS = 30  # changes that come together are one
-FOREVER_S = 3600.0
+READING_S = 6.0
+N_RATES = 7
 SPACING_PX = 6
 
 
@@ -55,7 +56,8 @@ class Preview:
         self._asked: Any = None
         self._is_due = self._is_whole = False
         self._center: tuple[float, float] | None = None  # of the detail, in the layer
-        self._seconds_per_pixel = 0.0
+        self._rates: dict[tuple[str, str], list[float]] = {}  # seconds a pixel, of the last previews
+        self._read_until_s = 0.0
         self.area = PreviewArea()
         self.area.get_accessible().set_name("Preview")
         self.area.connect("key-press-event", self._key)
@@ -96,6 +98,16 @@ class Preview:
             box.pack_start(widget, grows, grows, 0)
         self.bar = bar
         return box
+
+    def say(self, text: str, is_problem: bool = False) -> None:
+        """Say what goes on. A problem stays to be read for a while, whatever else goes on."""
+        if not is_problem and time.monotonic() < self._read_until_s:
+            return
+        self._read_until_s = time.monotonic() + READING_S if is_problem else 0.0
+        style = self.status.get_style_context()
+        (style.remove_class if is_problem else style.add_class)("dim-label")
+        self.status.set_text(f"\N{WARNING SIGN} {text}" if is_problem else text)
+        self.status.set_tooltip_text(text)
 
     # --- what is so -------------------------------------------------------------------------------------
 
@@ -205,13 +217,14 @@ class Preview:
         choices = self.choices
         said = advice.advise(choices, self._scene.catalog, self._scene.look_closer(choices))
         if said.is_refused:
-            self.status.set_text("No preview: see below what is missing.")
+            self._asked = None
+            self.say("No preview: see below what is missing.")
             return
         try:
             seen = self.look()
             make = self._request(choices, seen)
         except wire.WireError as error:
-            self.status.set_text(error.message)
+            self.say(error.message, is_problem=True)
             return
         is_live = self._scene.catalog.is_quick(choices["method"], choices["quality"])
         self._paint_detail.set_visible(not is_live)
@@ -223,42 +236,43 @@ class Preview:
             self._want(make, seen, is_on_demand)
         else:
             self._show(seen, None)
-            self.status.set_text("This takes longer: choose 1:1 and Preview this part to see it.")
+            self.say("This takes longer: choose 1:1 and Preview this part to see it.")
 
     def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
+        self.say("Painting the preview...")
         began, asked = time.monotonic(), wire_settings(self.choices) | {"preset": self.choices["style-preset"]}
 
         def done(result: wire.StylizeResult) -> None:
             seconds = time.monotonic() - began
             self._progress.hide()
             self._show(seen, result.picture)
-            self.status.set_text(self._told(seen, seconds, result.report))
+            self.say(self._told(seen, result.report))
             self._trace.note("preview", took_s=round(seconds, 3), size=seen.size, choices=asked)
 
         def failed(error: wire.WireError) -> None:
             self._progress.hide()
             self._asked = None
-            self.status.set_text(error.message)
+            self.say(error.message, is_problem=True)
 
         def progress(share: float, message: str) -> None:
             if is_on_demand:
                 self._progress.show()
                 self._progress.set_fraction(share)
-                self.status.set_text(message)
+                self.say(message)
 
         self._background.want(Wish(make, done, failed, progress))
 
-    def _told(self, seen: View, seconds: float, report: dict[str, Any]) -> str:
-        """How long the painting will take, from how long its preview took."""
-        n_seen = seen.size[0] * seen.size[1]
+    def _told(self, seen: View, report: dict[str, Any]) -> str:
+        """How long the painting will take, from how long its previews took."""
+        choices = self.choices
         spent = report.get("seconds", {})
-        work_s = sum(spent.values()) if isinstance(spent, dict) else seconds
-        box = self._seen[1].box if self._seen else seen.box
-        whole = self._sight.area(bool(self.choices["change-painting"]), self.choices["selection-only"])[0]
-        box = whole if self.is_detail else box
-        expected_s = work_s * box.width * box.height / n_seen
-        about = f"about {expected_s:.0f} s" if expected_s >= 1 else "less than a second"
-        return f"Painting {box.width} x {box.height} pixels takes {about}."
+        work_s = sum(spent.values()) if isinstance(spent, dict) else 0.0
+        rates = self._rates.setdefault((choices["method"], choices["quality"]), [])
+        rates.append(work_s / (seen.size[0] * seen.size[1]))
+        del rates[:-N_RATES]
+        box = self._sight.area(bool(choices["change-painting"]), choices["selection-only"])[0]
+        expected_s = sorted(rates)[len(rates) // 2] * box.width * box.height
+        return f"Painting {box.width} x {box.height} pixels takes {_about(expected_s)}."
 
     def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
         entries = self._styles.of(choices, self._scene.catalog)
@@ -270,6 +284,15 @@ class Preview:
             return wire.StylizeRequest(seen.content, entries(), seen.mask, settings=given)
 
         return make
+
+
+def _about(seconds: float) -> str:
+    """A time as roughly as it is known."""
+    if seconds < 3:
+        return "a moment"
+    if seconds < 12:
+        return "some seconds"
+    return f"about {10 * round(seconds / 10)} s" if seconds < 90 else f"about {round(seconds / 60)} min"
 
 
 def wire_settings(choices: Choices) -> dict[str, Any]:

@@ -140,9 +140,8 @@ class PreviewArea(Gtk.EventBox):  # type: ignore[misc]  # GTK's types are known 
             return False
         self.grab_focus()
         self._pressed = self._place(event)
-        is_clickable = self.on_click is not None and not self._is_near_line(self._pressed)
         pans = self.on_pan is not None and not self._is_near_line(self._pressed)
-        self._drags = "click" if is_clickable else "pan" if pans else "line"
+        self._drags = "click" if self.on_click is not None else "pan" if pans else "line"
         if self._drags == "line":
             self.move_line(self._pressed[0])
         return True
@@ -150,7 +149,7 @@ class PreviewArea(Gtk.EventBox):  # type: ignore[misc]  # GTK's types are known 
     def _move(self, _widget: Gtk.Widget, event: Gdk.EventMotion) -> bool:
         place = self._place(event)
         if self._pressed is None:
-            name = "col-resize" if self._is_near_line(place) else "crosshair" if self.on_click else "default"
+            name = "crosshair" if self.on_click else "col-resize" if self._is_near_line(place) else "default"
             window = self.get_window()
             if window is not None:
                 window.set_cursor(Gdk.Cursor.new_from_name(self.get_display(), name))

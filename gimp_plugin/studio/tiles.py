@@ -47,7 +47,8 @@ class Tile:
         work, _comma, artist = title.rpartition(", ")
         self._image = Gtk.Image()
         self._image.set_size_request(*TILE_PX)
-        label = Gtk.Label(label=work or artist, ellipsize=Pango.EllipsizeMode.END, max_width_chars=CHARS)
+        self._name = work or artist
+        label = self._label = Gtk.Label(label=self._name, ellipsize=Pango.EllipsizeMode.END, max_width_chars=CHARS)
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
         box.pack_start(self._image, False, False, 0)
         box.pack_start(label, False, False, 0)
@@ -73,6 +74,11 @@ class Tile:
             return wire.StyleEntry.of_saved(wire.unpack_style(wire.read_style_bytes(listed.path)), 1.0)
 
         return cls(str(listed.path), title, place, style, view.opaque(listed.thumbnail), is_own=True)
+
+    def mark(self, is_liked: bool, is_second: bool) -> None:
+        """Show that it is a favorite, or mixed in."""
+        signs = ("\N{BLACK STAR} " if is_liked else "") + ("+ " if is_second else "")
+        self._label.set_text(f"{signs}{self._name}")
 
     def show(self, picture: wire.Plane) -> None:
         """Show the user's picture in this style."""

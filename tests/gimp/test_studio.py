@@ -113,7 +113,7 @@ def test_one_to_one_shows_a_part_pixel_for_pixel(user: Watched) -> None:
     since = user.open_window()
     assert user.events("preview", since)[0]["size"] == [512, 341]
     user.desktop.press("alt+1")
-    user.desktop.wait_for("a detail", lambda: user.events("preview", since)[-1]["size"] == [448, 384])
+    user.desktop.wait_for("a detail", lambda: user.events("preview", since)[-1]["size"] == [600, 400])
     user.close()
 
 
