@@ -17,6 +17,7 @@ from gimp_plugin.filter.styles import StyleReader
 from gimp_plugin.image import canvas, view
 from gimp_plugin.image.pixels import Box
 from gimp_plugin.image.view import Sight, View
+from gimp_plugin.language import _
 from gimp_plugin.studio.preview_area import PreviewArea
 from gimp_plugin.studio.trace import Trace
 
@@ -57,7 +58,7 @@ class Preview:
         self._center: tuple[float, float] | None = None  # of the detail, in the layer
         self._seconds_per_pixel = 0.0
         self.area = PreviewArea()
-        self.area.get_accessible().set_name("Preview")
+        self.area.get_accessible().set_name(_("Preview"))
         self.area.connect("key-press-event", self._key)
         self.box = self._laid_out()
 
@@ -66,22 +67,22 @@ class Preview:
     def _laid_out(self) -> Gtk.Box:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         bar = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX)
-        self._fit = Gtk.RadioButton.new_with_label(None, "Fit")
+        self._fit = Gtk.RadioButton.new_with_label(None, _("Fit"))
         self._detail = Gtk.RadioButton.new_with_mnemonic_from_widget(self._fit, "_1:1")
         zoom = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL)
         zoom.get_style_context().add_class("linked")
         for button, tip in (
-            (self._fit, "All that is painted, small (key F in the preview)"),
-            (self._detail, "A part of it pixel for pixel, as it will be. Drag to see another part (key 1)"),
+            (self._fit, _("All that is painted, small (key F in the preview)")),
+            (self._detail, _("A part of it pixel for pixel, as it will be. Drag to see another part (key 1)")),
         ):
             button.set_mode(False)
             button.set_tooltip_text(tip)
             button.connect("toggled", self._zoom)
             zoom.pack_start(button, False, False, 0)
-        self._before = Gtk.ToggleButton.new_with_label("Before")
-        self._before.set_tooltip_text("Show the picture as it is. Drag the line in the preview to compare (key B)")
+        self._before = Gtk.ToggleButton.new_with_label(_("Before"))
+        self._before.set_tooltip_text(_("Show the picture as it is. Drag the line in the preview to compare (key B)"))
         self._before.connect("toggled", lambda button: self.area.hold(button.get_active()))
-        self._paint_detail = Gtk.Button.new_with_label("Preview this part")
+        self._paint_detail = Gtk.Button.new_with_label(_("Preview this part"))
         self._paint_detail.set_no_show_all(True)
         self._paint_detail.connect("clicked", lambda _button: self._ask(is_on_demand=True))
         for widget in (zoom, self._before):
@@ -205,7 +206,7 @@ class Preview:
         choices = self.choices
         said = advice.advise(choices, self._scene.catalog, self._scene.look_closer(choices))
         if said.is_refused:
-            self.status.set_text("No preview: see below what is missing.")
+            self.status.set_text(_("No preview: see below what is missing."))
             return
         try:
             seen = self.look()
@@ -223,7 +224,7 @@ class Preview:
             self._want(make, seen, is_on_demand)
         else:
             self._show(seen, None)
-            self.status.set_text("This takes longer: choose 1:1 and Preview this part to see it.")
+            self.status.set_text(_("This takes longer: choose 1:1 and Preview this part to see it."))
 
     def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
         began, asked = time.monotonic(), wire_settings(self.choices) | {"preset": self.choices["style-preset"]}
@@ -257,8 +258,12 @@ class Preview:
         whole = self._sight.area(bool(self.choices["change-painting"]), self.choices["selection-only"])[0]
         box = whole if self.is_detail else box
         expected_s = work_s * box.width * box.height / n_seen
-        about = f"about {expected_s:.0f} s" if expected_s >= 1 else "less than a second"
-        return f"Painting {box.width} x {box.height} pixels takes {about}."
+        says = (
+            _("Painting {width} x {height} pixels takes about {seconds:.0f} s.")
+            if expected_s >= 1
+            else _("Painting {width} x {height} pixels takes less than a second.")
+        )
+        return says.format(width=box.width, height=box.height, seconds=expected_s)
 
     def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
         entries = self._styles.of(choices, self._scene.catalog)
