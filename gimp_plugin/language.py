@@ -37,7 +37,7 @@ def start(environ: Mapping[str, str] = os.environ, folder: Path = FOLDER) -> Non
 
     try:
         _Speaker.catalog = gettext.translation(DOMAIN, folder, wanted(environ), fallback=True)
-    except (OSError, ValueError):  # a damaged catalog: a filter in English is better than none
+    except Exception:  # a damaged catalog, whatever is wrong with it: a filter in English is better than none
         _Speaker.catalog = None
 
 

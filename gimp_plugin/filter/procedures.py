@@ -65,7 +65,7 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
         return [PROCEDURE, CHANGE_PROCEDURE, SELECT_PROCEDURE, SELECT_MENU_PROCEDURE, CHECK_PROCEDURE]
 
     def do_set_i18n(self, _name: str) -> tuple[bool, str, str]:
-        return True, language.DOMAIN, language.WITHIN
+        return language.FOLDER.is_dir(), language.DOMAIN, language.WITHIN
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         if name == SELECT_MENU_PROCEDURE:
