@@ -13,12 +13,13 @@ from tests.conftest import skip_or_fail
 from tests.gimp import gimps, samples
 from tests.gimp.conftest import HERE, environment
 from tests.gimp.test_studio import N_TABS, SCREEN, Watched
-from tests.gimp.test_window import DIALOG, MAIN_WINDOW
+from tests.gimp.test_window import DIALOG
 from tests.gimp.test_window_choices import catalog, place_of
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(300)]
 
 GERMAN = {"LANG": "de_DE.UTF-8", "LANGUAGE": "de"}
+MAIN_WINDOW = "Ebenen?.* GIMP$"
 TO_ARTISTIC = ["Up"] * 7  # from the end of the menu of filters: two of its entries have K as their key
 NAMES = {"Einpassen", "1:1", "Vorher", "Objekt anklicken", "Vorschau", "Favorit", "Gemälde", "Stärke", "Farben von"}
 NAMES |= {"Fotorealismus", "Nur die Auswahl", "Mehr", "Malen"}
@@ -53,7 +54,8 @@ def desktop(
 def test_the_german_window_is_german_and_fits_a_small_screen(desktop: tuple[GimpDesktop, Path]) -> None:
     user = Watched(*desktop)
     user.start_afresh()
-    user.press("alt+r", *TO_ARTISTIC, "Right", "n")
+    user.desktop.find_window(MAIN_WINDOW)
+    user.desktop.press("alt+r", *TO_ARTISTIC, "Right", "n")
     window = user.desktop.find_window(DIALOG)
     user.desktop.wait_for("a preview", lambda: user.events("preview"))
     user.desktop.shoot(desktop[1] / "german.png")
