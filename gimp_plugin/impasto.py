@@ -3,9 +3,10 @@
 
 import sys
 
-from gimp_plugin import interpreter
+from gimp_plugin import interpreter, language
 
 interpreter.take_over()  # where `python3` is not the system's: before gi is imported
+language.start()
 
 from gi.repository import Gimp  # noqa: E402
 

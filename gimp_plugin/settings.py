@@ -3,7 +3,7 @@
 From this table come GIMP's arguments and the controls of its dialog, what crosses the wire, what a painted layer keeps,
 the options of the command line, the page's controls, the JSON catalog and docs/settings.md. Its order is the order of
 GIMP's arguments, which scripts may rely on: new settings go to the end.
-Standard library only, and nothing of ours: GIMP's Python and the server both load it.
+Standard library only, and of ours the language alone: GIMP's Python and the server both load it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from gimp_plugin.language import _
 
 Kind = Literal["word", "preset", "method", "number", "whole", "switch", "text", "options", "layer", "file"]
 Place = Literal["gimp", "command", "page", "wire"]
@@ -130,8 +132,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("strength", "number", 1.0, "Stren_gth",
         "How much of the style: the lowest value leaves the picture as it is, the highest paints it fully",
         low=0, high=1, group="look"),
-    Setting("auto-strength", "switch", True, "Hold back _where the picture would be lost",
-        "Full strength means as much as this picture bears with this style; a lower strength is taken as it is",
+    Setting("auto-strength", "switch", True, "Keep the photo recogni_zable",
+        "Where this style at full strength would hide the photo, take as much of it as the photo bears; a lower "
+        "strength is taken as it is",
         group="look", places=("gimp", "wire"), unsaid=False),
     Setting("color", "word", "style", "_Take colors from",
         "Whose colors the result has",
@@ -180,13 +183,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("feather", "number", 0.0, "So_ften the edge (pixels)",
         "How far, in pixels, the edge of the new layer's mask is softened. Your selection stays as it is",
         low=0, high=500, group="area", when={"selection-only": (True,)}, places=GIMP),
-    Setting("regions", "word", "none", "_Like takes from like",
+    Setting("regions", "word", "none", "Match _like parts",
         "Whether parts of the picture take only from like parts of the style, which has to be a file or a layer. "
         "Finding them looks for sky, buildings, ground and plants",
         choices=(
-            Entry("none", "All of the style feeds all of the picture"),
-            Entry("auto", "Sky from sky, ground from ground: found automatically"),
-            Entry("layers", "Two label maps, painted on layers"),
+            Entry("none", "No: all of the style everywhere"),
+            Entry("auto", "Yes: sky from sky, ground from ground"),
+            Entry("layers", "By two label maps, painted on layers"),
         ),
         group="regions", needs="regions", when=PICTURES, places=GIMP),
     Setting("region-map", "layer", None, "Label map of the picture",
@@ -258,7 +261,8 @@ def fault(setting: Setting, value: Any) -> str:
         value: a number may be written as text.
     """
     if setting.choices and setting.kind != "preset" and value not in setting.words:
-        return f"must be one of {', '.join(setting.words)}, not {brief(value)}"
+        says = _("must be one of {words}, not {value}")
+        return says.format(words=", ".join(setting.words), value=brief(value))
     if setting.kind not in ("number", "whole"):
         return ""
     try:
@@ -267,17 +271,22 @@ def fault(setting: Setting, value: Any) -> str:
     except (ValueError, TypeError, OverflowError):
         is_number = False
     if not is_number or (setting.kind == "whole" and number != int(number)):
-        return f"must be a {'whole number' if setting.kind == 'whole' else 'number'}, not {brief(value)}"
+        is_whole = setting.kind == "whole"
+        says = _("must be a whole number, not {value}") if is_whole else _("must be a number, not {value}")
+        return says.format(value=brief(value))
     low, high = setting.low, setting.high
     if (low is None or number >= low) and (high is None or number <= high):
         return ""
-    return f"must be {_range(low, high)}, not {brief(value)}"
+    says = _must_be(low, high)
+    return says.format(low=low, high=high, value=brief(value))
 
 
-def _range(low: float | None, high: float | None) -> str:
+def _must_be(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f"from {low:.20g} to {high:.20g}"
-    return f"at most {high:.20g}" if low is None else f"at least {low:.20g}"
+        return _("must be from {low:.20g} to {high:.20g}, not {value}")
+    return (
+        _("must be at most {high:.20g}, not {value}") if low is None else _("must be at least {low:.20g}, not {value}")
+    )
 
 
 def brief(value: Any) -> str:

@@ -153,8 +153,9 @@ def test_the_plug_in_arrives_with_launcher_catalog_and_execute_bit(home: Path, c
     assert {path.name for path in folder.iterdir()} == {"impasto.py", "gimp_plugin", "catalog.json", "engine.json"}
     sources = {path.relative_to(ROOT): path for path in (ROOT / "gimp_plugin").rglob("*.py")}
     sources[Path("impasto.py")] = sources.pop(Path("gimp_plugin/impasto.py"))
-    placed = {path.relative_to(folder) for path in folder.rglob("*.py")}
-    assert placed == set(sources)
+    sources |= {path.relative_to(ROOT): path for path in (ROOT / "gimp_plugin").rglob("*.mo")}
+    placed = {path.relative_to(folder) for pattern in ("*.py", "*.mo") for path in folder.rglob(pattern)}
+    assert placed == set(sources) and Path("gimp_plugin/locale/de/LC_MESSAGES/impasto.mo") in placed
     for name, source in sources.items():
         assert (folder / name).read_bytes() == source.read_bytes()
     assert json.loads((folder / "catalog.json").read_text()) == CATALOG

@@ -13,6 +13,7 @@ from gimp_plugin import settings
 from gimp_plugin.choices import options
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog, Method
+from gimp_plugin.language import _
 from gimp_plugin.wire import WireError
 
 OWN_STYLE = ("model", "trained")  # options that bring a network or a style of their own
@@ -56,24 +57,24 @@ def advise(choices: Choices, catalog: Catalog, seen: Seen = Seen()) -> Advice:
 def _refusals(choices: Choices, method: Method, catalog: Catalog, seen: Seen) -> Iterator[str]:
     yield from style_refusals(choices)
     if seen.lost_file:
-        yield f"The style picture {seen.lost_file} is gone: choose another one."
+        yield _("The style picture {name} is gone: choose another one.").format(name=seen.lost_file)
     yield from _preset_refusals(choices, method, catalog)
     yield from mix_refusals(choices, method)
     yield from map_refusals(choices, seen.foreign_map)
     yield from brush_refusals(choices["style-size"])
     yield from _option_refusals(choices["options"], method)
     if seen.missed_layer:
-        yield (
-            f'The selection lies outside the layer "{seen.missed_layer}": select a part of the layer, '
-            'or turn off "Only the selection".'
-        )
+        yield _(
+            'The selection lies outside the layer "{layer}": select a part of the layer, or turn off "Only the '
+            'selection".'
+        ).format(layer=seen.missed_layer)
 
 
 def brush_refusals(style_size_px: int | None) -> Iterator[str]:
     """Why a brush size is none; GIMP's own limits cannot say that a range begins beyond "automatic"."""
     (least,) = (setting.low for setting in settings.SETTINGS if setting.name == "style-size")
     if style_size_px and style_size_px < (least or 0):
-        yield f"The brush size must be 0 (automatic) or at least {least:.0f} pixels: change it."
+        yield _("The brush size must be 0 (automatic) or at least {least:.0f} pixels: change it.").format(least=least)
 
 
 def style_refusals(choices: Choices) -> Iterator[str]:
@@ -81,9 +82,9 @@ def style_refusals(choices: Choices) -> Iterator[str]:
     if choices.second and choices["mix"] == 1:
         return  # the first one does not count
     if choices.source == "layer" and choices["style-layer"] is None:
-        yield "No style layer is chosen: choose one, or a painting or a file."
+        yield _("No style layer is chosen: choose one, or a painting or a file.")
     elif choices.source == "file" and choices["style-file"] is None:
-        yield "No style picture is chosen: choose a file, or a painting."
+        yield _("No style picture is chosen: choose a file, or a painting.")
 
 
 def mix_refusals(choices: Choices, method: Method) -> Iterator[str]:
@@ -91,11 +92,13 @@ def mix_refusals(choices: Choices, method: Method) -> Iterator[str]:
     if not choices["mix"]:
         return
     if not choices.second:
-        yield "No second style is chosen to be mixed in: choose one, or set the mix to 0."
+        yield _("No second style is chosen to be mixed in: choose one, or set the mix to 0.")
     if method.takes is not None and "blend" not in method.takes:
-        yield f"{method.title} cannot mix two styles: set the mix to 0, or choose the method Any style."
+        yield _("{method} cannot mix two styles: set the mix to 0, or choose the method Any style.").format(
+            method=_(method.title)
+        )
     elif 0 < choices["mix"] < 1 and choices["regions"] != "none":
-        yield "Where like takes from like there can be one style only: set the mix to 0, or let all feed all."
+        yield _("Where like parts are matched there can be one style only: set the mix to 0, or match none.")
 
 
 def _presets_of(choices: Choices) -> Iterator[str]:
@@ -111,16 +114,15 @@ def _preset_refusals(choices: Choices, method: Method, catalog: Catalog) -> Iter
     if not chosen or method.presets is None or not _looks_at_pictures(method):
         return
     if not method.presets:
-        yield (
-            f"{method.title} needs a style picture, and a famous painting is known by its style only: choose a "
-            "picture file or a layer, or the method Any style."
-        )
+        yield _(
+            "{method} needs a style picture, and a famous painting is known by its style only: choose a picture file "
+            "or a layer, or the method Any style."
+        ).format(method=_(method.title))
     elif not set(chosen) <= set(method.presets) and not _brings_its_style(choices["options"]):
         known = [style.title.partition(",")[0] for style in catalog.styles if style.name in method.presets]
-        yield (
-            f"{method.title} does not know this painting: choose a picture file, a layer, or one that it knows "
-            f"({', '.join(known)})."
-        )
+        yield _(
+            "{method} does not know this painting: choose a picture file, a layer, or one that it knows ({paintings})."
+        ).format(method=_(method.title), paintings=", ".join(known))
 
 
 def map_refusals(choices: Choices, foreign_map: str) -> Iterator[str]:
@@ -128,9 +130,9 @@ def map_refusals(choices: Choices, foreign_map: str) -> Iterator[str]:
     if choices["regions"] != "layers":
         return
     if choices["region-map"] is None or choices["style-region-map"] is None:
-        yield "A label map is missing: choose a layer for the picture's and one for the style's."
+        yield _("A label map is missing: choose a layer for the picture's and one for the style's.")
     elif foreign_map:
-        yield f'The label map "{foreign_map}" is of another image: choose a layer of this one.'
+        yield _('The label map "{layer}" is of another image: choose a layer of this one.').format(layer=foreign_map)
 
 
 def _option_refusals(text: str, method: Method) -> Iterator[str]:
@@ -145,15 +147,21 @@ def _option_refusals(text: str, method: Method) -> Iterator[str]:
     for name, value in given.items():
         if name in known:
             wrong = settings.fault(known[name], value)
-            yield from [f"The option {name} {wrong}."] if wrong else []
+            yield from [_("The option {name} {wrong}.").format(name=name, wrong=wrong)] if wrong else []
         else:
-            have = f"it has {', '.join(known)}" if known else "it has none"
-            yield f"{method.title} has no option {name}: {have}."
+            says = (
+                _("{method} has no option {name}: it has {known}.")
+                if known
+                else _("{method} has no option {name}: it has none.")
+            )
+            yield says.format(method=_(method.title), name=name, known=", ".join(known))
 
 
 def _surprises(method: Method) -> Iterator[str]:
     if not _looks_at_pictures(method):
-        yield f"{method.title} has its style in itself: the style that is chosen here is not used."
+        yield _("{method} has its style in itself: the style that is chosen here is not used.").format(
+            method=_(method.title)
+        )
 
 
 def _looks_at_pictures(method: Method) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gimp_plugin import FOLDER, settings
+from gimp_plugin.language import mark
 from gimp_plugin.settings import Entry, Setting, option_of
 
 FILE = FOLDER / "catalog.json"
@@ -72,7 +73,7 @@ class Catalog:
 # Where the plug-in was copied by hand, without install.py: enough to register and to reach a running engine.
 BUILT_IN = Catalog(
     styles=(Entry("starry-night", "The Starry Night, Vincent van Gogh"),),
-    methods=(Method(settings.DEFAULT_METHOD, "Any style (fast)"),),
+    methods=(Method(settings.DEFAULT_METHOD, mark("Any style (fast)")),),
     others=None,
 )
 

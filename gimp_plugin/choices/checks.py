@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from gimp_plugin.language import _
 from gimp_plugin.wire import WireError
 
 MAX_LISTED = 8  # names in one sentence
@@ -30,12 +31,22 @@ def known(argument: str, written: str, names: Sequence[tuple[str, str]], usual: 
     if any(written == name for name, _title in names):
         return written
     found = _nearest(written, names)
-    meant = f"did you mean {_listed(found)}? It" if found else "it"
-    if len(names) <= MAX_LISTED:
-        hint = f"{meant} is one of {', '.join(name for name, _title in names)}"
+    if len(names) <= MAX_LISTED and found:
+        says = _("There is no {argument} {written}: did you mean {near}? It is one of {names}.")
+    elif len(names) <= MAX_LISTED:
+        says = _("There is no {argument} {written}: it is one of {names}.")
+    elif found:
+        says = _(
+            "There is no {argument} {written}: did you mean {near}? It is one of the names under impasto-stylize in "
+            "Help > Procedure Browser."
+        )
     else:
-        hint = f"{meant} is one of the names under impasto-stylize in Help > Procedure Browser"
-    raise _refusal(f"There is no {argument} {_quoted(written)}: {hint}.")
+        says = _(
+            "There is no {argument} {written}: it is one of the names under impasto-stylize in Help > Procedure "
+            "Browser."
+        )
+    known_names = ", ".join(name for name, _title in names)
+    raise _refusal(says.format(argument=argument, written=_quoted(written), near=_listed(found), names=known_names))
 
 
 def within(argument: str, number: float, low: float, high: float) -> None:
@@ -45,7 +56,8 @@ def within(argument: str, number: float, low: float, high: float) -> None:
         WireError: it is not.
     """
     if not low <= number <= high:
-        raise _refusal(f"{argument} must be from {low:.10g} to {high:.10g}, not {number:.10g}.")
+        says = _("{argument} must be from {low:.10g} to {high:.10g}, not {number:.10g}.")
+        raise _refusal(says.format(argument=argument, low=low, high=high, number=number))
 
 
 def _nearest(written: str, names: Sequence[tuple[str, str]]) -> list[str]:
@@ -60,7 +72,7 @@ def _nearest(written: str, names: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return " or ".join(f'"{name}"' for name in names)
+    return _(" or ").join(f'"{name}"' for name in names)
 
 
 def _quoted(text: str) -> str:

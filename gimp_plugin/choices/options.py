@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gimp_plugin.language import _
 from gimp_plugin.settings import Setting
 from gimp_plugin.wire import WireError
 
@@ -26,9 +27,8 @@ def read(text: str | None) -> dict[str, str | int | float]:
     for part in filter(None, (part.strip() for part in re.split("[,;]", _DECIMAL_COMMA.sub(r"\1.\2", text or "")))):
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
-            raise WireError(
-                "unprocessable", f"The option {part!r} is not of the form name=value: see the tooltip of Options."
-            )
+            says = _("The option {part!r} is not of the form name=value: see the tooltip of Options.")
+            raise WireError("unprocessable", says.format(part=part))
         options[name] = value
     return options
 

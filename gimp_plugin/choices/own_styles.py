@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gimp_plugin import wire
+from gimp_plugin.language import _, mark
 from gimp_plugin.wire import Plane, SavedStyle, WireError
 
 MAX_LISTED = 1000
 MAX_NAME_BYTES = 100  # of a file, less its suffix and number
 FORBIDDEN = frozenset('<>:"/\\|?*')  # in names of files, on one system or another
 DEVICES = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))))
-NO_HOME = "You have no home folder on this computer: set HOME to a folder of yours."
+NO_HOME = mark("You have no home folder on this computer: set HOME to a folder of yours.")
 
 
 class Listed(NamedTuple):
@@ -42,7 +43,7 @@ def folder() -> Path:
         given, usual = os.environ.get("XDG_DATA_HOME", ""), home and home / ".local" / "share"
     base = Path(given) if os.path.isabs(given) else usual  # a path that is not absolute has no meaning there
     if base is None:
-        raise WireError("unprocessable", NO_HOME)
+        raise WireError("unprocessable", _(NO_HOME))
     return base / "impasto" / "styles"
 
 
@@ -88,8 +89,9 @@ def _put(data: bytes, title: str) -> Path:
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        reason = error.strerror or "the disk refuses"
-        raise WireError("unprocessable", f"The folder {place} cannot be made ({reason}): make it yourself.") from error
+        reason = error.strerror or _("the disk refuses")
+        says = _("The folder {folder} cannot be made ({reason}): make it yourself.")
+        raise WireError("unprocessable", says.format(folder=place, reason=reason)) from error
     for number in range(1, MAX_LISTED + 1):
         path = place / f"{stem}{'' if number == 1 else f' {number}'}{wire.SUFFIX}"
         if _holds(path, data):
@@ -100,7 +102,8 @@ def _put(data: bytes, title: str) -> Path:
         except WireError as error:
             if error.code != "conflict":
                 raise
-    raise WireError("conflict", f"There are too many styles called {title}: remove some of {place}.")
+    says = _("There are too many styles called {title}: remove some of {folder}.")
+    raise WireError("conflict", says.format(title=title, folder=place))
 
 
 def _holds(path: Path, data: bytes) -> bool:

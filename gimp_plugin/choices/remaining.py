@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+from gimp_plugin.language import _
+
 EARLIEST_S = 2.0  # before that a guess would jump
 LEAST_SHARE = 0.08
+MINUTES_FROM_S = 90
 ROUGH_S = 20  # beyond it, in steps of five
 
 
@@ -33,10 +36,7 @@ class Remaining:
         left_s = spent_s * (1 - share) / share
         if left_s > ROUGH_S:
             left_s = 5 * math.ceil(left_s / 5)
-        return f"{message} ({_words(math.ceil(left_s))} left)"
-
-
-def _words(seconds: int) -> str:
-    if seconds < 90:
-        return f"about {seconds} s"
-    return f"about {round(seconds / 60)} min"
+        seconds = math.ceil(left_s)
+        if seconds < MINUTES_FROM_S:
+            return _("{message} (about {n} s left)").format(message=message, n=seconds)
+        return _("{message} (about {n} min left)").format(message=message, n=round(seconds / 60))

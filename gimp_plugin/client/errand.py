@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from gimp_plugin import wire
 from gimp_plugin.client import exchange
 from gimp_plugin.client.line import FORGET_S, Line
+from gimp_plugin.language import _, mark
 
 SILENCE_S = 10.0  # the events stream has a heartbeat each second
 ANSWER_S = 30.0  # hashing and storing half a gigabyte takes a slow disk some seconds
@@ -26,8 +27,10 @@ MAX_RECONNECTS = 3
 RENEW_S = 5.0
 WE_RENEW = (("Impasto-Renews", "1"),)
 
-STOPPED = "The engine stopped while it was painting. Nothing was changed: run the filter again."
-WRONG_SIZE = "The engine sent a picture of another size. Nothing was changed: run install.py in Impasto's folder again."
+STOPPED = mark("The engine stopped while it was painting. Nothing was changed: run the filter again.")
+WRONG_SIZE = mark(
+    "The engine sent a picture of another size. Nothing was changed: run install.py in Impasto's folder again."
+)
 
 Report = Callable[[float, str], None]
 
@@ -74,13 +77,13 @@ class Errand(Generic[R]):
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise wire.WireError("failed", exchange.GARBLED)
+            raise wire.WireError("failed", _(exchange.GARBLED))
         return self._result
 
     def _watch(self, on_progress: Report, should_cancel: Callable[[], bool]) -> None:
         while True:
             if should_cancel():
-                raise wire.WireError("cancelled", "Cancelled. Nothing was changed.")
+                raise wire.WireError("cancelled", _("Cancelled. Nothing was changed."))
             try:
                 news = self._news.get(timeout=POLL_S)
             except Empty:
@@ -156,7 +159,7 @@ class Errand(Generic[R]):
 
     def _follow(self) -> None:
         """Pass the engine's events on until the job is done; take a broken stream up again."""
-        for _ in range(1 + MAX_RECONNECTS):
+        for _attempt in range(1 + MAX_RECONNECTS):
             try:
                 if self._follow_stream():
                     return
@@ -195,7 +198,7 @@ class Errand(Generic[R]):
             raise exchange.refusal(event.get("error"), 500)
         if state == "cancelled":
             raise wire.WireError(
-                "cancelled", "The engine cancelled the job. Nothing was changed: run the filter again."
+                "cancelled", _("The engine cancelled the job. Nothing was changed: run the filter again.")
             )
         is_share = isinstance(share, int | float) and 0 <= share <= 1
         self._news.put((float(share) if is_share and share else 0.0, str(event.get("message") or "")))
@@ -209,12 +212,12 @@ class Errand(Generic[R]):
             try:
                 n_bytes = response.length
                 if n_bytes is None or n_bytes > most:
-                    raise wire.WireError("failed", WRONG_SIZE)
+                    raise wire.WireError("failed", _(WRONG_SIZE))
                 frame = bytearray(n_bytes)
                 exchange.fill(memoryview(frame), response)
             finally:
                 response.close()
         result = self._request.read_result(frame)
         if result is None:
-            raise wire.WireError("failed", WRONG_SIZE)
+            raise wire.WireError("failed", _(WRONG_SIZE))
         return result

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from gimp_plugin import wire
+from gimp_plugin.language import _, mark
 
 CHUNK_BYTES = 1 << 20
 MAX_JSON_BYTES = 1 << 20
 
-GARBLED = "The engine sent something that the plug-in cannot read: run install.py in Impasto's folder again."
+GARBLED = mark("The engine sent something that the plug-in cannot read: run install.py in Impasto's folder again.")
 
 
 @contextmanager
@@ -27,12 +28,12 @@ def translated(sentence: str) -> Iterator[None]:
     try:
         yield
     except (OSError, http.client.HTTPException) as error:
-        raise wire.WireError("unreachable", sentence) from error
+        raise wire.WireError("unreachable", _(sentence)) from error
     except ValueError as error:
-        raise wire.WireError("failed", GARBLED) from error
+        raise wire.WireError("failed", _(GARBLED)) from error
     except MemoryError as error:
         raise wire.WireError(
-            "out_of_memory", "There is too little memory for the painted picture: select a smaller part."
+            "out_of_memory", _("There is too little memory for the painted picture: select a smaller part.")
         ) from error
 
 
@@ -81,7 +82,8 @@ def refusal(error: Any, status: int) -> wire.WireError:
     """What the engine says went wrong, as our error; a general sentence where it says nothing."""
     if isinstance(error, dict) and isinstance(error.get("code"), str) and isinstance(error.get("message"), str):
         return wire.WireError(error["code"], error["message"])
-    return wire.WireError("failed", f"The engine failed without a reason (status {status}): run the filter again.")
+    says = _("The engine failed without a reason (status {status}): run the filter again.")
+    return wire.WireError("failed", says.format(status=status))
 
 
 def read_json(response: http.client.HTTPResponse) -> dict[str, Any]:

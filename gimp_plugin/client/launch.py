@@ -19,6 +19,7 @@ from typing import Any
 
 from gimp_plugin import FOLDER, wire
 from gimp_plugin.client import Engine
+from gimp_plugin.language import _, mark
 
 POLL_S = 0.1
 LOOK_S = 1.0  # while ours starts, a stranger on a dead engine's port may hold us no longer: we look again and again
@@ -28,8 +29,10 @@ MAX_LOG_BYTES = 1 << 20
 FLATPAK_INFO = Path("/.flatpak-info")
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
-NOT_INSTALLED = "The engine is not installed: run `python3 install.py` in Impasto's folder."
-OTHER_VERSION = "The plug-in and the engine are of different versions: run `python3 install.py` in Impasto's folder."
+NOT_INSTALLED = mark("The engine is not installed: run `python3 install.py` in Impasto's folder.")
+OTHER_VERSION = mark(
+    "The plug-in and the engine are of different versions: run `python3 install.py` in Impasto's folder."
+)
 
 # GIMP sets these for its own Python, GTK and GEGL (AppImage and macOS bundles most of all); the engine's Python
 # would load GIMP's modules and libraries with them.
@@ -83,7 +86,7 @@ def ensure_engine(on_progress: Report = _silent, timeout_s: float = 60.0, folder
     if engine is not None:
         return engine
     if not installation.command:
-        raise wire.WireError("no_engine", NOT_INSTALLED)
+        raise wire.WireError("no_engine", _(NOT_INSTALLED))
     _refuse_in_a_sandbox(installation)
     return _start(installation, on_progress, timeout_s)
 
@@ -174,7 +177,8 @@ class _Child:
         with open(self._log_path, "rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip()[:300] if lines else f"it ended with status {self.exit_code} and said nothing"
+        nothing = _("it ended with status {status} and said nothing").format(status=self.exit_code)
+        return lines[-1].strip()[:300] if lines else nothing
 
 
 def _start(installation: Installation, on_progress: Report, timeout_s: float) -> Engine:
@@ -198,11 +202,8 @@ def _start(installation: Installation, on_progress: Report, timeout_s: float) ->
         time.sleep(POLL_S)
     if child.exit_code == 0:
         raise wire.WireError("no_engine", _hanging(installation.state_dir))
-    raise wire.WireError(
-        "no_engine",
-        f"The engine did not answer within {timeout_s:.0f} seconds (its log is {installation.state_dir / LOG_NAME}): "
-        "run the filter again.",
-    )
+    says = _("The engine did not answer within {seconds:.0f} seconds (its log is {file}): run the filter again.")
+    raise wire.WireError("no_engine", says.format(seconds=timeout_s, file=installation.state_dir / LOG_NAME))
 
 
 def _usable(state_dir: Path, timeout_s: float | None = None) -> Engine | None:
@@ -213,11 +214,11 @@ def _usable(state_dir: Path, timeout_s: float | None = None) -> Engine | None:
     if engine.health.protocol == wire.PROTOCOL:
         return engine
     if engine.health.protocol > wire.PROTOCOL:
-        raise wire.WireError("no_engine", OTHER_VERSION)  # ours is the old one: starting it again changes nothing
+        raise wire.WireError("no_engine", _(OTHER_VERSION))  # ours is the old one: starting it again changes nothing
     try:
         engine.shutdown()
     except wire.WireError as error:
-        raise wire.WireError("no_engine", OTHER_VERSION) from error
+        raise wire.WireError("no_engine", _(OTHER_VERSION)) from error
     return None
 
 
@@ -228,18 +229,23 @@ def _refuse_in_a_sandbox(installation: Installation) -> None:
     if not (is_snap or FLATPAK_INFO.exists()):
         return
     if is_snap and any(part.startswith(".") for part in state_dir.parts):
-        raise wire.WireError(
-            "no_engine",
-            f"This GIMP is a snap, which may not read {state_dir}: run `python3 install.py` in Impasto's folder again; "
-            "it chooses a folder that a snap can read.",
+        says = _(
+            "This GIMP is a snap, which may not read {folder}: run `python3 install.py` in Impasto's folder again; it "
+            "chooses a folder that a snap can read."
         )
-    how = f"run `{shlex.join(command)}` in a terminal"
+        raise wire.WireError("no_engine", says.format(folder=state_dir))
     if sys.platform.startswith("linux") and command[-1:] == ("serve",):  # install.py made the menu entry for it
-        how = f'start "Impasto Engine" from the applications menu (or {how})'
+        says = _(
+            'This GIMP is a {kind} and cannot start the engine itself: start "Impasto Engine" from the applications '
+            "menu (or run `{command}` in a terminal), then run the filter again."
+        )
+    else:
+        says = _(
+            "This GIMP is a {kind} and cannot start the engine itself: run `{command}` in a terminal, then run the "
+            "filter again."
+        )
     kind = "snap" if is_snap else "Flatpak"
-    raise wire.WireError(
-        "no_engine", f"This GIMP is a {kind} and cannot start the engine itself: {how}, then run the filter again."
-    )
+    raise wire.WireError("no_engine", says.format(kind=kind, command=shlex.join(command)))
 
 
 def _read_launcher(path: Path) -> dict[str, Any]:
@@ -262,24 +268,28 @@ def _split(command: str) -> list[str]:
 
 def _damaged(is_override: bool) -> str:
     if is_override:
-        return "IMPASTO_ENGINE_COMMAND is not a command line: correct or unset it."
-    return "The plug-in's engine.json is damaged: run `python3 install.py` in Impasto's folder again."
+        return _("IMPASTO_ENGINE_COMMAND is not a command line: correct or unset it.")
+    return _("The plug-in's engine.json is damaged: run `python3 install.py` in Impasto's folder again.")
 
 
 def _why_not_started(installation: Installation, error: Exception) -> str:
     program = Path(installation.command[0])
     if program.is_absolute() and not program.exists():
-        return f"The engine's program {program} is missing: run `python3 install.py` in Impasto's folder again."
+        says = _("The engine's program {program} is missing: run `python3 install.py` in Impasto's folder again.")
+        return says.format(program=program)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        return f"The disk is full, so the engine cannot be started: make room at {installation.state_dir}."
+        says = _("The disk is full, so the engine cannot be started: make room at {folder}.")
+        return says.format(folder=installation.state_dir)
     named = error.filename if isinstance(error, OSError) else None
     if isinstance(named, str | os.PathLike) and _is_on_the_way(Path(named), installation.state_dir):
-        return (
-            f"The engine cannot be started, for its folder {installation.state_dir} cannot be used ({reason}): "
-            "correct that, or set IMPASTO_STATE_DIR to a folder that you can write."
+        says = _(
+            "The engine cannot be started, for its folder {folder} cannot be used ({reason}): correct that, or set "
+            "IMPASTO_STATE_DIR to a folder that you can write."
         )
-    return f"The engine ({program}) cannot be started ({reason}): run `python3 install.py` in Impasto's folder again."
+        return says.format(folder=installation.state_dir, reason=reason)
+    says = _("The engine ({program}) cannot be started ({reason}): run `python3 install.py` in Impasto's folder again.")
+    return says.format(program=program, reason=reason)
 
 
 def _is_on_the_way(path: Path, folder: Path) -> bool:
@@ -290,24 +300,27 @@ def _why_ended(words: str) -> str:
     """What an engine that ended says itself, where that says what to do; else the advice is to install it again."""
     is_crash = re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", words) is not None
     if ": " in words and not is_crash:
-        return words if words.startswith("The engine") else f"The engine could not start. {words}"
-    return f"The engine could not start ({words.rstrip('.')}): run install.py again."
+        is_said = words.startswith("The engine")  # whose own words are English
+        return words if is_said else _("The engine could not start. {words}").format(words=words)
+    return _("The engine could not start ({words}): run install.py again.").format(words=words.rstrip("."))
 
 
 def _hanging(state_dir: Path) -> str:
     endpoint = wire.read_endpoint(wire.engine_folder(state_dir))
-    which = f" (process {endpoint.pid})" if endpoint else ""
-    return f"Another Impasto engine{which} runs but does not answer: end it or restart the computer."
+    if endpoint is None:
+        return _("Another Impasto engine runs but does not answer: end it or restart the computer.")
+    says = _("Another Impasto engine (process {pid}) runs but does not answer: end it or restart the computer.")
+    return says.format(pid=endpoint.pid)
 
 
 def _read_last_words(child: _Child) -> str:
     try:
         return child.last_words()
     except OSError:
-        return f"it ended with status {child.exit_code}"
+        return _("it ended with status {status}").format(status=child.exit_code)
 
 
 def _waiting_message(waited_s: float) -> str:
     if waited_s < 5:
-        return "Starting the engine"
-    return f"Starting the engine (the first start takes longest): {waited_s:.0f} s"
+        return _("Starting the engine")
+    return _("Starting the engine (the first start takes longest): {seconds:.0f} s").format(seconds=waited_s)

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from gimp_plugin import wire
 from gimp_plugin.client import challenge, exchange
+from gimp_plugin.language import mark
 
 PROOF_S = 2.5  # for all that fails of a connection's proofs; the engine answers within 0.1 s, even while it paints
 FORGET_S = 2.0
-SILENT = "The engine does not answer: run the filter again."
+SILENT = mark("The engine does not answer: run the filter again.")
 
 
 def _nobody(_socket: socket.socket) -> None:

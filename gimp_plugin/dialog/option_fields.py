@@ -10,6 +10,7 @@ from gi.repository import Gimp, Gtk
 from gimp_plugin.choices import options
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.dialog.fit import prepare
+from gimp_plugin.language import _
 from gimp_plugin.settings import Setting
 
 ARGUMENT = "options"
@@ -70,8 +71,8 @@ class OptionFields:
             self._config.set_property(ARGUMENT, text)
 
     def _add_row(self, setting: Setting) -> None:
-        row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX, tooltip_text=setting.help)
-        label = Gtk.Label(label=setting.title, xalign=0.0)
+        row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX, tooltip_text=_(setting.help))
+        label = Gtk.Label(label=_(setting.title), xalign=0.0)
         field = field_of(setting, self._values[setting.name], lambda value: self._take(setting.name, value))
         label.set_mnemonic_widget(field)  # by which screen readers name it
         self._labels.add_widget(label)

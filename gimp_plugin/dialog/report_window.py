@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gi.repository import Gdk, GimpUi, Gtk
 
+from gimp_plugin.language import _
+
 COPY = 1
 SIZE = (640, 260)
 SPACING_PX = 12
@@ -12,9 +14,9 @@ SPACING_PX = 12
 def show(text: str) -> None:
     """Show a report until the user has read it."""
     GimpUi.init("impasto")
-    dialog = GimpUi.Dialog(title="Neural Style: Check Engine", role="impasto-check-engine")
-    dialog.add_button("_Copy", COPY)
-    dialog.add_button("_Close", Gtk.ResponseType.CLOSE)
+    dialog = GimpUi.Dialog(title=_("Neural Style: Check Engine"), role="impasto-check-engine")
+    dialog.add_button(_("_Copy"), COPY)
+    dialog.add_button(_("_Close"), Gtk.ResponseType.CLOSE)
     dialog.set_default_size(*SIZE)
     label = Gtk.Label(label=text, xalign=0.0, yalign=0.0, selectable=True, wrap=True, margin=SPACING_PX)
     scroller = Gtk.ScrolledWindow()

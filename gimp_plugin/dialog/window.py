@@ -15,6 +15,7 @@ from gimp_plugin.dialog.notice import Notice
 from gimp_plugin.dialog.option_fields import OptionFields
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
+from gimp_plugin.language import _, mark
 from gimp_plugin.settings import Setting
 from gimp_plugin.studio.earlier import Earlier
 from gimp_plugin.studio.halves import Studio
@@ -22,10 +23,10 @@ from gimp_plugin.studio.halves import Studio
 Update = Callable[[], None]
 """Brings a part of the dialog up to date with the choices."""
 # The pages of the style chooser: value of style-source -> title.
-PAGES = {"preset": "Famous painting", "file": "Picture file", "layer": "Layer"}
+PAGES = {"preset": mark("Famous painting"), "file": mark("Picture file"), "layer": mark("Layer")}
 SPACING_PX = 6
 INDENT_PX = 16
-GROUPS = {"style": "Style", "look": "Look", "area": "Area"}
+GROUPS = {"style": mark("Style"), "look": mark("Look"), "area": mark("Area")}
 MORE = ("regions", "more")  # groups that are folded away
 APART = ("style-source", "change-painting")  # shown as buttons, where they are of use
 
@@ -49,7 +50,7 @@ def ask(
     if not has_selection:
         config.set_property("selection-only", False)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
-    dialog.set_ok_label("_Paint")
+    dialog.set_ok_label(_("_Paint"))
     studio, update = _build(dialog, config, scene, Notice(error))
     update()
     handler = config.connect("notify", update)
@@ -108,9 +109,9 @@ def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
         dialog.fill_box(f"{group}-box", [setting.name for setting in _shown(group)])
     dialog.fill_box("more-box", [setting.name for setting in _shown(*MORE)])
     for group, title in GROUPS.items():
-        dialog.get_label(f"{group}-title", f"<b>{title}</b>", True, False)
+        dialog.get_label(f"{group}-title", f"<b>{GLib.markup_escape_text(_(title))}</b>", True, False)
         dialog.fill_frame(f"{group}-frame", f"{group}-title", False, f"{group}-box").set_margin_bottom(SPACING_PX)
-    dialog.get_label("more-title", "_More", False, True)
+    dialog.get_label("more-title", _("_More"), False, True)
     dialog.fill_expander("more-expander", "more-title", False, "more-box")
     dialog.fill_box("all-box", [*(f"{group}-frame" for group in GROUPS), "more-expander"])
     scroller = dialog.fill_scrolled_window("scroller", "all-box")
@@ -134,7 +135,7 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> Gtk.SizeGroup:
     for setting in _shown(*GROUPS, *MORE):
         row = dialog.get_widget(setting.name, Gtk.Widget)
         row.get_parent().set_spacing(SPACING_PX)
-        _name(row, setting.label)
+        _name(row, _(setting.title).replace("_", ""))
         if setting.kind == "switch":  # GIMP draws them bold, as if they were titles
             row.get_child().set_markup_with_mnemonic(f'<span weight="normal">{row.get_child().get_label()}</span>')
         else:
@@ -144,7 +145,7 @@ def _arrange(dialog: GimpUi.ProcedureDialog) -> Gtk.SizeGroup:
     for button in file.get_children()[1:]:
         file.set_child_packing(button, True, True, 0, Gtk.PackType.START)  # names of files are long
         if isinstance(button, Gtk.FileChooserButton):
-            button.set_title("Choose a Style Picture")
+            button.set_title(_("Choose a Style Picture"))
     more = dialog.get_widget("regions", Gtk.Widget).get_parent()
     more.set_margin_start(INDENT_PX)
     more.set_margin_top(SPACING_PX)
@@ -179,7 +180,7 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
     switch.get_style_context().add_class("linked")
     buttons: dict[str, Gtk.RadioButton] = {}
     for source, title in PAGES.items():
-        button = Gtk.RadioButton.new_with_label_from_widget(next(iter(buttons.values()), None), title)
+        button = Gtk.RadioButton.new_with_label_from_widget(next(iter(buttons.values()), None), _(title))
         button.set_mode(False)  # drawn as a button
         button.connect("toggled", _choose_source, config, source)
         switch.pack_start(button, True, True, 0)
@@ -192,7 +193,7 @@ def _add_style_switch(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConf
         chosen = arguments.read(config).source
         buttons[chosen].set_active(True)
         for source, button in buttons.items():  # many themes hardly tell a pressed button from others
-            title = GLib.markup_escape_text(PAGES[source])
+            title = GLib.markup_escape_text(_(PAGES[source]))
             button.get_child().set_markup(f"<b>{title}</b>" if source == chosen else title)
 
     return update
@@ -202,7 +203,7 @@ def _grey_out(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, scen
     """What does nothing with the present choices is grey; pictures are asked for only where they are to be used."""
     fast = _add_hint(
         dialog.get_widget("quality", Gtk.ComboBox),
-        "A famous painting is painted fast. Brush strokes need a picture as the style.",
+        _("A famous painting is painted fast. Brush strokes need a picture as the style."),
     )
 
     def update() -> None:
@@ -251,13 +252,13 @@ def _add_target(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, sc
     box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX, margin_bottom=2 * SPACING_PX)
     reason = next((painting.problem for painting in scene.paintings if painting.problem), "")
     if reason:
-        _pack_text(box, f"{reason} It is painted over.")
+        _pack_text(box, _("{problem} It is painted over.").format(problem=reason))
     else:
         names = dict.fromkeys(p.source.get_name() for p in scene.paintings if p.source is not None)
         quoted = ", ".join(f'"{name}"' for name in names)
-        _pack_text(box, f"This layer is a painting, made from {quoted}.")
-        change = Gtk.RadioButton.new_with_mnemonic_from_widget(None, "C_hange this painting")
-        over = Gtk.RadioButton.new_with_mnemonic_from_widget(change, "Paint o_ver it")
+        _pack_text(box, _("This layer is a painting, made from {layers}.").format(layers=quoted))
+        change = Gtk.RadioButton.new_with_mnemonic_from_widget(None, _("C_hange this painting"))
+        over = Gtk.RadioButton.new_with_mnemonic_from_widget(change, _("Paint o_ver it"))
         (change if config.get_property("change-painting") else over).set_active(True)
         change.connect("toggled", lambda button: config.set_property("change-painting", button.get_active()))
         for button in (change, over):
@@ -288,8 +289,8 @@ def _keep_area_apart(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfi
     """Where the painting goes is not asked where its mask says it; its edge only if there is a mask to make."""
     check = dialog.get_widget("selection-only", Gtk.CheckButton)
     edge = (dialog.get_widget("feather", GimpUi.LabelSpin), dialog.get_widget("blend", Gtk.ComboBox))
-    nothing = _add_hint(check, "Nothing is selected: the whole layer is painted.")
-    kept = _add_hint(check, "The painting keeps its mask: what is selected now does not count.")
+    nothing = _add_hint(check, _("Nothing is selected: the whole layer is painted."))
+    kept = _add_hint(check, _("The painting keeps its mask: what is selected now does not count."))
     dialog.get_widget("consistent", Gtk.Widget).set_visible(len(scene.layers) > 1)
 
     def update() -> None:
@@ -320,7 +321,7 @@ def _explain(dialog: GimpUi.ProcedureDialog, is_gray: bool) -> None:
     """Say what would surprise: that a gray image stays gray."""
     if is_gray:
         combo = dialog.get_widget("color", Gtk.ComboBox)
-        _add_hint(combo, "This image is gray, so the result is too. For colors: Image > Mode > RGB.")
+        _add_hint(combo, _("This image is gray, so the result is too. For colors: Image > Mode > RGB."))
 
 
 def _add_hint(widget: Gtk.Widget, text: str) -> Gtk.Label:

@@ -10,6 +10,7 @@ from gimp_plugin.choices.remaining import Remaining
 from gimp_plugin.client import launch
 from gimp_plugin.image import canvas
 from gimp_plugin.image.watch import Watch
+from gimp_plugin.language import _
 
 R = TypeVar("R", bound=wire.Result)
 START_SHARE = 0.05  # of the stretch: finding the engine and sending; the rest is the engine's own progress
@@ -30,7 +31,7 @@ def ask(request: wire.Request[R], watch: Watch, first: float = 0.0, last: float 
         canvas.show_progress(first + (last - first) * share, message)
 
     engine = launch.ensure_engine(on_progress=lambda share, message: show(START_SHARE * share, message))
-    show(START_SHARE, "Neural Style: sending the picture")
+    show(START_SHARE, _("Neural Style: sending the picture"))
     return engine.answer(
         request,
         on_progress=lambda share, message: show(

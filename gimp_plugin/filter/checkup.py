@@ -14,6 +14,7 @@ from gimp_plugin import FOLDER, settings, wire
 from gimp_plugin.choices import catalog
 from gimp_plugin.client import launch
 from gimp_plugin.client.engine import Engine
+from gimp_plugin.language import _
 
 SIDE_PX = 256
 METHOD = settings.DEFAULT_METHOD
@@ -26,25 +27,27 @@ def report() -> str:
 
 def _lines() -> Iterator[str]:
     yield f"GIMP {Gimp.version()}, Python {platform.python_version()} ({_plain(sys.executable)}), {platform.platform()}"
-    yield f"Plug-in: {_plain(str(FOLDER))}"
+    yield _("Plug-in: {folder}").format(folder=_plain(str(FOLDER)))
     offered = catalog.load()
     is_built_in = offered is catalog.BUILT_IN
-    what = (
-        "none, install.py has not been run"
+    says = (
+        _("Catalog: none, install.py has not been run")
         if is_built_in
-        else f"{len(offered.styles)} styles, {len(offered.methods)} methods"
+        else _("Catalog: {styles} styles, {methods} methods")
     )
-    yield f"Catalog: {what}"
+    yield says.format(styles=len(offered.styles), methods=len(offered.methods))
     installation = launch.read_installation(FOLDER)
-    yield f"Engine's command: {_plain(' '.join(installation.command)) or 'none, it is not installed'}"
-    yield f"Engine's folder: {_plain(str(installation.state_dir))}"
+    command = _plain(" ".join(installation.command)) or _("none, it is not installed")
+    yield _("Engine's command: {command}").format(command=command)
+    yield _("Engine's folder: {folder}").format(folder=_plain(str(installation.state_dir)))
     began = time.monotonic()
     try:
         engine = launch.ensure_engine()
-        yield f"Engine: version {engine.health.version}, protocol {engine.health.protocol} (ours: {wire.PROTOCOL})"
+        says = _("Engine: version {version}, protocol {protocol} (ours: {ours})")
+        yield says.format(version=engine.health.version, protocol=engine.health.protocol, ours=wire.PROTOCOL)
         yield from _painted(engine, offered, began)
     except wire.WireError as error:
-        yield f"Problem: {error.message}"
+        yield _("Problem: {reason}").format(reason=error.message)
 
 
 def _painted(engine: Engine, offered: catalog.Catalog, began: float) -> Iterator[str]:
@@ -55,9 +58,11 @@ def _painted(engine: Engine, offered: catalog.Catalog, began: float) -> Iterator
     started_s = time.monotonic() - began
     began = time.monotonic()
     engine.answer(wire.StylizeRequest(request.content, (style,), method=METHOD, strength=0.9))
-    yield f"Device: {first.report.get('device')}; ready after {started_s:.1f} s"
-    yield f"A picture of {SIDE_PX} x {SIDE_PX} pixels: {time.monotonic() - began:.2f} s"
-    yield "The engine works."
+    says = _("Device: {device}; ready after {seconds:.1f} s")
+    yield says.format(device=first.report.get("device"), seconds=started_s)
+    says = _("A picture of {side} x {side} pixels: {seconds:.2f} s")
+    yield says.format(side=SIDE_PX, seconds=time.monotonic() - began)
+    yield _("The engine works.")
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ dialog sees choices and ranges.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gi.repository import Gimp, GObject
@@ -14,6 +15,7 @@ from gi.repository import Gimp, GObject
 from gimp_plugin import settings
 from gimp_plugin.choices.arguments import INT_MAX, entries, limits, usual
 from gimp_plugin.choices.catalog import Catalog
+from gimp_plugin.language import _
 from gimp_plugin.settings import Entry, Setting
 
 FORM = "impasto-stylize-form"  # of the dialog; GIMP keeps what its "Save settings" saves under this name
@@ -27,25 +29,33 @@ def declare(procedure: Gimp.Procedure, catalog: Catalog, is_form: bool = False) 
     Args:
         is_form: as the dialog shows them; else as scripts see them.
     """
+    say = _ if is_form else _as_it_is
     for setting in settings.of("gimp"):
-        named = (setting.name, setting.title)
+        named = (setting.name, say(setting.title))
+        blurb = say(setting.help)
         if words := entries(setting, catalog):
             _declare_word(procedure, setting, words, usual(setting, catalog), is_form)
         elif (range_ := limits(setting)) is not None:
             _declare_number(procedure, setting, range_, usual(setting, catalog), is_form)
         elif setting.kind == "switch":
-            procedure.add_boolean_argument(*named, setting.help, setting.default, _FLAGS)
+            procedure.add_boolean_argument(*named, blurb, setting.default, _FLAGS)
         elif setting.kind == "layer":
-            procedure.add_layer_argument(*named, setting.help, True, _FLAGS)
+            procedure.add_layer_argument(*named, blurb, True, _FLAGS)
         elif setting.kind == "file":
             # A file that has to exist would be dropped by GIMP where it does not, and the style be a painting's.
             action = Gimp.FileChooserAction.OPEN if is_form else Gimp.FileChooserAction.ANY
-            procedure.add_file_argument(*named, setting.help, action, True, None, _FLAGS)
+            procedure.add_file_argument(*named, blurb, action, True, None, _FLAGS)
         else:
-            blurb = _options_help(setting, catalog) if setting.kind == "options" else setting.help
+            if setting.kind == "options":
+                blurb = _options_help(setting, catalog, say)
             procedure.add_string_argument(*named, blurb, setting.default, _FLAGS)
     if not is_form:
         procedure.add_layer_return_value("layer", "Layer", "The new layer, above the one that was read", False, _FLAGS)
+
+
+def _as_it_is(text: str) -> str:
+    """Scripts see the same words in every language."""
+    return text
 
 
 def form_of(procedure: Gimp.Procedure, catalog: Catalog) -> Gimp.Procedure:
@@ -85,15 +95,16 @@ def _declare_word(
         return
     choice = Gimp.Choice.new()
     for number, entry in enumerate(words):
-        choice.add(entry.name, number, entry.title, "")
-    procedure.add_choice_argument(setting.name, setting.title, setting.help, choice, default, _FLAGS)
+        choice.add(entry.name, number, _(entry.title), "")
+    procedure.add_choice_argument(setting.name, _(setting.title), _(setting.help), choice, default, _FLAGS)
 
 
 def _declare_number(
     procedure: Gimp.Procedure, setting: Setting, range_: tuple[float, float], default: float, is_form: bool
 ) -> None:
     low, high = range_
-    named = (setting.name, setting.title, setting.help if is_form else f"{setting.help}. From {low} to {high}")
+    plain = (setting.title, f"{setting.help}. From {low} to {high}")
+    named = (setting.name, *((_(setting.title), _(setting.help)) if is_form else plain))
     if setting.kind == "whole":
         low, high = (low, high) if is_form else (-INT_MAX - 1, INT_MAX)
         procedure.add_int_argument(*named, int(low), int(high), default, _FLAGS)
@@ -102,7 +113,7 @@ def _declare_number(
         procedure.add_double_argument(*named, low, high, default, _FLAGS)
 
 
-def _options_help(setting: Setting, catalog: Catalog) -> str:
+def _options_help(setting: Setting, catalog: Catalog, say: Callable[[str], str]) -> str:
     """What can be entered for each method."""
-    lines = [f"{method.title}: {method.options}" for method in catalog.methods if method.options]
-    return "\n".join([f"{setting.help}.", *lines])
+    lines = [f"{say(method.title)}: {method.options}" for method in catalog.methods if method.options]
+    return "\n".join([f"{say(setting.help)}.", *lines])

@@ -17,6 +17,7 @@ from gimp_plugin.filter import styles
 from gimp_plugin.filter.asking import ask
 from gimp_plugin.image import canvas, history, pixels, references, repaint, scratch
 from gimp_plugin.image.watch import Watch
+from gimp_plugin.language import _
 from gimp_plugin.wire import samples
 
 
@@ -63,7 +64,7 @@ def stylize(
     layers = canvas.pick_layers(image, drawables)
     paintings = [repaint.start(image, layer) if choices["change-painting"] else None for layer in layers]
     sources = [(painting and painting.source) or layer for painting, layer in zip(paintings, layers, strict=True)]
-    canvas.start_progress("Neural Style: reading the layer")
+    canvas.start_progress(_("Neural Style: reading the layer"))
     read, remarks = _read(image, list(zip(sources, paintings, strict=True)), choices)
     watch = Watch(image)
     entries = styles.read(choices, catalog, remarks)
@@ -111,7 +112,8 @@ def _read(
         except canvas.MissedError:
             if layer is targets[-1][0] and not read:
                 raise
-            notes.append(f'The layer "{layer.get_name()}" was left out: the selection lies outside it.')
+            says = _('The layer "{layer}" was left out: the selection lies outside it.')
+            notes.append(says.format(layer=layer.get_name()))
     return read, notes
 
 

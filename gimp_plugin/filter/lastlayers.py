@@ -13,6 +13,7 @@ from gi.repository import Gimp
 from gimp_plugin import settings
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.image import pixels
+from gimp_plugin.language import _
 from gimp_plugin.settings import Setting
 
 PARASITE = "impasto-last-layers"
@@ -57,9 +58,12 @@ def recall(config: Gimp.ProcedureConfig, is_repeat: bool) -> None:
         if isinstance(item, Gimp.Layer):
             config.set_property(setting.name, item)
         elif is_repeat and kept["is_used"]:
+            says = _(
+                'The layer "{layer}" of {image} ({setting}) is gone: open the filter again (Filters > Artistic > '
+                "Neural Style) and choose another one."
+            )
             raise pixels.refusal(
-                f'The {setting.label.lower()} "{kept["name"]}" of {kept["image"]} is gone: '
-                "open the filter again (Filters > Artistic > Neural Style) and choose another one."
+                says.format(layer=kept["name"], image=kept["image"], setting=_(setting.title).replace("_", ""))
             )
 
 

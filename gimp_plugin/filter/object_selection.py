@@ -11,6 +11,7 @@ from gimp_plugin.filter.asking import ask
 from gimp_plugin.image import canvas, pixels, scratch
 from gimp_plugin.image.pixels import Box
 from gimp_plugin.image.watch import Watch
+from gimp_plugin.language import _
 
 WHOLE_SIDE_PX = 4096  # a picture up to this side is sent whole: networks know things by what is around them
 MIN_LASSO = 0.3  # of its rectangle that an outline fills
@@ -55,7 +56,7 @@ def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> Non
     """
     edge = checks.known("edge", edge or "", [(name, name) for name in wire.EDGES], "auto")
     rough = _bounds(image)
-    canvas.start_progress("Neural Style: looking at the picture")
+    canvas.start_progress(_("Neural Style: looking at the picture"))
     around = _surroundings(rough, Box(0, 0, image.get_width(), image.get_height()))
     data = scratch.read_visible(image, around)
     request = wire.SegmentRequest(
@@ -73,7 +74,7 @@ def select_object(image: Gimp.Image, model: str | None, edge: str | None) -> Non
 def _bounds(image: Gimp.Image) -> Box | None:
     """The rectangle around what is selected; None = nothing is."""
     if image.get_floating_sel() is not None:
-        raise pixels.refusal("Something pasted is still floating: choose Layer > Anchor Layer, then run it again.")
+        raise pixels.refusal(_("Something pasted is still floating: choose Layer > Anchor Layer, then run it again."))
     _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     return Box(x1, y1, x2 - x1, y2 - y1) if is_anything else None
 
@@ -90,7 +91,7 @@ def _lasso(image: Gimp.Image, rough: Box, around: Box) -> wire.Plane | None:
     share = inside.count(255) / len(inside)
     if not MIN_LASSO <= share < 1:
         return None
-    left, top, _, _ = _within(rough, around)
+    left, top, _right, _bottom = _within(rough, around)
     mask = bytearray(around.width * around.height)
     for row in range(rough.height):
         start = (top + row) * around.width + left

@@ -8,15 +8,16 @@ from typing import Any
 
 from gi.repository import Gimp, GLib, GObject
 
-from gimp_plugin import wire
+from gimp_plugin import language, wire
 from gimp_plugin.choices import arguments, catalog
 from gimp_plugin.filter import checkup, declaration, drafts, job, lastlayers, notes, object_selection
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas
+from gimp_plugin.language import _, mark
 
 PROCEDURE = "impasto-stylize"
-BLURB = "Paint a layer, or what is selected of it, in the style of any picture"
-HELP = (
+BLURB = mark("Paint a layer, or what is selected of it, in the style of any picture")
+HELP = mark(
     "Computes on this machine with the Impasto engine, which is started if it does not run. The result is one new "
     "layer above the given one, with the selection as its mask; the given layer, the selection and the clipboard stay "
     "as they are. The style comes from style-layer if one is given, else from style-file if one is given, else from "
@@ -26,8 +27,8 @@ HELP = (
     "impasto-settings: JSON, under report and notes."
 )
 SELECT_PROCEDURE = "impasto-select-object"
-SELECT_BLURB = "Turn a rough selection of an object into a selection of that object"
-SELECT_HELP = (
+SELECT_BLURB = mark("Turn a rough selection of an object into a selection of that object")
+SELECT_HELP = mark(
     "Looks at what is visible in and around the selection, a rough rectangle or outline, and selects the object that "
     "fills it, in one undo step. If nothing is selected, it selects what stands out in the image. Computes on this "
     "machine with the Impasto engine, which is started if it does not run: with the weights of Segment Anything if "
@@ -37,16 +38,16 @@ SELECT_HELP = (
 # display, so that Repeat goes on to repeat the style.
 SELECT_MENU_PROCEDURE = "impasto-select-object-menu"
 CHANGE_PROCEDURE = "impasto-change-painting"
-CHANGE_BLURB = "Paint a layer that Neural Style made once more, from what it was made from"
-CHANGE_HELP = (
+CHANGE_BLURB = mark("Paint a layer that Neural Style made once more, from what it was made from")
+CHANGE_HELP = mark(
     "The given layer must be one that this filter made. The layer that it was made from is painted again, as it is "
     "now, and the painting is replaced in one undo step; its mask and place stay. With a window the settings can be "
     "changed first; without one they are those that the painting keeps. impasto-stylize with change-painting takes "
     "other settings from a script."
 )
 CHECK_PROCEDURE = "impasto-check-engine"
-CHECK_BLURB = "Say whether the Neural Style engine works, and how fast"
-CHECK_HELP = (
+CHECK_BLURB = mark("Say whether the Neural Style engine works, and how fast")
+CHECK_HELP = mark(
     "Starts the engine if it does not run, paints a small picture and reports versions, folders, the device and the "
     "time. The report holds no private paths."
 )
@@ -63,8 +64,8 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
     def do_query_procedures(self) -> list[str]:
         return [PROCEDURE, CHANGE_PROCEDURE, SELECT_PROCEDURE, SELECT_MENU_PROCEDURE, CHECK_PROCEDURE]
 
-    def do_set_i18n(self, _name: str) -> bool:
-        return False
+    def do_set_i18n(self, _name: str) -> tuple[bool, str, str]:
+        return language.FOLDER.is_dir(), language.DOMAIN, language.WITHIN
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         if name == SELECT_MENU_PROCEDURE:
@@ -81,16 +82,16 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
         if is_filter:
             procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
-            procedure.set_menu_label("_Neural Style...")
+            procedure.set_menu_label(_("_Neural Style..."))
             procedure.add_menu_path("<Image>/Filters/Artistic")
-            procedure.set_documentation(BLURB, HELP, name)
+            procedure.set_documentation(_(BLURB), _(HELP), name)
             declaration.declare(procedure, catalog.load())
         else:
             procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
-            procedure.set_documentation(SELECT_BLURB, SELECT_HELP, name)
+            procedure.set_documentation(_(SELECT_BLURB), _(SELECT_HELP), name)
             object_selection.declare(procedure)
             if not TAKES_DISPLAYS:
-                procedure.set_menu_label("_Object in Selection (Neural Style)")
+                procedure.set_menu_label(_("_Object in Selection (Neural Style)"))
                 procedure.add_menu_path("<Image>/Select")
         return procedure
 
@@ -98,20 +99,20 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
         procedure = Gimp.ImageProcedure.new(self, CHANGE_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_change, None)
         procedure.set_image_types("*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
-        procedure.set_menu_label("Neural Style: C_hange This Painting...")
+        procedure.set_menu_label(_("Neural Style: C_hange This Painting..."))
         procedure.add_menu_path("<Image>/Filters/Artistic")
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
-        procedure.set_documentation(CHANGE_BLURB, CHANGE_HELP, CHANGE_PROCEDURE)
+        procedure.set_documentation(_(CHANGE_BLURB), _(CHANGE_HELP), CHANGE_PROCEDURE)
         flags = GObject.ParamFlags.READWRITE
         procedure.add_layer_return_value("layer", "Layer", "The new layer, in the place of the old one", False, flags)
         return procedure
 
     def _create_check(self) -> Gimp.Procedure:
         procedure = Gimp.Procedure.new(self, CHECK_PROCEDURE, Gimp.PDBProcType.PLUGIN, _run_check, None)
-        procedure.set_menu_label("Neural Style: Check _Engine")
+        procedure.set_menu_label(_("Neural Style: Check _Engine"))
         procedure.add_menu_path("<Image>/Help")
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
-        procedure.set_documentation(CHECK_BLURB, CHECK_HELP, CHECK_PROCEDURE)
+        procedure.set_documentation(_(CHECK_BLURB), _(CHECK_HELP), CHECK_PROCEDURE)
         flags = GObject.ParamFlags.READWRITE
         procedure.add_enum_argument(
             "run-mode", "Run mode", "With a window or without", Gimp.RunMode, Gimp.RunMode.NONINTERACTIVE, flags
@@ -124,12 +125,11 @@ class Impasto(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's types are known only
         procedure.set_image_types("*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
         if TAKES_DISPLAYS:
-            procedure.set_menu_label("_Object in Selection (Neural Style)")
+            procedure.set_menu_label(_("_Object in Selection (Neural Style)"))
             procedure.add_menu_path("<Image>/Select")
         procedure.set_attribution("The Impasto authors", "The Impasto authors", "2025")
-        procedure.set_documentation(
-            SELECT_BLURB, f"The menu's entry. Scripts call {SELECT_PROCEDURE}.", procedure.get_name()
-        )
+        help_text = _("The menu's entry. Scripts call {procedure}.").format(procedure=SELECT_PROCEDURE)
+        procedure.set_documentation(_(SELECT_BLURB), help_text, procedure.get_name())
         flags = GObject.ParamFlags.READWRITE
         procedure.add_enum_argument(
             "run-mode", "Run mode", "The run mode", Gimp.RunMode, Gimp.RunMode.NONINTERACTIVE, flags
@@ -272,10 +272,11 @@ def _answered(procedure: Gimp.Procedure, work: Callable[[], Gimp.ValueArray]) ->
 def _describe(fault: Exception) -> str:
     """A fault of ours or of GIMP's in a sentence, with what whoever mends it must know."""
     first_line = "".join(traceback.format_exception_only(fault)).partition("\n")[0]
-    return (
-        f"The filter met a fault of its own ({first_line[:120].rstrip('.')}). Nothing was changed: "
-        "run install.py in Impasto's folder again, then start GIMP anew."
+    says = _(
+        "The filter met a fault of its own ({fault}). Nothing was changed: run install.py in Impasto's folder again, "
+        "then start GIMP anew."
     )
+    return says.format(fault=first_line[:120].rstrip("."))
 
 
 def _as_the_dialog(choices: arguments.Choices, scene: Scene) -> arguments.Choices:

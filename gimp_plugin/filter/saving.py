@@ -8,9 +8,10 @@ from pathlib import Path
 from gimp_plugin import wire
 from gimp_plugin.choices import own_styles
 from gimp_plugin.client import launch
+from gimp_plugin.language import _, mark
 
 START_SHARE = 0.7  # of the way: to start the engine takes longest
-UNNAMED = "My style"
+UNNAMED = mark("My style")
 
 
 def _silent(_share: float, _message: str) -> None:
@@ -43,7 +44,7 @@ def save_style(
         WireError: the engine cannot be started or refuses, it was cancelled, or the folder cannot be written.
     """
     engine = launch.ensure_engine(on_progress=lambda share, message: on_progress(START_SHARE * share, message))
-    request = wire.StyleRequest(picture, wire.style_text(title, UNNAMED))
+    request = wire.StyleRequest(picture, wire.style_text(title, _(UNNAMED)))
     result = engine.answer(
         request,
         on_progress=lambda share, message: on_progress(START_SHARE + (1 - START_SHARE) * share, message),

@@ -14,6 +14,7 @@ from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.filter import drafts
 from gimp_plugin.image import canvas, pixels, repaint, scratch
+from gimp_plugin.language import _
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class Scene:
         """
         if not self.paintings:
             raise pixels.refusal(
-                "This layer was not made by Neural Style: select a painting in the Layers dialog, then run it again."
+                _("This layer was not made by Neural Style: select a painting in the Layers dialog, then run it again.")
             )
         for painting in self.paintings:
             if painting.problem:
-                raise pixels.refusal(f"{painting.problem} Run Filters > Artistic > Neural Style to paint anew.")
+                raise pixels.refusal(
+                    _("{problem} Run Filters > Artistic > Neural Style to paint anew.").format(problem=painting.problem)
+                )
 
     def begin(self, config: Gimp.ProcedureConfig) -> None:
         """Set the dialog's first values: of an attempt that came to nothing, else of the painting, else the last."""
@@ -113,4 +116,4 @@ def _lost_name(file: Gio.File | None) -> str:
     """The name of a file of this computer that is not there; others are not asked for, it may take long."""
     if file is None or not file.is_native() or file.query_exists(None):
         return ""
-    return file.get_basename() or "picture"
+    return file.get_basename() or _("picture")

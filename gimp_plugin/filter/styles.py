@@ -12,6 +12,7 @@ from gimp_plugin import wire
 from gimp_plugin.choices.arguments import Choices
 from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.image import pixels, scratch, view
+from gimp_plugin.language import _
 
 MAX_KEPT = 4
 Make = Callable[[], wire.StyleEntry]
@@ -108,7 +109,7 @@ class StyleReader:
 def _picture_style(path: str, name: str) -> wire.StyleEntry:
     picture = view.read_file(path, scratch.STYLE_SIDE_PX)
     if picture is None:
-        raise pixels.refusal(f"The style picture {name} cannot be read: choose another file.")
+        raise pixels.refusal(_("The style picture {name} cannot be read: choose another file.").format(name=name))
     stem, _dot, rest = name.rpartition(".")
     return wire.StyleEntry(stem or rest, picture=picture)
 

@@ -16,6 +16,7 @@ from gi.repository import Gimp
 from gimp_plugin import wire
 from gimp_plugin.image import pixels, scratch
 from gimp_plugin.image.pixels import Box, Depth
+from gimp_plugin.language import _
 from gimp_plugin.wire.changes import changes
 
 PADDING_PX = 64
@@ -50,8 +51,10 @@ class MissedError(wire.WireError):
     def __init__(self, layer: Gimp.Layer) -> None:
         super().__init__(
             "unprocessable",
-            f'The selection lies outside the layer "{layer.get_name()}": select a part of the layer, '
-            'or turn off "Only the selection".',
+            _(
+                'The selection lies outside the layer "{layer}": select a part of the layer, or turn off "Only the '
+                'selection".'
+            ).format(layer=layer.get_name()),
         )
 
 
@@ -71,23 +74,28 @@ def pick_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.La
         WireError: nothing, too much or the wrong thing is selected; the message says what to do.
     """
     if len(drawables) != 1:
-        raise pixels.refusal("Select one layer in the Layers dialog, then run the filter again.")
+        raise pixels.refusal(_("Select one layer in the Layers dialog, then run the filter again."))
     layer = drawables[0]
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         raise pixels.refusal(
-            "An indexed image has too few colors to paint with: choose Image > Mode > RGB, then run the filter again."
+            _(
+                "An indexed image has too few colors to paint with: choose Image > Mode > RGB, then run the filter "
+                "again."
+            )
         )
     if layer.is_layer_mask():
         raise pixels.refusal(
-            "The layer mask is selected: click the layer's picture in the Layers dialog, then run the filter again."
+            _("The layer mask is selected: click the layer's picture in the Layers dialog, then run the filter again.")
         )
     if not layer.is_layer():
-        raise pixels.refusal("A channel is selected: click a layer in the Layers dialog, then run the filter again.")
+        raise pixels.refusal(_("A channel is selected: click a layer in the Layers dialog, then run the filter again."))
     if image.get_floating_sel() is not None:
-        raise pixels.refusal("Something pasted is still floating: choose Layer > Anchor Layer, then run it again.")
+        raise pixels.refusal(_("Something pasted is still floating: choose Layer > Anchor Layer, then run it again."))
     _check_place(layer)
     if layer.is_group() and not layer.get_children():
-        raise pixels.refusal(f'The layer group "{layer.get_name()}" is empty: select something else.')
+        raise pixels.refusal(
+            _('The layer group "{layer}" is empty: select something else.').format(layer=layer.get_name())
+        )
     return layer
 
 
@@ -136,7 +144,7 @@ def surroundings(image: Gimp.Image, layer: Gimp.Layer, feather_px: float) -> Box
     _ok, is_anything, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     if not is_anything:
         raise pixels.refusal(
-            'Nothing is selected: select something, or turn off "Only the selection" (selection-only).'
+            _('Nothing is selected: select something, or turn off "Only the selection" (selection-only).')
         )
     left, top = offset_of(layer)
     width, height = layer.get_width(), layer.get_height()
@@ -203,7 +211,7 @@ def insert_layer(
         if not is_inserted:
             layer.delete()
     if not is_inserted:
-        raise wire.WireError("failed", "GIMP did not take the new layer: unlock the layer group, then try again.")
+        raise wire.WireError("failed", _("GIMP did not take the new layer: unlock the layer group, then try again."))
     return layer
 
 
@@ -238,8 +246,9 @@ def _check_place(layer: Gimp.Layer) -> None:
     while group is not None:
         if group.get_lock_content():
             raise pixels.refusal(
-                f'The group "{group.get_name()}" is locked: unlock its pixels in the Layers dialog, '
-                "then run the filter again."
+                _(
+                    'The group "{group}" is locked: unlock its pixels in the Layers dialog, then run the filter again.'
+                ).format(group=group.get_name())
             )
         group = group.get_parent()
 

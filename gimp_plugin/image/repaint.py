@@ -13,6 +13,7 @@ from gimp_plugin import settings as table
 from gimp_plugin import wire
 from gimp_plugin.image import canvas, pixels, references, scratch
 from gimp_plugin.image.pixels import Box
+from gimp_plugin.language import _
 from gimp_plugin.wire.changes import changes
 
 
@@ -40,7 +41,7 @@ def find(image: Gimp.Image, layer: Gimp.Layer) -> Painting | None:
         return None
     source = _source(image, layer, settings.get("source"))
     if source is None:
-        return Painting(layer, settings, None, "The layer that this painting was made from is gone.")
+        return Painting(layer, settings, None, _("The layer that this painting was made from is gone."))
     problem = _problem(layer, source, settings)
     return Painting(layer, settings, None if problem else source, problem)
 
@@ -78,7 +79,9 @@ def start(image: Gimp.Image, layer: Gimp.Layer) -> Painting | None:
     """
     painting = find(image, layer)
     if painting is not None and painting.source is None:
-        raise pixels.refusal(f"{painting.problem} Without change-painting the painting itself is painted over.")
+        raise pixels.refusal(
+            _("{problem} Without change-painting the painting itself is painted over.").format(problem=painting.problem)
+        )
     if painting is not None:
         _check_unlocked(layer)
     return painting
@@ -114,7 +117,7 @@ def box_of(painting: Painting, mask: Gimp.LayerMask, whole: Box) -> Box:
     settings = painting.settings
     seen = _bounds(pixels.read(mask, whole, "Y u8"), whole)
     if seen is None:
-        raise pixels.refusal("The mask of the painting hides all of it: paint some of the mask white.")
+        raise pixels.refusal(_("The mask of the painting hides all of it: paint some of the mask white."))
     last, reference = settings.get("box"), settings.get("source")
     size = reference.get("size") if isinstance(reference, dict) else None
     if isinstance(last, list) and len(last) == 4 and size == [whole.width, whole.height]:
@@ -170,7 +173,7 @@ def replace(
         if not is_inserted:
             new.delete()
     if not is_inserted:
-        raise wire.WireError("failed", "GIMP did not take the new layer: unlock the layer group, then try again.")
+        raise wire.WireError("failed", _("GIMP did not take the new layer: unlock the layer group, then try again."))
     return new
 
 
@@ -193,11 +196,11 @@ def _below(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer | None:
 def _problem(layer: Gimp.Layer, source: Gimp.Layer, settings: Mapping[str, Any]) -> str:
     name = source.get_name()
     if (layer.get_width(), layer.get_height()) != (source.get_width(), source.get_height()):
-        return f'This painting has another size than the layer "{name}" that it was made from.'
+        return _('This painting has another size than the layer "{layer}" that it was made from.').format(layer=name)
     if settings.get("selection-only") and layer.get_mask() is None:
-        return "This painting has lost its mask, so what was selected is not known."
+        return _("This painting has lost its mask, so what was selected is not known.")
     if type(layer) is not Gimp.Layer:
-        return "This painting is no longer a layer of plain pixels."
+        return _("This painting is no longer a layer of plain pixels.")
     return ""
 
 
@@ -206,11 +209,14 @@ def _check_unlocked(layer: Gimp.Layer) -> None:
     item = layer
     while item is not None:
         if item.get_lock_content():
-            kind = "group" if item.is_group() else "layer"
-            raise pixels.refusal(
-                f'The {kind} "{item.get_name()}" is locked: unlock its pixels in the Layers dialog, '
-                "then run the filter again."
+            says = (
+                _('The group "{group}" is locked: unlock its pixels in the Layers dialog, then run the filter again.')
+                if item.is_group()
+                else _(
+                    'The layer "{layer}" is locked: unlock its pixels in the Layers dialog, then run the filter again.'
+                )
             )
+            raise pixels.refusal(says.format(group=item.get_name(), layer=item.get_name()))
         item = item.get_parent()
 
 

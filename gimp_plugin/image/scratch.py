@@ -11,6 +11,7 @@ from gi.repository import Gegl, Gimp, Gio, GLib
 
 from gimp_plugin import wire
 from gimp_plugin.image import pixels
+from gimp_plugin.language import _, ngettext
 
 STYLE_SIDE_PX = 1024
 LABELS_SIDE_PX = 4096
@@ -105,7 +106,9 @@ def read_style(file: Gio.File, weight: float) -> tuple[wire.StyleEntry, str | No
 
 def _require(file: Gio.File) -> None:
     if not file.query_exists(None):
-        raise pixels.refusal(f"There is no style picture {file.get_parse_name()}: choose another file.")
+        raise pixels.refusal(
+            _("There is no style picture {name}: choose another file.").format(name=file.get_parse_name())
+        )
 
 
 def _bytes_of(file: Gio.File) -> bytes:
@@ -120,7 +123,8 @@ def _bytes_of(file: Gio.File) -> bytes:
             parts.append(part)
         stream.close(None)
     except GLib.Error as error:
-        raise pixels.refusal(f"The style file {file.get_parse_name()} cannot be read: {error.message}") from error
+        says = _("The style file {name} cannot be read: {reason}")
+        raise pixels.refusal(says.format(name=file.get_parse_name(), reason=error.message)) from error
     return b"".join(parts)
 
 
@@ -142,9 +146,11 @@ def read_style_file(file: Gio.File) -> tuple[wire.Plane, str | None]:
     try:
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     except GLib.Error as error:
-        raise pixels.refusal(f"GIMP cannot open the style picture {file.get_parse_name()}: {error.message}") from error
+        says = _("GIMP cannot open the style picture {name}: {reason}")
+        raise pixels.refusal(says.format(name=file.get_parse_name(), reason=error.message)) from error
     if image is None:
-        raise pixels.refusal(f"GIMP cannot open the style picture {file.get_parse_name()}: choose another file.")
+        says = _("GIMP cannot open the style picture {name}: choose another file.")
+        raise pixels.refusal(says.format(name=file.get_parse_name()))
     try:
         image.policy_rotate(False)  # by its EXIF tag; scripts get it as it lies in the file
         note = _keep_first(image, file)
@@ -160,7 +166,11 @@ def _keep_first(image: Gimp.Image, file: Gio.File) -> str | None:
         return None
     for layer in others:
         image.remove_layer(layer)
-    return f"{pixels.file_name(file)} holds {len(others) + 1} pictures: the first is the style."
+    n = len(others) + 1
+    says = ngettext(
+        "{name} holds {n} picture: the first is the style.", "{name} holds {n} pictures: the first is the style.", n
+    )
+    return says.format(name=pixels.file_name(file), n=n)
 
 
 def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
@@ -170,7 +180,8 @@ def read_style_layer(layer: Gimp.Layer) -> wire.Plane:
         WireError: the layer is empty.
     """
     if layer.get_width() < 1 or layer.get_height() < 1:
-        raise pixels.refusal(f'The style layer "{layer.get_name()}" is empty: choose another one.')
+        says = _('The style layer "{layer}" is empty: choose another one.')
+        raise pixels.refusal(says.format(layer=layer.get_name()))
     with _scratch(layer.get_image(), layer.get_width(), layer.get_height()) as scratch:
         _copy_into(scratch, layer)
         return _read_scaled(scratch)
@@ -222,7 +233,9 @@ def _read_scaled(image: Gimp.Image) -> wire.Plane:
     is_one_picture = len(layers) == 1 and layers[0].get_visible() and not layers[0].is_group()
     layer = layers[0] if is_one_picture else image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
     if layer is None:
-        raise pixels.refusal("The style picture shows nothing: make one of its layers visible, or choose another one.")
+        raise pixels.refusal(
+            _("The style picture shows nothing: make one of its layers visible, or choose another one.")
+        )
     longest = max(layer.get_width(), layer.get_height())
     if longest > STYLE_SIDE_PX:
         _scale(layer, STYLE_SIDE_PX / longest, Gimp.InterpolationType.CUBIC)

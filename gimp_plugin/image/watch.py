@@ -7,6 +7,7 @@ import time
 from gi.repository import Gimp
 
 from gimp_plugin import wire
+from gimp_plugin.language import _
 
 EVERY_S = 0.25  # a look costs GIMP some 0.1 ms for each item
 
@@ -35,5 +36,5 @@ class Watch:
             return False
         self._next_s = now_s + EVERY_S
         if not self._image.is_valid():
-            raise wire.WireError("cancelled", "The image was closed while it was painted.")
+            raise wire.WireError("cancelled", _("The image was closed while it was painted."))
         return False

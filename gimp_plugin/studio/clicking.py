@@ -12,10 +12,11 @@ from gimp_plugin.filter import object_selection
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import canvas, view
 from gimp_plugin.image.pixels import Box
+from gimp_plugin.language import _, mark
 from gimp_plugin.studio.preview import Preview
 from gimp_plugin.studio.preview_area import Point
 
-TIP = (
+TIP = mark(
     "Click the thing in the preview that is to be painted: it becomes the selection. Click again to add to it, with "
     "Shift to take away"
 )
@@ -36,8 +37,8 @@ class Clicking:
         self._on: list[wire.segment.Point] = []
         self._beside: list[wire.segment.Point] = []
         self._picture: wire.Plane | None = None
-        self.button = Gtk.ToggleButton.new_with_mnemonic("Click the _object")
-        self.button.set_tooltip_text(TIP)
+        self.button = Gtk.ToggleButton.new_with_mnemonic(_("Click the _object"))
+        self.button.set_tooltip_text(_(TIP))
         self.button.connect("toggled", self._turn)
         preview.bar.pack_start(self.button, False, False, 0)
 
@@ -48,7 +49,7 @@ class Clicking:
         self._preview.show_whole(is_on)
         self._preview.area.move_line(0.0 if is_on else 0.5)  # what is clicked is to be seen painted
         if is_on:
-            self._preview.say("Click the thing that is to be painted.")
+            self._preview.say(_("Click the thing that is to be painted."))
 
     def _click(self, place: Point, takes_away: bool) -> None:
         point = self._preview.point_of(place)
@@ -58,12 +59,12 @@ class Clicking:
         (self._beside if takes_away else self._on).append(point)
         if not self._on:
             self._beside.clear()
-            self._preview.say("Click the thing itself first.")
+            self._preview.say(_("Click the thing itself first."))
             return
         if self._picture is None:
             self._picture = view.visible(self._scene.image, whole)
         picture, on, beside = self._picture, tuple(self._on), tuple(self._beside)
-        self._preview.say("Looking for the object...")
+        self._preview.say(_("Looking for the object..."))
         self._background.order(
             Wish(
                 lambda: wire.SegmentRequest(picture, points=on, others=beside),

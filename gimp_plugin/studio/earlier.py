@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gi.repository import Gimp, Gtk
+from gi.repository import Gimp, GLib, Gtk
 
 from gimp_plugin.filter import drafts
 from gimp_plugin.filter.scene import Scene
 from gimp_plugin.image import history, view
+from gimp_plugin.language import _
 
 SPACING_PX = 4
 HEIGHT_PX = 84
@@ -35,9 +36,9 @@ class Earlier:
     def _laid_out(self, results: list[history.Result]) -> Gtk.Box:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         title = Gtk.Label(xalign=0.0)
-        title.set_markup("<b>Earlier results</b>")
+        title.set_markup(f"<b>{GLib.markup_escape_text(_('Earlier results'))}</b>")
         row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX)
-        back = Gtk.Button(label="As at first", tooltip_text="The choices with which this window was opened")
+        back = Gtk.Button(label=_("As at first"), tooltip_text=_("The choices with which this window was opened"))
         back.connect("clicked", lambda _button: drafts.fill_in(self._config, self._at_first, self._scene.image))
         row.pack_start(back, False, False, 0)
         for result in results:

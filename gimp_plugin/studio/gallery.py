@@ -13,6 +13,7 @@ from gimp_plugin.choices.catalog import Catalog
 from gimp_plugin.client.background import Background, Wish
 from gimp_plugin.image import view
 from gimp_plugin.image.view import View
+from gimp_plugin.language import _
 from gimp_plugin.studio.own_menu import OwnMenu
 from gimp_plugin.studio.tiles import Favorites, Tile
 from gimp_plugin.studio.trace import Trace
@@ -52,15 +53,15 @@ class Gallery:
         self._tiles: dict[str, Tile] = {}
         self._content: wire.Plane | None = None
         self._is_busy = False
-        self._search = Gtk.SearchEntry(placeholder_text="Search: title, artist")
+        self._search = Gtk.SearchEntry(placeholder_text=_("Search: title, artist"))
         self._flow = self._make_flow()
         for place, entry in enumerate(catalog.styles):
             self._put(Tile.of_preset(entry, place))
         for listed in own_styles.listed():
             self._put(Tile.of_own(listed, len(self._tiles)))
         self._star = Gtk.Button.new_from_icon_name(NO_STAR, Gtk.IconSize.BUTTON)
-        self._star.set_tooltip_text("Make the chosen style a favorite: favorites come first")
-        self._star.get_accessible().set_name("Favorite")
+        self._star.set_tooltip_text(_("Make the chosen style a favorite: favorites come first"))
+        self._star.get_accessible().set_name(_("Favorite"))
         self._star.connect("clicked", self._turn_star)
         self.menu = OwnMenu(window, background, self._chosen, self._picture, self._added, self._removed, say)
         self.box = self._laid_out()
@@ -110,7 +111,7 @@ class Gallery:
 
         def make() -> wire.StylizeRequest:
             if content is None:
-                raise wire.WireError("cancelled", "Nothing is looked at yet.")
+                raise wire.WireError("cancelled", _("Nothing is looked at yet."))
             return wire.StylizeRequest(content, (tile.style(),), composite=True)
 
         def done(result: wire.StylizeResult) -> None:
@@ -190,7 +191,7 @@ class Gallery:
         )
         flow.set_filter_func(self._is_found)
         flow.set_sort_func(self._order)
-        flow.get_accessible().set_name("Styles")
+        flow.get_accessible().set_name(_("Styles"))
         flow.connect("selected-children-changed", self._choose)
         flow.connect("button-press-event", self._press)
         flow.connect("key-press-event", self._key)
@@ -245,7 +246,7 @@ class Gallery:
     def _find(self, _entry: Gtk.SearchEntry, flow: Gtk.FlowBox) -> None:
         flow.invalidate_filter()
         is_any = any(self._is_found(tile.child) for tile in self._tiles.values())
-        self._say("" if is_any else "No style is called so, nor its artist.")
+        self._say("" if is_any else _("No style is called so, nor its artist."))
 
     def _leave_search(self, entry: Gtk.SearchEntry) -> None:
         """Escape: first what was typed goes, then the window."""

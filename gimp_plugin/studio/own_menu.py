@@ -12,6 +12,7 @@ from gimp_plugin import wire
 from gimp_plugin.choices import own_styles
 from gimp_plugin.client.background import Background, Wish
 from gimp_plugin.image import scratch, view
+from gimp_plugin.language import _
 from gimp_plugin.studio.tiles import Tile
 
 
@@ -42,16 +43,16 @@ class OwnMenu:
         self._on_added, self._on_removed, self._say = on_added, on_removed, say
         menu = Gtk.Menu()
         self._items = {
-            "add": self._item(menu, "_Add a picture or a style file...", self._add),
-            "keep": self._item(menu, "_Keep the chosen picture as a style", self._keep_chosen),
-            "send": self._item(menu, "_Save this style as a file to send...", self._send),
-            "remove": self._item(menu, "_Remove this style", self._remove),
+            "add": self._item(menu, _("_Add a picture or a style file..."), self._add),
+            "keep": self._item(menu, _("_Keep the chosen picture as a style"), self._keep_chosen),
+            "send": self._item(menu, _("_Save this style as a file to send..."), self._send),
+            "remove": self._item(menu, _("_Remove this style"), self._remove),
         }
         menu.show_all()
         menu.connect("show", self._grey_out)
-        self.button = Gtk.MenuButton(popup=menu, tooltip_text="Your own styles: add, send to a friend, remove")
+        self.button = Gtk.MenuButton(popup=menu, tooltip_text=_("Your own styles: add, send to a friend, remove"))
         self.button.add(Gtk.Image.new_from_icon_name("list-add-symbolic", Gtk.IconSize.BUTTON))
-        self.button.get_accessible().set_name("Your own styles")
+        self.button.get_accessible().set_name(_("Your own styles"))
 
     def _item(self, menu: Gtk.Menu, title: str, act: Callable[[], None]) -> Gtk.MenuItem:
         item = Gtk.MenuItem.new_with_mnemonic(title)
@@ -67,7 +68,7 @@ class OwnMenu:
         self._items["remove"].set_sensitive(is_own)
 
     def _add(self) -> None:
-        path = self._ask("Add a Picture as a Style", Gtk.FileChooserAction.OPEN, "_Add")
+        path = self._ask(_("Add a Picture as a Style"), Gtk.FileChooserAction.OPEN, _("_Add"))
         if path is not None:
             self.add(path)
 
@@ -84,12 +85,14 @@ class OwnMenu:
                 return
             picture = view.read_file(str(path), scratch.STYLE_SIDE_PX)
             if picture is None:
-                raise wire.WireError("unprocessable", f"{path.name} is no picture that can become a style.")
+                raise wire.WireError(
+                    "unprocessable", _("{name} is no picture that can become a style.").format(name=path.name)
+                )
         except wire.WireError as error:
             self._say(error.message)
             return
-        self._say(f"Looking at {path.name}...")
-        request = wire.StyleRequest(picture, wire.style_text(path.stem, "My style"))
+        self._say(_("Looking at {name}...").format(name=path.name))
+        request = wire.StyleRequest(picture, wire.style_text(path.stem, _("My style")))
         self._background.order(Wish(lambda: request, self._keep, lambda error: self._say(error.message)))
 
     def _keep(self, result: wire.StyleResult) -> None:
@@ -98,14 +101,14 @@ class OwnMenu:
         except wire.WireError as error:
             self._say(error.message)
             return
-        self._say(f"Saved as {path.name}.")
+        self._say(_("Saved as {name}.").format(name=path.name))
         self._on_added(path)
 
     def _send(self) -> None:
         tile = self._chosen()
         if tile is None or not tile.is_own:
             return
-        path = self._ask("Save the Style", Gtk.FileChooserAction.SAVE, "_Save", Path(tile.key).name)
+        path = self._ask(_("Save the Style"), Gtk.FileChooserAction.SAVE, _("_Save"), Path(tile.key).name)
         if path is None:
             return
         if not path.name.lower().endswith(wire.SUFFIX):
@@ -113,9 +116,10 @@ class OwnMenu:
         try:
             shutil.copyfile(tile.key, path)
         except OSError as error:
-            self._say(f"{path.name} cannot be written ({error.strerror}): choose another folder.")
+            says = _("{name} cannot be written ({reason}): choose another folder.")
+            self._say(says.format(name=path.name, reason=error.strerror))
         else:
-            self._say(f"Saved {path.name}: send this file, it is all that a friend needs.")
+            self._say(_("Saved {name}: send this file, it is all that a friend needs.").format(name=path.name))
 
     def _remove(self) -> None:
         tile = self._chosen()
@@ -124,13 +128,14 @@ class OwnMenu:
         try:
             Path(tile.key).unlink(missing_ok=True)
         except OSError as error:
-            self._say(f"{Path(tile.key).name} cannot be removed ({error.strerror}).")
+            says = _("{name} cannot be removed ({reason}).")
+            self._say(says.format(name=Path(tile.key).name, reason=error.strerror))
         else:
             self._on_removed(Path(tile.key))
 
     def _ask(self, title: str, action: Gtk.FileChooserAction, accept: str, name: str = "") -> Path | None:
         chooser = Gtk.FileChooserDialog(title=title, transient_for=self._window, action=action, modal=True)
-        chooser.add_button("_Cancel", Gtk.ResponseType.CANCEL)
+        chooser.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
         chooser.add_button(accept, Gtk.ResponseType.ACCEPT)
         chooser.set_default_response(Gtk.ResponseType.ACCEPT)
         chooser.set_do_overwrite_confirmation(True)

@@ -17,6 +17,7 @@ from gimp_plugin.filter.styles import StyleReader
 from gimp_plugin.image import canvas, view
 from gimp_plugin.image.pixels import Box
 from gimp_plugin.image.view import Sight, View
+from gimp_plugin.language import _
 from gimp_plugin.studio.preview_area import PreviewArea
 from gimp_plugin.studio.trace import Trace
 
@@ -25,6 +26,7 @@ DETAIL_PX = (600, 480)
 SETTLE_MS = 30  # changes that come together are one
 READING_S = 6.0
 N_RATES = 7
+MOMENT_S, SOME_S, LONG_S = 3, 12, 90
 SPACING_PX = 6
 
 
@@ -59,7 +61,7 @@ class Preview:
         self._rates: dict[tuple[str, str], list[float]] = {}  # seconds a pixel, of the last previews
         self._read_until_s = 0.0
         self.area = PreviewArea()
-        self.area.get_accessible().set_name("Preview")
+        self.area.get_accessible().set_name(_("Preview"))
         self.area.connect("key-press-event", self._key)
         self.box = self._laid_out()
 
@@ -68,22 +70,22 @@ class Preview:
     def _laid_out(self) -> Gtk.Box:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         bar = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX)
-        self._fit = Gtk.RadioButton.new_with_label(None, "Fit")
+        self._fit = Gtk.RadioButton.new_with_label(None, _("Fit"))
         self._detail = Gtk.RadioButton.new_with_mnemonic_from_widget(self._fit, "_1:1")
         zoom = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL)
         zoom.get_style_context().add_class("linked")
         for button, tip in (
-            (self._fit, "All that is painted, small (key F in the preview)"),
-            (self._detail, "A part of it pixel for pixel, as it will be. Drag to see another part (key 1)"),
+            (self._fit, _("All that is painted, small (key F in the preview)")),
+            (self._detail, _("A part of it pixel for pixel, as it will be. Drag to see another part (key 1)")),
         ):
             button.set_mode(False)
             button.set_tooltip_text(tip)
             button.connect("toggled", self._zoom)
             zoom.pack_start(button, False, False, 0)
-        self._before = Gtk.ToggleButton.new_with_label("Before")
-        self._before.set_tooltip_text("Show the picture as it is. Drag the line in the preview to compare (key B)")
+        self._before = Gtk.ToggleButton.new_with_label(_("Before"))
+        self._before.set_tooltip_text(_("Show the picture as it is. Drag the line in the preview to compare (key B)"))
         self._before.connect("toggled", lambda button: self.area.hold(button.get_active()))
-        self._paint_detail = Gtk.Button.new_with_label("Preview this part")
+        self._paint_detail = Gtk.Button.new_with_label(_("Preview this part"))
         self._paint_detail.set_no_show_all(True)
         self._paint_detail.connect("clicked", lambda _button: self._ask(is_on_demand=True))
         for widget in (zoom, self._before):
@@ -218,7 +220,7 @@ class Preview:
         said = advice.advise(choices, self._scene.catalog, self._scene.look_closer(choices))
         if said.is_refused:
             self._asked = None
-            self.say("No preview: see below what is missing.")
+            self.say(_("No preview: see below what is missing."))
             return
         try:
             seen = self.look()
@@ -236,10 +238,10 @@ class Preview:
             self._want(make, seen, is_on_demand)
         else:
             self._show(seen, None)
-            self.say("This takes longer: choose 1:1 and Preview this part to see it.")
+            self.say(_("This takes longer: choose 1:1 and Preview this part to see it."))
 
     def _want(self, make: Callable[[], wire.StylizeRequest], seen: View, is_on_demand: bool) -> None:
-        self.say("Painting the preview...")
+        self.say(_("Painting the preview..."))
         began, asked = time.monotonic(), wire_settings(self.choices) | {"preset": self.choices["style-preset"]}
 
         def done(result: wire.StylizeResult) -> None:
@@ -272,7 +274,9 @@ class Preview:
         del rates[:-N_RATES]
         box = self._sight.area(bool(choices["change-painting"]), choices["selection-only"])[0]
         expected_s = sorted(rates)[len(rates) // 2] * box.width * box.height
-        return f"Painting {box.width} x {box.height} pixels takes {_about(expected_s)}."
+        return _about(expected_s).format(
+            width=box.width, height=box.height, seconds=10 * round(expected_s / 10), minutes=round(expected_s / 60)
+        )
 
     def _request(self, choices: Choices, seen: View) -> Callable[[], wire.StylizeRequest]:
         entries = self._styles.of(choices, self._scene.catalog)
@@ -287,12 +291,14 @@ class Preview:
 
 
 def _about(seconds: float) -> str:
-    """A time as roughly as it is known."""
-    if seconds < 3:
-        return "a moment"
-    if seconds < 12:
-        return "some seconds"
-    return f"about {10 * round(seconds / 10)} s" if seconds < 90 else f"about {round(seconds / 60)} min"
+    """A sentence with a time as roughly as it is known."""
+    if seconds < MOMENT_S:
+        return _("Painting {width} x {height} pixels takes a moment.")
+    if seconds < SOME_S:
+        return _("Painting {width} x {height} pixels takes some seconds.")
+    if seconds < LONG_S:
+        return _("Painting {width} x {height} pixels takes about {seconds} s.")
+    return _("Painting {width} x {height} pixels takes about {minutes} min.")
 
 
 def wire_settings(choices: Choices) -> dict[str, Any]:

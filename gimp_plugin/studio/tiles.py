@@ -13,6 +13,7 @@ from gi.repository import Gimp, Gtk, Pango
 from gimp_plugin import FOLDER, wire
 from gimp_plugin.choices import own_styles
 from gimp_plugin.image import view
+from gimp_plugin.language import _
 from gimp_plugin.settings import Entry
 
 TILE_PX = (96, 72)
@@ -52,7 +53,9 @@ class Tile:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
         box.pack_start(self._image, False, False, 0)
         box.pack_start(label, False, False, 0)
-        self.child = Gtk.FlowBoxChild(name=key, tooltip_text=f"{title}\nRight click: mix it in as a second style")
+        self.child = Gtk.FlowBoxChild(
+            name=key, tooltip_text=f"{title}\n{_('Right click: mix it in as a second style')}"
+        )
         self.child.get_accessible().set_name(title)
         self.child.add(box)
         if thumbnail is not None:

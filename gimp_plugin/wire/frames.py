@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from gimp_plugin.language import _
 from gimp_plugin.settings import brief
 
 PROTOCOL = 1
@@ -109,8 +110,10 @@ def plane_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     if shape[0] * shape[1] > MAX_PIXELS:
         raise WireError(
             "too_large",
-            f"The picture is {shape[1]} x {shape[0]} pixels; the engine takes {MAX_PIXELS // 10**6} megapixels. "
-            "Select a smaller part or scale the layer down.",
+            _(
+                "The picture is {width} x {height} pixels; the engine takes {most} megapixels. Select a smaller part "
+                "or scale the layer down."
+            ).format(width=shape[1], height=shape[0], most=MAX_PIXELS // 10**6),
         )
     require(len(shape) == 2 or shape[2] <= 4, "A plane has at most 4 channels.")
     return math.prod(shape) * ITEM_BYTES[dtype]
@@ -192,7 +195,7 @@ def _read_frame(kind: str, head: Buffer, total_bytes: int) -> tuple[dict[str, An
     info = header["__metadata__"]
     require(info.get("impasto") == kind, f"This frame is not a {kind}.")
     if info.get("protocol") != str(PROTOCOL):
-        raise WireError("bad_request", "Plug-in and engine are of different versions: run install.py again.")
+        raise WireError("bad_request", _("Plug-in and engine are of different versions: run install.py again."))
     try:
         meta = json.loads(info["meta"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gimp_plugin.language import _
 from gimp_plugin.wire.frames import Plane, require
 from gimp_plugin.wire.request import Request, Result
 from gimp_plugin.wire.style_file import MAX_CODE, MAX_TEXT, SWATCH_PX, THUMBNAIL_PX, SavedStyle, is_network, refusal
@@ -38,7 +39,7 @@ class StyleResult(Result):
             WireError: a part is missing or out of range.
         """
         if self.swatch is None or self.thumbnail is None:
-            raise refusal("The engine sent only a part of the style: try again.")
+            raise refusal(_("The engine sent only a part of the style: try again."))
         title, network = self.report.get("title"), self.report.get("network")
         return SavedStyle(str(title), artist, str(network), self.code, self.swatch, self.thumbnail)
 

@@ -10,6 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
+from gimp_plugin.language import _
 from gimp_plugin.wire.frames import WireError
 
 
@@ -64,7 +65,9 @@ def spare_dir() -> Path:
     if not _is_private(folder):
         raise WireError(
             "no_engine",
-            f"{folder} is not yours alone: remove it, or set IMPASTO_STATE_DIR to a folder that only you can write.",
+            _(
+                "{folder} is not yours alone: remove it, or set IMPASTO_STATE_DIR to a folder that only you can write."
+            ).format(folder=folder),
         )
     return folder
 

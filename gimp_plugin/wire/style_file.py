@@ -25,6 +25,7 @@ from operator import add, sub
 from pathlib import Path
 from typing import Any
 
+from gimp_plugin.language import _, mark
 from gimp_plugin.settings import brief
 from gimp_plugin.wire.frames import Buffer, Plane, WireError, plane_bytes
 
@@ -43,9 +44,9 @@ _START = len(MAGIC) + 32  # the digest's end
 _LOW_BYTE = (255).__and__
 _DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError, RecursionError, zlib.error, struct.error)
 _KINDS = {"code": "F32", "swatch": "U8", "thumbnail": "U8"}
-DAMAGED = "This style file is damaged or incomplete: ask for it again, or save the style again."
-LATER = "This style file was made by a later version of Impasto: update Impasto, then open it again."
-NO_STYLE = "This file is no style of Impasto: choose another one, or save a picture as a style first."
+DAMAGED = mark("This style file is damaged or incomplete: ask for it again, or save the style again.")
+LATER = mark("This style file was made by a later version of Impasto: update Impasto, then open it again.")
+NO_STYLE = mark("This file is no style of Impasto: choose another one, or save a picture as a style first.")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class SavedStyle:
         _check_text("artist", self.artist, least=0)
         _require(is_network(self.network), f"A style file names its network, not {brief(self.network)}.")
         check_code(self.code)
-        _require(are_numbers(self.code.data), "The code of this style file holds no plain numbers: save it again.")
+        _require(
+            are_numbers(self.code.data), mark("The code of this style file holds no plain numbers: save it again.")
+        )
         _check_picture("swatch", self.swatch, SWATCH_PX)
         _check_picture("thumbnail", self.thumbnail, THUMBNAIL_PX)
 
@@ -122,7 +125,7 @@ def unpack_style(data: Buffer) -> SavedStyle:
         planes = {name: _plane(header, blocks, name) for name in _KINDS}
         return SavedStyle(header["title"], header["artist"], header["network"], **planes)
     except _DAMAGE as error:
-        raise refusal(DAMAGED) from error
+        raise refusal(_(DAMAGED)) from error
 
 
 def unpack_label(data: Buffer) -> StyleLabel:
@@ -137,7 +140,7 @@ def unpack_label(data: Buffer) -> StyleLabel:
         _check_text("title", header["title"], least=1)
         _check_text("artist", header["artist"], least=0)
     except _DAMAGE as error:
-        raise refusal(DAMAGED) from error
+        raise refusal(_(DAMAGED)) from error
     return StyleLabel(header["title"], header["artist"], thumbnail)
 
 
@@ -160,14 +163,16 @@ def read_style_bytes(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise refusal(NO_STYLE)
+                raise refusal(_(NO_STYLE))
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        raise refusal(f"There is no style file {path.name}: choose another one.") from error
+        raise refusal(_("There is no style file {name}: choose another one.").format(name=path.name)) from error
     except (OSError, ValueError) as error:
-        raise refusal(f"The style file {path.name} cannot be read: check its permissions.") from error
+        raise refusal(
+            _("The style file {name} cannot be read: check its permissions.").format(name=path.name)
+        ) from error
     if len(data) > MAX_FILE_BYTES:
-        raise refusal(f"{path.name} is larger than any style file: choose another one.")
+        raise refusal(_("{name} is larger than any style file: choose another one.").format(name=path.name))
     return data
 
 
@@ -201,11 +206,13 @@ def write_style_bytes(path: Path, data: bytes, *, replace: bool = False) -> None
             with suppress(OSError):
                 os.unlink(temporary)
     except FileExistsError as error:
-        raise WireError("conflict", f"{path.name} is there already: choose another name.") from error
+        says = _("{name} is there already: choose another name.")
+        raise WireError("conflict", says.format(name=path.name)) from error
     except OSError as error:
         code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unprocessable"
-        reason = error.strerror or "the disk refuses"
-        raise WireError(code, f"{path.name} cannot be written there ({reason}): choose another folder.") from error
+        reason = error.strerror or _("the disk refuses")
+        says = _("{name} cannot be written there ({reason}): choose another folder.")
+        raise WireError(code, says.format(name=path.name, reason=reason)) from error
 
 
 def style_text(*given: str) -> str:
@@ -265,10 +272,10 @@ def _parts_of(data: Buffer) -> tuple[dict[str, Any], dict[str, memoryview]]:
     """The header, and where each plane's block lies, once digest, sizes and names are as they must be."""
     view = memoryview(data).cast("B")
     if bytes(view[: len(MAGIC)]) != MAGIC:
-        raise refusal(NO_STYLE)
+        raise refusal(_(NO_STYLE))
     body = view[_START:]
     if len(data) > MAX_FILE_BYTES or hashlib.sha256(body).digest() != view[len(MAGIC) : _START]:
-        raise refusal(DAMAGED)
+        raise refusal(_(DAMAGED))
     try:
         (length,) = struct.unpack_from("<I", body)
         _require(2 <= length <= MAX_HEADER_BYTES, DAMAGED)
@@ -278,7 +285,7 @@ def _parts_of(data: Buffer) -> tuple[dict[str, Any], dict[str, memoryview]]:
         _require(header["format"] == FORMAT and list(header["planes"]) == list(_KINDS), DAMAGED)
         return header, _blocks(body[4 + length :], [header["planes"][name]["bytes"] for name in _KINDS])
     except _DAMAGE as error:
-        raise refusal(DAMAGED) from error
+        raise refusal(_(DAMAGED)) from error
 
 
 def _blocks(rest: memoryview, sizes: list[Any]) -> dict[str, memoryview]:
@@ -352,4 +359,4 @@ def _check_picture(name: str, plane: Any, longest_px: int) -> None:
 
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
-        raise refusal(sentence)
+        raise refusal(_(sentence))

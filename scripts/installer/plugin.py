@@ -14,6 +14,7 @@ from scripts.installer.voice import SetupError
 NAME = "impasto"
 ENTRY = f"{NAME}.py"  # GIMP runs it; it loads the package beside it
 PACKAGE = "gimp_plugin"
+CATALOGS = "locale/*/LC_MESSAGES/*.mo"  # what translators write, compiled
 _GENERATED = ("catalog.json", "engine.json")
 
 
@@ -33,9 +34,10 @@ class Placed:
 
 
 def files_of(source: Path) -> list[str]:
-    """The plug-in's own files as they are placed: the entry, and beside it the package."""
-    modules = (path.relative_to(source).as_posix() for path in source.rglob("[!.]*.py"))
-    return [ENTRY, *sorted(f"{PACKAGE}/{name}" for name in modules if name != ENTRY)]
+    """The plug-in's own files as they are placed: the entry, and beside it the package with its translations."""
+    paths = (*source.rglob("[!.]*.py"), *source.glob(CATALOGS))
+    names = (path.relative_to(source).as_posix() for path in paths)
+    return [ENTRY, *sorted(f"{PACKAGE}/{name}" for name in names if name != ENTRY)]
 
 
 def thumbnails_of(source: Path) -> list[Path]:

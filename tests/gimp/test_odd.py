@@ -112,5 +112,5 @@ def test_repeat_takes_the_layer_of_the_last_run_or_says_that_it_is_gone(started:
     assert facts["there"]["status"] == "SUCCESS" and facts["there"]["style"] == "Coffee", facts["there"]["message"]
     assert (facts["repeated"], facts["repeated_style"]) == ("SUCCESS", "Coffee")
     assert facts["gone"]["status"] == "CALLING_ERROR"
-    assert re.search('style layer "Coffee" of .+ is gone: open the filter again', facts["gone"]["message"])
+    assert re.search(r'layer "Coffee" of .+ \(Style layer\) is gone: open the filter again', facts["gone"]["message"])
     assert facts["jobs_sent"] == 0

@@ -52,4 +52,4 @@ def test_re_show_and_repeat_know_the_style_layer_as_long_as_it_is_there(painter:
     painter.start_afresh()
     painter.press("ctrl+f")
     text = painter.read_message()
-    assert 'style layer "Cat"' in text and "is gone" in text, text
+    assert 'layer "Cat"' in text and "(Style layer)" in text and "is gone" in text, text
