@@ -33,6 +33,8 @@ class Fit:
         prepare(scroller)
         self._follow_expanders(scroller)
         area = self._work_area()
+        if dialog.get_preferred_width()[0] > area.width:  # large letters, or a language with long words
+            _narrow(scroller)
         dialog.set_default_size(min(SIZE[0], area.width), min(SIZE[1], area.height - DECORATION_PX))
 
     def _end(self, *_: Any) -> None:
@@ -86,6 +88,16 @@ def prepare(widget: Gtk.Widget) -> None:
                 cell.set_property("ellipsize", Pango.EllipsizeMode.END)
     elif isinstance(widget, Gtk.Container):
         widget.forall(prepare)
+
+
+def _narrow(widget: Gtk.Widget) -> None:
+    """Let titles take several lines; those of switches, which cannot, end in dots."""
+    if isinstance(widget, Gtk.Label) and isinstance(widget.get_parent(), Gtk.CheckButton):
+        widget.set_ellipsize(Pango.EllipsizeMode.END)
+    elif isinstance(widget, Gtk.Label):
+        widget.set_line_wrap(True)
+    elif isinstance(widget, Gtk.Container) and not isinstance(widget, Gtk.ComboBox):
+        widget.forall(_narrow)
 
 
 def _pass_on(widget: Gtk.Widget, _event: Gdk.Event) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gi.repository import Gdk, Gimp, GLib, Gtk
+from gi.repository import Gdk, Gimp, GLib, Gtk, Pango
 
 from gimp_plugin import wire
 from gimp_plugin.choices import advice, arguments, options
@@ -86,6 +86,7 @@ class Preview:
         self._before.set_tooltip_text(_("Show the picture as it is. Drag the line in the preview to compare (key B)"))
         self._before.connect("toggled", lambda button: self.area.hold(button.get_active()))
         self._paint_detail = Gtk.Button.new_with_label(_("Preview this part"))
+        self._paint_detail.get_child().set_ellipsize(Pango.EllipsizeMode.END)  # it comes late, and widens no window
         self._paint_detail.set_no_show_all(True)
         self._paint_detail.connect("clicked", lambda _button: self._ask(is_on_demand=True))
         for widget in (zoom, self._before):

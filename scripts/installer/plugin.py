@@ -115,7 +115,8 @@ def _remove_files(changes: Changes, folder: Path, names: Iterable[str]) -> list[
         path = folder / name
         for compiled in sorted((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")):
             changes.remove_file(compiled)
-    for place in sorted({(folder / name).parent for name in names}, reverse=True):  # the deepest first
+    places = {folder / place for name in names for place in Path(name).parents}
+    for place in sorted(places, reverse=True):  # the deepest first
         changes.remove_folder_if_empty(place / "__pycache__")
         if place != folder:
             changes.remove_folder_if_empty(place)
@@ -127,7 +128,8 @@ def find_unrecorded(profile: Path, source: Path) -> Placed | None:
     folder = profile / "plug-ins" / NAME
     if folder.is_symlink() or not (folder / ENTRY).is_file():
         return None
-    return Placed(folder, (*files_of(source), *_GENERATED))
+    thumbnails = (f"thumbnails/{path.name}" for path in thumbnails_of(source))
+    return Placed(folder, (*files_of(source), *thumbnails, *_GENERATED))
 
 
 def _json(value: dict[str, Any]) -> bytes:
