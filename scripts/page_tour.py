@@ -1,7 +1,7 @@
 """Makes the picture of the web page for the documentation: ``python -m scripts.page_tour``.
 
-A headless Chromium opens the page of this repository's engine, uploads the demo's photo, presses Paint, and the picture
-is taken once the result is there: docs/images/web-page.png.
+A headless Chromium opens the page of this repository's engine, uploads the demo's photo, and the picture is taken
+once the gallery and the preview are painted: docs/images/web-page.png.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from scripts.demo_photo import load_photo
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 120.0
 SIZE = (1240, 1400)
-PAINTED = "document.querySelector('#result-column')?.innerText.includes('Done in')"
 TILES = "document.querySelectorAll('#styles img').length"
 BUTTON = "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Paint')"
 
@@ -130,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def take_picture(browser: Browser, folder: Path, out: Path) -> None:
-    """Paint in the page, and keep what it shows."""
+    """Choose a photo in the page, and keep what it shows."""
     try:
         photo = folder / "coffee.png"
         load_photo().save(photo)
@@ -140,9 +139,6 @@ def take_picture(browser: Browser, folder: Path, out: Path) -> None:
         wait_until(lambda: browser.evaluate("document.querySelectorAll('img').length >= 2"), "the photo is there")
         wait_until(lambda: browser.evaluate("!!document.querySelector('#preview img')"), "the preview is there")
         time.sleep(5.0)  # the gallery is painted
-        browser.evaluate(f"{BUTTON}.click()")
-        wait_until(lambda: browser.evaluate(PAINTED), "it is painted")
-        time.sleep(1.0)  # the result fades in
         picture = folder / "page.png"
         data = browser.ask("Page.captureScreenshot", format="png")["data"]
         picture.write_bytes(base64.b64decode(data))

@@ -72,6 +72,7 @@ def _build(
     """Everything in the window, and what brings it up to date with the choices."""
     dialog.get_content_area().pack_end(notice.row, False, False, 0)
     scroller = _fill(dialog)
+    _gather_buttons(dialog)
     _add_target(dialog, config, scene)
     _explain(dialog, canvas.is_gray(scene.image))
     labels = _arrange(dialog)
@@ -92,6 +93,20 @@ def _build(
             one()
 
     return studio, update
+
+
+def _gather_buttons(dialog: GimpUi.ProcedureDialog) -> None:
+    """All buttons in one row: GIMP gives those that keep settings one of their own."""
+    row = dialog.get_action_area()
+    for box in dialog.get_content_area().get_children():
+        if isinstance(box, Gtk.ButtonBox) and box is not row:
+            for button in box.get_children():
+                box.remove(button)
+                row.add(button)
+                row.set_child_secondary(button, True)
+                row.set_child_non_homogeneous(button, True)
+            box.hide()
+            box.set_no_show_all(True)
 
 
 def _fill(dialog: GimpUi.ProcedureDialog) -> Gtk.ScrolledWindow:
