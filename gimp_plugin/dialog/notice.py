@@ -8,7 +8,7 @@ from gimp_plugin.choices.advice import Advice
 
 SPACING_PX = 6
 HEIGHT_PX = 22
-WIDTH_CHARS = 90  # wraps there, and grows no dialog
+LEAST_CHARS, MOST_CHARS = 40, 90  # wraps there, and grows no dialog
 
 
 class Notice:
@@ -22,7 +22,7 @@ class Notice:
         self._error = error
         self.row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=SPACING_PX, margin=SPACING_PX)
         self._icon = Gtk.Image(valign=Gtk.Align.START)
-        self._label = Gtk.Label(xalign=0.0, wrap=True, width_chars=WIDTH_CHARS, max_width_chars=WIDTH_CHARS)
+        self._label = Gtk.Label(xalign=0.0, wrap=True, width_chars=LEAST_CHARS, max_width_chars=MOST_CHARS)
         self._label.set_selectable(True)
         self._label.set_can_focus(False)  # or the keyboard would begin here
         self.row.pack_start(self._icon, False, False, 0)

@@ -26,6 +26,7 @@ Update = Callable[[], None]
 PAGES = {"preset": mark("Famous painting"), "file": mark("Picture file"), "layer": mark("Layer")}
 SPACING_PX = 6
 INDENT_PX = 16
+WIDEST_ROW_PX = 1000
 GROUPS = {"style": mark("Style"), "look": mark("Look"), "area": mark("Area")}
 MORE = ("regions", "more")  # groups that are folded away
 APART = ("style-source", "change-painting")  # shown as buttons, where they are of use
@@ -96,10 +97,11 @@ def _build(
 
 
 def _gather_buttons(dialog: GimpUi.ProcedureDialog) -> None:
-    """All buttons in one row: GIMP gives those that keep settings one of their own."""
+    """All buttons in one row, where they fit: GIMP gives those that keep settings one of their own."""
     row = dialog.get_action_area()
     for box in dialog.get_content_area().get_children():
-        if isinstance(box, Gtk.ButtonBox) and box is not row:
+        is_other = isinstance(box, Gtk.ButtonBox) and box is not row
+        if is_other and row.get_preferred_width()[0] + box.get_preferred_width()[0] <= WIDEST_ROW_PX:
             for button in box.get_children():
                 box.remove(button)
                 row.add(button)

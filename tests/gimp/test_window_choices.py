@@ -244,7 +244,7 @@ def read_notice(user: User) -> str:
     _left, _top, _width, height = place_of(user, window)
 
     def mark() -> str:
-        for above in range(105, 145, 8):  # two rows of buttons are below it
+        for above in range(58, 145, 8):  # one or two rows of buttons are below it
             user.desktop.point(200, height - above, window)
             user.desktop.run(["xdotool", "click", "--repeat", "3", "--delay", "60", "1"])
             text = user.desktop.run(["python3", "-c", READ_MARKED]).strip()
