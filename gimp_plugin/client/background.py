@@ -67,6 +67,7 @@ class Background:
         self._wish: Wish | None = None
         self._fills: deque[Wish] = deque()
         self._current: Wish | None = None
+        self._shown: Wish | None = None  # the last wish that was taken up
         self._engine: Engine | None = None
         self._is_over = False
         self._n_failures = 0
@@ -80,6 +81,14 @@ class Background:
                 self._wish.is_dropped.set()
             self._wish = wish
             self._news.notify()
+
+    def drop(self) -> None:
+        """Give the wish up, with nothing in its place; nobody is told of what is painted for it already."""
+        with self._news:
+            for wish in (self._wish, self._shown):
+                if wish is not None:
+                    wish.is_dropped.set()
+            self._wish = self._shown = None
 
     def order(self, wish: Wish) -> None:
         """Ask for something that no newer wish replaces."""
@@ -134,6 +143,7 @@ class Background:
                 found = self._orders.popleft()
             elif self._wish is not None:
                 found, self._wish = self._wish, None
+                self._shown = found
             else:
                 found = self._fills.popleft()
             self._current = found

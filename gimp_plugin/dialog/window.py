@@ -62,7 +62,7 @@ def ask(
     dialog.destroy()
     while Gtk.events_pending():  # the window goes away now, not when the picture is painted
         Gtk.main_iteration()
-    if not canvas.has_selection(scene.image):
+    if scene.image.is_valid() and not canvas.has_selection(scene.image):
         config.set_property("selection-only", wanted_selection_only)
     return choices if is_confirmed else None
 

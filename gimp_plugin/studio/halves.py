@@ -61,6 +61,7 @@ class Studio:
 
     def close(self) -> None:
         """Nothing is painted for the window any longer."""
+        self.preview.close()
         self._background.stop()
         self._trace.end()
 

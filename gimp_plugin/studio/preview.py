@@ -60,6 +60,7 @@ class Preview:
         self._center: tuple[float, float] | None = None  # of the detail, in the layer
         self._rates: dict[tuple[str, str], list[float]] = {}  # seconds a pixel, of the last previews
         self._read_until_s = 0.0
+        self._is_over = False
         self.area = PreviewArea()
         self.area.get_accessible().set_name(_("Preview"))
         self.area.connect("key-press-event", self._key)
@@ -212,8 +213,13 @@ class Preview:
 
     def _refresh(self) -> bool:
         self._is_due = False
-        self._ask()
+        if not self._is_over and self._scene.image.is_valid():
+            self._ask()
         return GLib.SOURCE_REMOVE
+
+    def close(self) -> None:
+        """The window goes."""
+        self._is_over = True
 
     def _ask(self, *, is_on_demand: bool = False) -> None:
         """Let the engine paint what is looked at, unless it does already."""
@@ -221,6 +227,7 @@ class Preview:
         said = advice.advise(choices, self._scene.catalog, self._scene.look_closer(choices))
         if said.is_refused:
             self._asked = None
+            self._background.drop()
             self.say(_("No preview: see below what is missing."))
             return
         try:
@@ -238,6 +245,7 @@ class Preview:
         if is_live or is_on_demand:
             self._want(make, seen, is_on_demand)
         else:
+            self._background.drop()  # of other choices
             self._show(seen, None)
             self.say(_("This takes longer: choose 1:1 and Preview this part to see it."))
 

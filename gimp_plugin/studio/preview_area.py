@@ -17,6 +17,7 @@ LINE_COLOR = 0xFFFFFFFF
 GRAYS = (0x999999, 0x666666)  # of the checks below what is transparent
 CHECK_PX = 8
 STEP = 0.05  # of the line, by a key
+PAN_PX = 80  # likewise of what is seen
 Point = tuple[float, float]
 
 
@@ -170,8 +171,13 @@ class PreviewArea(Gtk.EventBox):  # type: ignore[misc]  # GTK's types are known 
         return True
 
     def _key(self, _widget: Gtk.Widget, event: Gdk.EventKey) -> bool:
-        steps = {Gdk.KEY_Left: -STEP, Gdk.KEY_Right: STEP}
-        if event.keyval not in steps:
+        """The arrows move the line; with Shift, the part that is seen."""
+        ways = {Gdk.KEY_Left: (-1, 0), Gdk.KEY_Right: (1, 0), Gdk.KEY_Up: (0, -1), Gdk.KEY_Down: (0, 1)}
+        if event.keyval not in ways:
             return False
-        self.move_line(self.split + steps[event.keyval])
-        return True
+        across, down = ways[event.keyval]
+        if event.state & Gdk.ModifierType.SHIFT_MASK and self.on_pan is not None:
+            self.on_pan(-PAN_PX * across, -PAN_PX * down)
+            return True
+        self.move_line(self.split + STEP * across)
+        return across != 0

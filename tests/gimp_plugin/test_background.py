@@ -150,6 +150,24 @@ def test_a_wish_passes_what_fills_the_gallery_and_an_order_passes_both(
     assert engine.asked == ["tile 0", "object", "preview", *(f"tile {i}" for i in range(1, 5))]
 
 
+def test_a_dropped_wish_is_given_up_and_its_answer_is_not_shown(make: Callable[..., Background], loop: Loop) -> None:
+    engine, heard = Scripted(is_held=True), []  # type: Scripted, list[str]
+    background = make(engine)
+    background.want(wish("a", heard, patience_s=WAIT_S))
+    engine.began.get(timeout=WAIT_S)
+    background.drop()
+    loop.turn_until(lambda: background.is_idle)
+    assert engine.cancelled == ["a"] and not heard
+    engine.go.set()
+    background.want(wish("b", heard))
+    loop.turn_until(lambda: heard == ["b painted"])
+    background.want(wish("c", heard))
+    loop.turn_until(lambda: background.is_idle)
+    background.drop()  # it is painted, but the window has not heard of it yet, or has: both are right
+    loop.turn_until(lambda: loop.calls.empty())
+    assert heard[0] == "b painted" and set(heard) <= {"b painted", "c painted"}
+
+
 def test_an_error_is_told_and_the_next_wish_is_painted(make: Callable[..., Background], loop: Loop) -> None:
     engine, heard = Scripted(), []  # type: Scripted, list[str]
     engine.failure = wire.WireError("unprocessable", "No.")
