@@ -164,7 +164,7 @@ def test_a_dropped_wish_is_given_up_and_its_answer_is_not_shown(make: Callable[.
     background.want(wish("c", heard))
     loop.turn_until(lambda: background.is_idle)
     background.drop()  # it is painted, but the window has not heard of it yet, or has: both are right
-    loop.turn_until(lambda: loop.calls.empty())
+    loop.turn_until(loop.calls.empty)
     assert heard[0] == "b painted" and set(heard) <= {"b painted", "c painted"}
 
 
