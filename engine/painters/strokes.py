@@ -313,8 +313,9 @@ class StrokeFeatures:
             candidates,
             size=SIZE,
             strides=strides,
-            preference=self.preference(index, *grids),
-            is_half=self.extractor.arithmetic.is_half,
+            preference=self.preference(
+                index, *grids
+            ),  # no bfloat16 beside it: near patches would tie, and strokes fade
             on_progress=lambda _share, _message: self.job.on_progress(0.0, ""),
         )
         share = self.job.styles[index].weight / max(style.weight for style in self.job.styles)
