@@ -199,6 +199,7 @@ def test_no_home_folder_ends_no_command_in_a_traceback(
         "batch": [str(photo.parent), "--style", str(photo), "-o", str(tmp_path / "out")],
         "segment": [str(photo), "--box", "1,1,40,40", "--model", "grabcut", "-o", str(tmp_path / "out.png")],
         "models": ["list"],
+        "style": ["save", str(photo), "-o", str(tmp_path / "out.impasto-style")],
     }
     status = main([command, *words.get(command, [])])
     told = capsys.readouterr()
