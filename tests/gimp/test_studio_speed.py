@@ -21,7 +21,7 @@ from tests.server.running_engine import RunningEngine
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
 
-BUSY = 2.0  # the tests share their two cores with two GIMPs' other processes; the figures alone are printed
+BUSY = 3.0  # the tests share their two cores with two GIMPs' other processes; the figures alone are printed
 FIRST_S, NEXT_S, GALLERY_S, HELD_S = 1.0, 0.4, 4.0, 0.05
 ENGINE_START_S = 120.0
 SELECT = """
