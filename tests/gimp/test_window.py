@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.desktop import SIZE, GimpDesktop
+from scripts.desktop import SIZE, DesktopError, GimpDesktop
 from tests.conftest import skip_or_fail
 from tests.gimp import gimps, samples
 from tests.gimp.conftest import HERE, environment
@@ -125,8 +125,13 @@ class User:
     # --- what is so -------------------------------------------------------------------------------------
 
     def look(self) -> dict[str, Any]:
-        """Everything of the image that could change."""
-        facts: dict[str, Any] = self._script("look", self._image)
+        """Everything of the image that could change. A layer that goes while it is looked at is no fault: once more."""
+        facts: dict[str, Any]
+        try:
+            facts = self._script("look", self._image)
+        except DesktopError:
+            self.desktop.wait_for("the end of the run", lambda: not self.processes())
+            facts = self._script("look", self._image)
         return facts
 
     def wait_for_layers(self, n_layers: int) -> dict[str, Any]:
