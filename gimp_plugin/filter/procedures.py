@@ -163,10 +163,7 @@ def _run(
             layer = job.stylize(image, drawables, choices, offered, reports.append)
             if run_mode == Gimp.RunMode.WITH_LAST_VALS:
                 notes.tell(reports)
-        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-        values.remove(1)
-        values.insert(1, GObject.Value(Gimp.Layer, layer))
-        return values
+        return _returning(procedure, GObject.Value(Gimp.Layer, layer))
 
     return _answered(procedure, paint)
 
@@ -193,10 +190,7 @@ def _run_change(
             scene.take_over(values, scene.paintings[0].settings)
             choices = arguments.read(values).effective(offered).changed(change_painting=True)
             layer = job.stylize(image, drawables, choices, offered)
-        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-        values.remove(1)
-        values.insert(1, GObject.Value(Gimp.Layer, layer))
-        return values
+        return _returning(procedure, GObject.Value(Gimp.Layer, layer))
 
     return _answered(procedure, change)
 
@@ -208,10 +202,7 @@ def _run_check(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, _data: A
             from gimp_plugin.dialog import report_window  # noqa: PLC0415
 
             report_window.show(report)
-        values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-        values.remove(1)
-        values.insert(1, GObject.Value(GObject.TYPE_STRING, report))
-        return values
+        return _returning(procedure, GObject.Value(GObject.TYPE_STRING, report))
 
     return _answered(procedure, check)
 
@@ -251,6 +242,14 @@ def _run_select_menu(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, _d
         return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
     return _answered(procedure, select)
+
+
+def _returning(procedure: Gimp.Procedure, value: GObject.Value) -> Gimp.ValueArray:
+    """What a run that succeeded returns."""
+    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+    values.remove(1)
+    values.insert(1, value)
+    return values
 
 
 def _answered(procedure: Gimp.Procedure, work: Callable[[], Gimp.ValueArray]) -> Gimp.ValueArray:

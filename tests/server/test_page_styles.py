@@ -12,16 +12,7 @@ from PIL import Image
 from gimp_plugin.wire import read_style, write_style
 from tests.gimp_plugin.test_style_file import a_style
 from tests.server.running_engine import RunningEngine, wait_until
-from tests.server.test_ui import connect, file, gradio_client, requests_of, sent, start_with_page, style
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    engine = start_with_page(tmp_path_factory.mktemp("page") / "state")
-    try:
-        yield engine.wait_ready()
-    finally:
-        engine.stop()
+from tests.server.test_ui import connect, file, gradio_client, requests_of, sent, style
 
 
 @pytest.fixture
